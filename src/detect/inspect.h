@@ -1,0 +1,48 @@
+/* The engine set: compiled once, read-only afterwards, shared by every crossing.
+ * It takes bytes and gives findings; it does no I/O, reads no clock, draws no randomness and never
+ * decides (policy.h does). Cost is linear in the text. Design: src/detect/README.md. */
+#ifndef SL_DETECT_INSPECT_H
+#define SL_DETECT_INSPECT_H
+
+#include "detect/finding.h"
+
+typedef struct sl_detect sl_detect; /* compiled engines */
+typedef struct sl_scratch sl_scratch; /* working memory of one thread */
+
+/* What engines are built from: all texts are borrowed during the build only. */
+typedef struct {
+    const sl_view *pattern_tables; /* data/patterns tables (patterns.h) */
+    size_t pattern_table_count;
+    sl_view allowed_hosts; /* one host a line; "*.example.org" for subdomains; '#' comments */
+    sl_view roster; /* sealed index of roster.h, or empty */
+    uint8_t match_key[32]; /* opens the roster; zero when there is none */
+} sl_detect_source;
+
+/* The engines from their sources; compiles the patterns (about 0.3 s). SL_E_SYNTAX at the line. */
+SL_MUST sl_res sl_detect_build(const sl_detect_source *source, sl_detect **ret_detect);
+/* With the tables that the program carries: what `stoplog inspect` uses without a site. */
+SL_MUST sl_res sl_detect_build_default(sl_detect **ret_detect);
+/* As a snapshot section for other processes (patterns already compiled) and back. Opening copies
+ * what it keeps. A snapshot of another version or another processor is refused: SL_E_VERSION. */
+SL_MUST sl_res sl_detect_save(const sl_detect *detect, sl_buf *out);
+SL_MUST sl_res sl_detect_open(sl_view saved, const uint8_t match_key[32], sl_detect **ret_detect);
+void sl_detect_free(sl_detect *detect);
+
+/* Working memory for one thread; usable with this `detect` only. */
+SL_MUST sl_res sl_scratch_new(const sl_detect *detect, sl_scratch **ret_scratch);
+void sl_scratch_free(sl_scratch *scratch);
+
+/* All findings of a whole string, appended to `findings` in order. Any bytes are accepted:
+ * malformed UTF-8 is read as single bytes, never skipped. Findings of one engine do not lie inside
+ * one another. */
+SL_MUST sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                                 sl_channel channel, sl_findings *findings);
+
+/* The name of the pattern that a finding's `rule` names: a static string of the engine set. */
+const char *sl_detect_rule_name(const sl_detect *detect, uint16_t rule);
+
+/* Is this value, or a part of it between word boundaries, in the roster? Used to redraw surrogates
+ * that would by chance name a protected person. */
+bool sl_detect_in_roster(const sl_detect *detect, sl_view value);
+
+#endif
