@@ -1,0 +1,31 @@
+/* Every limit with its reason. A limit is met with SL_E_LIMIT, never with a crash or a cut. */
+#ifndef SL_BASE_LIMITS_H
+#define SL_BASE_LIMITS_H
+
+#define SL_KIB ((size_t)1024)
+#define SL_MIB (SL_KIB * 1024)
+
+/* A leaf is framed with a 16-bit length in tlog-tiles entry bundles. */
+#define SL_LEAF_BYTES_MAX ((size_t)65535)
+
+/* Deeper JSON has no use in the protocols that we read; the lexer keeps one bit a level. */
+#define SL_JSON_DEPTH_MAX ((size_t)64)
+/* Nodes of one document tree: 32 bytes each, so at most 32 MiB beside the text. */
+#define SL_JSON_NODES_MAX ((size_t)1 << 20)
+/* A name of an object member. */
+#define SL_JSON_KEY_BYTES_MAX ((size_t)1024)
+
+/* A request body of the ask door: long contexts fit, a hundred megabytes do not. */
+#define SL_ASK_BODY_BYTES_MAX (16 * SL_MIB)
+
+/* Configuration and policy files are written by hand. */
+#define SL_CONFIG_BYTES_MAX (4 * SL_MIB)
+
+/* A message between processes: larger things travel as descriptors. A SEQPACKET message must fit
+ * the socket's send buffer (212,992 bytes by default on Linux). */
+#define SL_IPC_BYTES_MAX (128 * SL_KIB)
+
+/* Names of compartments, objects, principals, upstreams. */
+#define SL_NAME_BYTES_MAX ((size_t)64)
+
+#endif

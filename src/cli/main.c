@@ -1,0 +1,130 @@
+/* The program: picks the command and prints help. All work is in the commands' files and below. */
+#include "cli/cli.h"
+
+#include <unistd.h>
+
+#include "base/file.h"
+
+static const struct {
+    const char *name;
+    sl_cli_call call;
+    const char *help;
+} commands[] = {
+#define C(name, call, help) { name, call, help },
+#include "cli/commands.def"
+#undef C
+};
+
+sl_res sl_cli_line(sl_view line)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = line.n + 1 };
+    SL_TRY(sl_buf_add(&out, line));
+    SL_TRY(sl_buf_add_byte(&out, '\n'));
+    (void)fflush(stdout);
+    return sl_fd_write_all(STDOUT_FILENO, sl_buf_view(&out));
+}
+
+static sl_res error_line(const char *what, sl_res failed, const sl_detail *detail, sl_buf *out)
+{
+    sl_json_writer w;
+    sl_json_writer_init(&w, out);
+    sl_json_object_begin(&w);
+    sl_json_key(&w, "error");
+    sl_json_object_begin(&w);
+    sl_json_put_str(&w, "code", sl_res_name(failed));
+    sl_json_put_str(&w, "what", what);
+    sl_json_put_str(&w, "text", sl_res_text(failed));
+    sl_json_put_str(&w, "remedy", sl_res_remedy(failed));
+    sl_json_key(&w, "where");
+    sl_json_object_begin(&w);
+    if (detail->field[0] != 0) {
+        sl_json_put_str(&w, "field", detail->field);
+    }
+    if (detail->offset != SL_NOWHERE) {
+        sl_json_put_uint(&w, "offset", detail->offset);
+    }
+    sl_json_object_end(&w);
+    sl_json_object_end(&w);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+int sl_cli_fail(const sl_cli *cli, const char *what, sl_res r)
+{
+    sl_detail detail = *sl_detail_get();
+    if (cli->json) {
+        SL_OWN(sl_buf, line, sl_buf_free) = { .max = 64 * SL_KIB };
+        if (sl_ok(error_line(what, r, &detail, &line))) {
+            sl_res printed = sl_cli_line(sl_buf_view(&line));
+            (void)printed.code; /* with stdout gone, the exit status still tells */
+        }
+        return sl_res_exit(r);
+    }
+    (void)fprintf(stderr, "stoplog: %s: %s", what, sl_res_text(r));
+    if (detail.field[0] != 0) {
+        (void)fprintf(stderr, " (%s", detail.field);
+        if (detail.offset != SL_NOWHERE) {
+            (void)fprintf(stderr, " at %llu", (unsigned long long)detail.offset);
+        }
+        (void)fprintf(stderr, ")");
+    }
+    if (detail.os_error != 0) {
+        (void)fprintf(stderr, ": %s", strerrordesc_np(detail.os_error));
+    }
+    (void)fprintf(stderr, "\n  %s\n", sl_res_remedy(r));
+    return sl_res_exit(r);
+}
+
+int sl_cli_usage(const sl_cli *cli, const char *usage)
+{
+    (void)cli;
+    (void)fprintf(stderr, "usage: stoplog [--site DIR] [--json] %s\n", usage);
+    return 2;
+}
+
+static int help(FILE *out, int status)
+{
+    (void)fprintf(out, "usage: stoplog [--site DIR] [--json] COMMAND [ARGUMENTS]\n\n");
+    for (size_t i = 0; i < SL_COUNT_OF(commands); i++) {
+        (void)fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+    }
+    (void)fprintf(out, "\nExit status: 0 all well, 1 findings or refused, 2 usage, 3 cannot, "
+                       "4 integrity, 5 not shown or unknown.\n");
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    sl_cli cli = { .site = getenv("STOPLOG_SITE") };
+    if (cli.site == NULL || cli.site[0] == 0) {
+        cli.site = "stoplog-site";
+    }
+    int at = 1;
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        if (strcmp(argv[at], "--json") == 0) {
+            cli.json = true;
+        } else if (strcmp(argv[at], "--site") == 0 && at + 1 < argc) {
+            cli.site = argv[++at];
+        } else if (strncmp(argv[at], "--site=", 7) == 0) {
+            cli.site = argv[at] + 7;
+        } else if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+            return help(stdout, 0);
+        } else if (strcmp(argv[at], "--version") == 0) {
+            cli.command = "version";
+            char *version[] = { argv[at], NULL };
+            return sl_cmd_version(&cli, 1, version);
+        } else {
+            return help(stderr, 2);
+        }
+    }
+    for (size_t i = 0; at < argc && i < SL_COUNT_OF(commands); i++) {
+        if (strcmp(argv[at], commands[i].name) == 0) {
+            cli.command = commands[i].name;
+            return commands[i].call(&cli, argc - at, argv + at);
+        }
+    }
+    if (at < argc) {
+        (void)fprintf(stderr, "stoplog: there is no command '%s'\n\n", argv[at]);
+    }
+    return help(stderr, 2);
+}
