@@ -8,7 +8,15 @@
 #include <string.h>
 #include <time.h>
 
-#undef alloca /* a macro in alloca.h */
+/* macros of the C library under some compilers */
+#undef alloca
+#undef sprintf
+#undef vsprintf
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef strncat
+#undef stpcpy
 #pragma GCC poison strcpy strcat strncpy strncat stpcpy sprintf vsprintf gets
 #pragma GCC poison atoi atol atoll atof strtok strtok_r alloca gmtime localtime asctime ctime
 #pragma GCC poison tmpnam tempnam mktemp system popen scanf sscanf fscanf
