@@ -28,4 +28,9 @@
 /* Names of compartments, objects, principals, upstreams. */
 #define SL_NAME_BYTES_MAX ((size_t)64)
 
+/* An SCGI head: nginx caps a client's headers at 32 KiB by default; its own variables come on top. */
+#define SL_SCGI_HEAD_BYTES_MAX (64 * SL_KIB)
+/* Headers of one request, nginx's own variables included. */
+#define SL_SCGI_HEADERS_MAX ((size_t)128)
+
 #endif
