@@ -25,6 +25,13 @@
  * the socket's send buffer (212,992 bytes by default on Linux). */
 #define SL_IPC_BYTES_MAX (128 * SL_KIB)
 
+/* A record (row, JSON line) held whole while it is read; a JSON document, which is one piece, larger
+ * ones travel as JSON lines; cells of one record; and what a reader takes in at a time. */
+#define SL_RECORD_BYTES_MAX (16 * SL_MIB)
+#define SL_DOCUMENT_BYTES_MAX (64 * SL_MIB)
+#define SL_RECORD_CELLS_MAX ((size_t)1 << 20)
+#define SL_READER_PIECE_BYTES (256 * SL_KIB)
+
 /* Names of compartments, objects, principals, upstreams. */
 #define SL_NAME_BYTES_MAX ((size_t)64)
 
