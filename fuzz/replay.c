@@ -1,46 +1,50 @@
-/* Runs a fuzz target over every file of the folders given: the committed corpus as a quick test, and
- * a crash found by the fuzzer without libFuzzer. */
+/* Runs a fuzz target over every file of its corpus, for compilers and builds without libFuzzer.
+ * An input that once failed stays in the corpus and is tried by every test run. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 
-#include "base/bytes.h"
 #include "base/file.h"
 #include "base/limits.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay_folder(const char *folder, size_t *count)
+#define INPUT_BYTES_MAX (16 * SL_MIB)
+
+static int replay_file(const char *folder, const char *name)
 {
-    DIR *dir = opendir(folder);
-    if (dir == NULL) {
-        (void)fprintf(stderr, "%s: cannot be opened\n", folder);
+    char path[4096];
+    int n = snprintf(path, sizeof(path), "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= sizeof(path)) {
         return 1;
     }
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        SL_OWN(sl_buf, path, sl_buf_free) = { .max = SL_MIB };
-        SL_OWN(sl_buf, data, sl_buf_free) = { .max = 16 * SL_MIB };
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        if (!sl_ok(sl_buf_addf(&path, "%s/%s", folder, entry->d_name)) || sl_buf_cstr(&path) == NULL ||
-            !sl_ok(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &data))) {
-            (void)closedir(dir);
-            return 1;
-        }
-        (void)LLVMFuzzerTestOneInput(data.p, data.n);
-        (*count)++;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = INPUT_BYTES_MAX };
+    sl_res r = sl_file_read(AT_FDCWD, path, &text);
+    if (!sl_ok(r)) {
+        fprintf(stderr, "%s: %s\n", path, sl_res_text(r));
+        return 1;
     }
-    return closedir(dir);
+    /* Printed first: a target that dies leaves the name of what killed it. */
+    fprintf(stderr, "%s\n", path);
+    return LLVMFuzzerTestOneInput(text.p, text.n);
 }
 
 int main(int argc, char **argv)
 {
-    size_t count = 0;
-    for (int i = 1; i < argc; i++) {
-        if (replay_folder(argv[i], &count) != 0) {
-            return 1;
+    DIR *folder = argc == 2 ? opendir(argv[1]) : NULL;
+    if (folder == NULL) {
+        fprintf(stderr, "usage: replay_NAME FOLDER\n");
+        return 2;
+    }
+    int failed = LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
+    int files = 0;
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        if (entry->d_name[0] != '.') {
+            failed |= replay_file(argv[1], entry->d_name);
+            files++;
         }
     }
-    (void)printf("%zu inputs\n", count);
-    return count == 0;
+    closedir(folder);
+    return failed != 0 || files == 0;
 }

@@ -9,9 +9,9 @@
 
 /* Windows-1252 0x80..0x9F as the WHATWG index and Microsoft's table have it; 0: undefined. */
 static const uint16_t upper_1252[32] = {
-    0x20AC, 0, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
-    0x2039, 0x0152, 0, 0x017D, 0, 0, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
-    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0, 0x017E, 0x0178,
+    0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178,
 };
 
 const char *sl_format_name(sl_format format)
@@ -39,7 +39,8 @@ static void scan_byte(sl_encoding_scan *scan, uint8_t byte)
     bool layout = byte == '\t' || byte == '\n' || byte == '\r' || byte == '\f' || byte == '\v';
     scan->nul = scan->nul || byte == 0;
     scan->control = scan->control || (byte < 0x20 && !layout) || byte == 0x7F;
-    scan->undefined = scan->undefined || (byte >= 0x80 && byte < 0xA0 && upper_1252[byte - 0x80] == 0);
+    scan->undefined =
+        scan->undefined || (byte >= 0x80 && byte < 0xA0 && upper_1252[byte - 0x80] == 0);
 }
 
 static void scan_sequences(sl_encoding_scan *scan, sl_view v)
@@ -97,7 +98,8 @@ sl_encoding sl_encoding_decide(const sl_encoding_scan *scan)
 static bool name_ends(sl_view name, const char *suffix)
 {
     size_t n = strlen(suffix);
-    return name.n >= n && sl_view_eq_nocase(sl_view_sub(name, name.n - n, name.n), sl_view_str(suffix));
+    return name.n >= n &&
+           sl_view_eq_nocase(sl_view_sub(name, name.n - n, name.n), sl_view_str(suffix));
 }
 
 /* A first line that opens and closes an object or an array, with another line behind it. */
@@ -125,9 +127,10 @@ static sl_format detect_by_name(sl_view name)
         const char *suffix;
         sl_format format;
     } table[] = {
-        { ".csv", SL_FORMAT_CSV },       { ".tsv", SL_FORMAT_TSV },     { ".tab", SL_FORMAT_TSV },
-        { ".ndjson", SL_FORMAT_NDJSON }, { ".jsonl", SL_FORMAT_NDJSON }, { ".json", SL_FORMAT_JSON },
-        { ".md", SL_FORMAT_MARKDOWN },   { ".markdown", SL_FORMAT_MARKDOWN },
+        { ".csv", SL_FORMAT_CSV },      { ".tsv", SL_FORMAT_TSV },
+        { ".tab", SL_FORMAT_TSV },      { ".ndjson", SL_FORMAT_NDJSON },
+        { ".jsonl", SL_FORMAT_NDJSON }, { ".json", SL_FORMAT_JSON },
+        { ".md", SL_FORMAT_MARKDOWN },  { ".markdown", SL_FORMAT_MARKDOWN },
     };
     for (size_t i = 0; i < SL_COUNT_OF(table); i++) {
         if (name_ends(name, table[i].suffix)) {
@@ -161,7 +164,8 @@ sl_format sl_format_detect(sl_view head, sl_view name, sl_encoding encoding)
     }
     sl_format format = detect_by_name(name);
     sl_view text = without_bom(head);
-    while (text.n != 0 && (text.p[0] == ' ' || text.p[0] == '\n' || text.p[0] == '\r' || text.p[0] == '\t')) {
+    while (text.n != 0 &&
+           (text.p[0] == ' ' || text.p[0] == '\n' || text.p[0] == '\r' || text.p[0] == '\t')) {
         text = sl_view_sub(text, 1, text.n);
     }
     bool open = text.n != 0 && (text.p[0] == '{' || text.p[0] == '[');
@@ -216,7 +220,8 @@ static uint32_t json_escape(sl_view raw, size_t at, size_t *ret_length)
                        ? hex4(raw, at + 8)
                        : SL_UTF8_BAD;
     *ret_length = 12;
-    return low >= 0xDC00 && low <= 0xDFFF ? 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00) : SL_UTF8_BAD;
+    return low >= 0xDC00 && low <= 0xDFFF ? 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+                                          : SL_UTF8_BAD;
 }
 
 /* One character of the cell: the code point at raw[at] and the raw bytes that encode it. */
@@ -391,7 +396,8 @@ sl_res sl_reader_new(const sl_reader_options *options, sl_record_sink sink, sl_r
     reader->sink = sink;
     reader->step = step;
     reader->failed = SL_DONE;
-    reader->pending.max = whole ? SL_DOCUMENT_BYTES_MAX : SL_RECORD_BYTES_MAX + SL_READER_PIECE_BYTES;
+    reader->pending.max =
+        whole ? SL_DOCUMENT_BYTES_MAX : SL_RECORD_BYTES_MAX + SL_READER_PIECE_BYTES;
     reader->decoded.max = reader->pending.max * 3;
     reader->names.max = SL_MIB;
     reader->path.max = SL_JSON_DEPTH_MAX * (SL_JSON_KEY_BYTES_MAX + 1);
@@ -426,7 +432,8 @@ static bool pass_mark(sl_reader *reader, bool last)
     if (reader->mark_passed || reader->options.encoding != SL_ENCODING_UTF8) {
         return true;
     }
-    if (!last && reader->pending.n < mark.n && sl_view_starts(mark, sl_buf_view(&reader->pending))) {
+    if (!last && reader->pending.n < mark.n &&
+        sl_view_starts(mark, sl_buf_view(&reader->pending))) {
         return false;
     }
     reader->mark_passed = true;

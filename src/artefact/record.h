@@ -16,8 +16,8 @@ typedef enum {
     SL_FORMAT_CSV, /* comma, semicolon or bar: found in the first line */
     SL_FORMAT_TSV,
     SL_FORMAT_NDJSON, /* one object a line: FHIR bulk data, Dataset-JSON, anything else */
-    SL_FORMAT_JSON,   /* one document: a FHIR bundle or resource, Dataset-JSON, an array of objects */
-    SL_FORMAT_XPT,    /* SAS transport file, version 5 or 8 */
+    SL_FORMAT_JSON, /* one document: a FHIR bundle or resource, Dataset-JSON, an array of objects */
+    SL_FORMAT_XPT,  /* SAS transport file, version 5 or 8 */
     SL_FORMAT_SAS7BDAT,
     SL_FORMAT_COUNT
 } sl_format;
@@ -64,9 +64,9 @@ typedef enum {
 } sl_cell_code;
 
 typedef struct {
-    sl_view name;    /* column, or the path of a JSON leaf ("name.family"); empty: text, or surplus */
-    sl_view value;   /* valid UTF-8 */
-    sl_view raw;     /* the same cell as it stands in the file */
+    sl_view name;  /* column, or the path of a JSON leaf ("name.family"); empty: text, or surplus */
+    sl_view value; /* valid UTF-8 */
+    sl_view raw;   /* the same cell as it stands in the file */
     uint64_t offset; /* of raw in the file, in bytes */
     size_t column;   /* 0-based position in the record */
     sl_cell_code code;
@@ -108,10 +108,10 @@ typedef struct {
     uint64_t bytes;
     uint64_t records; /* rows, resources, documents; a table's header is none */
     uint64_t cells;
-    uint64_t ragged;  /* rows with fewer or more cells than columns */
-    uint64_t blank;   /* empty lines passed over */
-    bool headerless;  /* the first row is data; columns are called "1", "2", ... */
-    bool fhir;        /* every JSON record was a FHIR resource, and there was one */
+    uint64_t ragged; /* rows with fewer or more cells than columns */
+    uint64_t blank;  /* empty lines passed over */
+    bool headerless; /* the first row is data; columns are called "1", "2", ... */
+    bool fhir;       /* every JSON record was a FHIR resource, and there was one */
 } sl_reader_stats;
 
 typedef struct sl_reader sl_reader;

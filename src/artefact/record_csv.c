@@ -57,7 +57,8 @@ static int next_state(int state, uint8_t byte, uint8_t delimiter)
 }
 
 /* Finds the end of the row at the front. True with the length of its content when it is whole. */
-static sl_res find_row(sl_reader *reader, sl_view pending, bool last, bool *ret_whole, size_t *ret_length)
+static sl_res find_row(sl_reader *reader, sl_view pending, bool last, bool *ret_whole,
+                       size_t *ret_length)
 {
     size_t at = reader->scan;
     int state = reader->scan_state;
@@ -139,7 +140,8 @@ static bool looks_like_data(sl_view value)
         digits += value.p[i] >= '0' && value.p[i] <= '9' ? 1 : 0;
         letters += (value.p[i] | 0x20) >= 'a' && (value.p[i] | 0x20) <= 'z' ? 1 : 0;
     }
-    bool mail = sl_view_find_byte(value, '@', 0) != SIZE_MAX && sl_view_find_byte(value, '.', 0) != SIZE_MAX;
+    bool mail = sl_view_find_byte(value, '@', 0) != SIZE_MAX &&
+                sl_view_find_byte(value, '.', 0) != SIZE_MAX;
     return mail || (digits != 0 && letters <= 1 && value.n > 1);
 }
 

@@ -18,10 +18,10 @@ struct sl_reader {
     sl_res failed; /* the first error, kept */
     sl_buf pending;
     uint64_t offset;
-    size_t scan;     /* bytes at the front of pending that the step has already looked at */
-    int scan_state;  /* the step's state at `scan` */
-    sl_buf decoded;  /* values that differ from their bytes */
-    sl_cell *cells;  /* of the record at hand */
+    size_t scan;    /* bytes at the front of pending that the step has already looked at */
+    int scan_state; /* the step's state at `scan` */
+    sl_buf decoded; /* values that differ from their bytes */
+    sl_cell *cells; /* of the record at hand */
     size_t cell_count;
     size_t cell_cap;
     sl_buf names; /* column names, as UTF-8, end to end */

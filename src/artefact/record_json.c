@@ -130,7 +130,8 @@ static sl_res name_resource(sl_reader *reader, const sl_json_doc *doc, const sl_
     return id == NULL ? SL_DONE : sl_json_add_text(id, &reader->id);
 }
 
-static sl_res flatten_text(sl_reader *reader, sl_view text, size_t base, bool record, sl_view prefix)
+static sl_res flatten_text(sl_reader *reader, sl_view text, size_t base, bool record,
+                           sl_view prefix)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_TRY(at_offset(reader, sl_json_parse(text, &doc), base));
@@ -229,7 +230,8 @@ static sl_res read_members(sl_view text, span *members, size_t *ret_count)
     }
 }
 
-static const span *find_member(const span *members, size_t count, const char *key, sl_json_kind kind)
+static const span *find_member(const span *members, size_t count, const char *key,
+                               sl_json_kind kind)
 {
     for (size_t i = 0; i < count; i++) {
         if (sl_view_eq_str(members[i].key, key) && members[i].kind == kind) {
@@ -287,7 +289,8 @@ static sl_res give_head(sl_reader *reader, sl_view text, const span *members, si
     SL_TRY(sl_reader_emit_header(reader));
     const span *columns = find_member(members, count, "columns", SL_JSON_ARRAY);
     bool dataset = columns != NULL && sl_view_eq_str(records->key, "rows");
-    return dataset ? keep_dataset_columns(reader, sl_view_sub(text, columns->start, columns->end)) : SL_DONE;
+    return dataset ? keep_dataset_columns(reader, sl_view_sub(text, columns->start, columns->end))
+                   : SL_DONE;
 }
 
 sl_res sl_reader_step_json(sl_reader *reader, sl_view pending, bool last, size_t *ret_used)
@@ -302,7 +305,8 @@ sl_res sl_reader_step_json(sl_reader *reader, sl_view pending, bool last, size_t
     const span *records = find_records(pending, members, count);
     if (records != NULL) {
         SL_TRY(give_head(reader, pending, members, count, records));
-        return give_array(reader, sl_view_sub(pending, records->start, records->end), records->start);
+        return give_array(reader, sl_view_sub(pending, records->start, records->end),
+                          records->start);
     }
     size_t start = 0;
     while (pending.p[start] == ' ' || pending.p[start] == '\t' || pending.p[start] == '\n' ||
@@ -322,7 +326,8 @@ static sl_res take_dataset_head(sl_reader *reader, sl_view line, bool *ret_taken
     size_t count = 0;
     SL_TRY(at_offset(reader, read_members(line, members, &count), 0));
     const span *columns = find_member(members, count, "columns", SL_JSON_ARRAY);
-    *ret_taken = columns != NULL && find_member(members, count, "datasetJSONVersion", SL_JSON_STRING) != NULL;
+    *ret_taken = columns != NULL &&
+                 find_member(members, count, "datasetJSONVersion", SL_JSON_STRING) != NULL;
     if (!*ret_taken) {
         return SL_DONE;
     }

@@ -166,8 +166,8 @@ static sl_res parse_into(sl_json_doc *doc)
             }
             continue;
         }
-        if (depth > 0 && (doc->nodes[open[depth - 1]].kind == SL_JSON_ARRAY ||
-                          token.kind == SL_JSON_KEY)) {
+        if (depth > 0 &&
+            (doc->nodes[open[depth - 1]].kind == SL_JSON_ARRAY || token.kind == SL_JSON_KEY)) {
             doc->nodes[open[depth - 1]].count++;
         }
         SL_TRY(add_node(doc, &token));
@@ -351,7 +351,8 @@ static sl_res write_scalar(sl_json_writer *w, const sl_json_node *node)
         int64_t value = 0;
         const int64_t max = ((int64_t)1 << 53) - 1;
         sl_res r = sl_parse_i64(node->raw, &value);
-        bool fits = sl_ok(r) && value >= -max && value <= max && !sl_view_eq(node->raw, SL_LIT("-0"));
+        bool fits =
+            sl_ok(r) && value >= -max && value <= max && !sl_view_eq(node->raw, SL_LIT("-0"));
         if (!fits) {
             return sl_fail_at(SL_E_RANGE, "canonical integer", node->offset);
         }

@@ -7,11 +7,11 @@
 
 /* What may come next. */
 enum {
-    EXPECT_VALUE,         /* a value must come */
-    EXPECT_VALUE_OR_END,  /* right after '[' */
-    EXPECT_KEY_OR_END,    /* right after '{' */
-    EXPECT_COMMA_OR_END,  /* after an item */
-    EXPECT_NOTHING,       /* after the whole value */
+    EXPECT_VALUE,        /* a value must come */
+    EXPECT_VALUE_OR_END, /* right after '[' */
+    EXPECT_KEY_OR_END,   /* right after '{' */
+    EXPECT_COMMA_OR_END, /* after an item */
+    EXPECT_NOTHING,      /* after the whole value */
 };
 
 void sl_json_lexer_init(sl_json_lexer *lexer, sl_view text)

@@ -21,6 +21,13 @@
 /* Configuration and policy files are written by hand. */
 #define SL_CONFIG_BYTES_MAX (4 * SL_MIB)
 
+/* YAML nests little where people write it by hand; duplicates are found by a linear search, so the
+ * keys of one map are few; the nodes of the largest file stay below 16 MiB. */
+#define SL_YAML_DEPTH_MAX ((size_t)32)
+#define SL_YAML_MAP_KEYS_MAX ((size_t)1024)
+#define SL_YAML_NODES_MAX ((size_t)131072)
+#define SL_YAML_KEY_BYTES_MAX ((size_t)256)
+
 /* A message between processes: larger things travel as descriptors. A SEQPACKET message must fit
  * the socket's send buffer (212,992 bytes by default on Linux). */
 #define SL_IPC_BYTES_MAX (128 * SL_KIB)

@@ -22,9 +22,8 @@ sl_res sl_secret_alloc(size_t n, sl_secret *ret_secret)
     (void)madvise(base + page, inner, MADV_DONTDUMP);
     (void)madvise(base + page, inner, MADV_WIPEONFORK);
     /* The content ends where the guard page begins, so that reading past it faults. */
-    *ret_secret = (sl_secret){
-        .p = base + page + (inner - n), .n = n, .mapped = mapped, .locked = locked
-    };
+    *ret_secret =
+        (sl_secret){ .p = base + page + (inner - n), .n = n, .mapped = mapped, .locked = locked };
     return SL_DONE;
 }
 

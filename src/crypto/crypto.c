@@ -26,9 +26,9 @@ static void fetch_all(void)
     the_set.scrypt = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
     the_set.aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     the_set.aes_256_kwp = EVP_CIPHER_fetch(NULL, "AES-256-WRAP-PAD", NULL);
-    the_set_complete = the_set.sha256 != NULL && the_set.sha512 != NULL && the_set.hmac != NULL
-                       && the_set.hkdf != NULL && the_set.scrypt != NULL
-                       && the_set.aes_256_gcm != NULL && the_set.aes_256_kwp != NULL;
+    the_set_complete = the_set.sha256 != NULL && the_set.sha512 != NULL && the_set.hmac != NULL &&
+                       the_set.hkdf != NULL && the_set.scrypt != NULL &&
+                       the_set.aes_256_gcm != NULL && the_set.aes_256_kwp != NULL;
 }
 
 sl_res sl_crypto_init(void)

@@ -14,9 +14,9 @@ static const sl_view DASH = { (const uint8_t *)"\xe2\x80\x94 ", 4 };
 /* A space as Unicode has it, beyond ASCII: the code points of category Z and U+0085. */
 static bool is_wide_space(sl_view s, size_t at)
 {
-    static const char *const spaces[] = { "\xc2\x85", "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\xa8",
-                                          "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
-                                          "\xe3\x80\x80" };
+    static const char *const spaces[] = { "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80",
+                                          "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
+                                          "\xe2\x81\x9f", "\xe3\x80\x80" };
     sl_view rest = sl_view_sub(s, at, s.n);
 
     for (size_t i = 0; i < SL_COUNT_OF(spaces); i++) {
@@ -24,8 +24,8 @@ static bool is_wide_space(sl_view s, size_t at)
             return true;
         }
     }
-    return rest.n >= 3 && rest.p[0] == 0xe2 && rest.p[1] == 0x80 && rest.p[2] >= 0x80
-           && rest.p[2] <= 0x8a;
+    return rest.n >= 3 && rest.p[0] == 0xe2 && rest.p[1] == 0x80 && rest.p[2] >= 0x80 &&
+           rest.p[2] <= 0x8a;
 }
 
 static sl_res check_name(sl_view name)

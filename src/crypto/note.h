@@ -45,8 +45,8 @@ SL_MUST sl_res sl_vkey_add(sl_buf *out, const sl_vkey *vkey);
 typedef struct {
     sl_view text; /* with its final newline */
     sl_view signature_lines;
-    uint64_t verified;                   /* bit i: keys[i] signed */
-    uint64_t time_s[SL_NOTE_KEYS_MAX];   /* of cosignatures, per verified key; else 0 */
+    uint64_t verified;                 /* bit i: keys[i] signed */
+    uint64_t time_s[SL_NOTE_KEYS_MAX]; /* of cosignatures, per verified key; else 0 */
 } sl_note;
 
 /* Checks the form of the whole note and every signature whose name and ID match one of `keys`.
@@ -71,8 +71,8 @@ SL_MUST sl_res sl_note_next_line(sl_view *lines, bool *ret_more, sl_note_line *r
 
 /* Appends one signature line over `text` (which ends in a newline) to `out`. */
 SL_MUST sl_res sl_note_sign_line(sl_buf *out, sl_view text, sl_view name, const sl_sign_key *key);
-SL_MUST sl_res sl_note_cosign_line(sl_buf *out, sl_view text, sl_view name,
-                                   const sl_sign_key *key, uint64_t time_s);
+SL_MUST sl_res sl_note_cosign_line(sl_buf *out, sl_view text, sl_view name, const sl_sign_key *key,
+                                   uint64_t time_s);
 
 /* Appends the whole note: text, empty line, one signature. */
 SL_MUST sl_res sl_note_sign(sl_buf *out, sl_view text, sl_view name, const sl_sign_key *key);

@@ -75,10 +75,8 @@ static sl_res load(sl_seal *s, const uint8_t *key, sl_view salt, sl_view context
     sl_seal_free(s);
     *s = (sl_seal){ .sealing = sealing, .pending = { .max = SL_SEAL_CHUNK_BYTES } };
     s->ctx = EVP_CIPHER_CTX_new();
-    bool loaded = s->ctx != NULL
-                  && EVP_CipherInit_ex2(s->ctx, sl_crypto_get()->aes_256_gcm, derived, NULL,
-                                        sealing ? 1 : 0, NULL)
-                         == 1;
+    bool loaded = s->ctx != NULL && EVP_CipherInit_ex2(s->ctx, sl_crypto_get()->aes_256_gcm,
+                                                       derived, NULL, sealing ? 1 : 0, NULL) == 1;
     memcpy(s->base_nonce, derived + KEY_BYTES, NONCE_BYTES);
     memcpy(ret_commitment, derived + KEY_BYTES + NONCE_BYTES, SL_SEAL_COMMITMENT_BYTES);
     OPENSSL_cleanse(derived, sizeof derived);
@@ -109,13 +107,11 @@ static sl_res seal_chunk(sl_seal *s, sl_view plain, sl_buf *out)
     SL_NEED(s->next_chunk < SL_SEAL_CHUNKS_MAX, SL_E_LIMIT);
     SL_TRY(sl_buf_reserve(out, plain.n + SL_SEAL_TAG_BYTES));
     uint8_t *to = out->p + out->n;
-    bool sealed = set_nonce(s, s->next_chunk)
-                  && (plain.n == 0
-                      || EVP_EncryptUpdate(s->ctx, to, &n, plain.p, (int)plain.n) == 1)
-                  && EVP_EncryptFinal_ex(s->ctx, to + n, &tail) == 1
-                  && EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_GET_TAG, SL_SEAL_TAG_BYTES,
-                                         to + plain.n)
-                         == 1;
+    bool sealed =
+        set_nonce(s, s->next_chunk) &&
+        (plain.n == 0 || EVP_EncryptUpdate(s->ctx, to, &n, plain.p, (int)plain.n) == 1) &&
+        EVP_EncryptFinal_ex(s->ctx, to + n, &tail) == 1 &&
+        EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_GET_TAG, SL_SEAL_TAG_BYTES, to + plain.n) == 1;
     SL_NEED(sealed && (size_t)(n + tail) == plain.n, SL_E_CRYPTO);
     out->n += plain.n + SL_SEAL_TAG_BYTES;
     s->next_chunk++;
@@ -190,11 +186,11 @@ sl_res sl_open_chunk(sl_seal *s, uint64_t chunk, sl_view sealed, uint8_t *ret_pl
     SL_NEED(sealed.n <= SL_SEAL_SEALED_CHUNK_BYTES, SL_E_TRAILING);
     size_t plain_n = sealed.n - SL_SEAL_TAG_BYTES;
     memcpy(tag, sealed.p + plain_n, sizeof tag);
-    bool opened = set_nonce(s, chunk)
-                  && EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_SET_TAG, SL_SEAL_TAG_BYTES, tag) == 1
-                  && (plain_n == 0
-                      || EVP_DecryptUpdate(s->ctx, ret_plain, &n, sealed.p, (int)plain_n) == 1)
-                  && EVP_DecryptFinal_ex(s->ctx, ret_plain + n, &tail) == 1;
+    bool opened =
+        set_nonce(s, chunk) &&
+        EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_SET_TAG, SL_SEAL_TAG_BYTES, tag) == 1 &&
+        (plain_n == 0 || EVP_DecryptUpdate(s->ctx, ret_plain, &n, sealed.p, (int)plain_n) == 1) &&
+        EVP_DecryptFinal_ex(s->ctx, ret_plain + n, &tail) == 1;
     if (!opened) {
         OPENSSL_cleanse(ret_plain, plain_n);
         return sl_fail_at(SL_E_INTEGRITY, "sealed chunk", chunk);

@@ -43,8 +43,8 @@ typedef struct {
     uint8_t base_nonce[12];
     bool sealing;
     bool ended;
-    uint64_t next_chunk;  /* sealing: number of chunks written */
-    sl_buf pending;       /* sealing: plaintext that does not fill a chunk yet */
+    uint64_t next_chunk; /* sealing: number of chunks written */
+    sl_buf pending;      /* sealing: plaintext that does not fill a chunk yet */
 } sl_seal;
 
 /* Wipes and frees; fit for SL_OWN. */

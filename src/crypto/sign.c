@@ -29,9 +29,9 @@ static sl_res adopt(EVP_PKEY *pkey, sl_sign_key *ret)
     sl_sign_key key = { .pkey = pkey };
     size_t n = sizeof key.public_key.b;
 
-    if (pkey == NULL || EVP_PKEY_is_a(pkey, "ED25519") != 1
-        || EVP_PKEY_get_raw_public_key(pkey, key.public_key.b, &n) != 1
-        || n != sizeof key.public_key.b) {
+    if (pkey == NULL || EVP_PKEY_is_a(pkey, "ED25519") != 1 ||
+        EVP_PKEY_get_raw_public_key(pkey, key.public_key.b, &n) != 1 ||
+        n != sizeof key.public_key.b) {
         EVP_PKEY_free(pkey);
         return sl_fail_at(SL_E_SYNTAX, "Ed25519 key", SL_NOWHERE);
     }
@@ -102,9 +102,9 @@ sl_res sl_sign_key_load(const char *path, sl_sign_key *ret)
 static bool write_pem(EVP_PKEY *pkey, int fd)
 {
     BIO *bio = BIO_new_fd(fd, BIO_NOCLOSE);
-    bool written = bio != NULL
-                   && PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1
-                   && fsync(fd) == 0;
+    bool written = bio != NULL &&
+                   PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1 &&
+                   fsync(fd) == 0;
 
     BIO_free(bio);
     return written;
@@ -130,9 +130,9 @@ sl_res sl_sign(const sl_sign_key *key, sl_view message, sl_signature *ret)
     sl_signature signature;
     size_t n = sizeof signature.b;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool made = ctx != NULL && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key->pkey, NULL) == 1
-                && EVP_DigestSign(ctx, signature.b, &n, message.p, message.n) == 1
-                && n == sizeof signature.b;
+    bool made =
+        ctx != NULL && EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key->pkey, NULL) == 1 &&
+        EVP_DigestSign(ctx, signature.b, &n, message.p, message.n) == 1 && n == sizeof signature.b;
 
     EVP_MD_CTX_free(ctx);
     SL_NEED(made, SL_E_CRYPTO);
@@ -145,10 +145,9 @@ sl_res sl_verify(const sl_public_key *key, sl_view message, const sl_signature *
     SL_TRY(sl_crypto_init());
     EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, key->b, sizeof key->b);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool good = pkey != NULL && ctx != NULL
-                && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, pkey, NULL) == 1
-                && EVP_DigestVerify(ctx, signature->b, sizeof signature->b, message.p, message.n)
-                       == 1;
+    bool good = pkey != NULL && ctx != NULL &&
+                EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, pkey, NULL) == 1 &&
+                EVP_DigestVerify(ctx, signature->b, sizeof signature->b, message.p, message.n) == 1;
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(pkey);

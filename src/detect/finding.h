@@ -90,7 +90,7 @@ typedef enum {
 
 typedef enum {
     SL_TRANSFORM_NONE,
-    SL_TRANSFORM_MASK, /* one '*' for each character */
+    SL_TRANSFORM_MASK,  /* one '*' for each character */
     SL_TRANSFORM_CLASS, /* "[DATE]" */
     SL_TRANSFORM_PSEUDONYM,
     SL_TRANSFORM_GENERALISE, /* ZIP3, age 90+, year of a date; else as class */
@@ -103,17 +103,17 @@ typedef enum {
 #define SL_NO_ATTRIBUTION UINT64_MAX
 
 typedef struct {
-    size_t start; /* bytes of the original */
-    size_t end; /* exclusive, > start */
-    uint64_t attribution; /* slot of the record, or SL_NO_ATTRIBUTION */
-    uint16_t rule; /* pattern that matched (sl_detect_rule_name), or SL_NO_RULE */
+    size_t start;            /* bytes of the original */
+    size_t end;              /* exclusive, > start */
+    uint64_t attribution;    /* slot of the record, or SL_NO_ATTRIBUTION */
+    uint16_t rule;           /* pattern that matched (sl_detect_rule_name), or SL_NO_RULE */
     uint16_t score_permille; /* 0..1000 */
-    uint16_t policy_rule; /* set by sl_policy_judge (sl_policy_rule_id), or SL_NO_RULE */
-    uint8_t detector; /* sl_detector */
-    uint8_t kind; /* sl_class */
-    uint8_t view; /* sl_view_kind */
-    uint8_t verdict; /* sl_verdict; set by sl_policy_judge */
-    uint8_t transform; /* sl_transform; set by sl_policy_judge */
+    uint16_t policy_rule;    /* set by sl_policy_judge (sl_policy_rule_id), or SL_NO_RULE */
+    uint8_t detector;        /* sl_detector */
+    uint8_t kind;            /* sl_class */
+    uint8_t view;            /* sl_view_kind */
+    uint8_t verdict;         /* sl_verdict; set by sl_policy_judge */
+    uint8_t transform;       /* sl_transform; set by sl_policy_judge */
 } sl_finding;
 
 /* Findings in order of start, then longest first. Owned by the caller; sl_findings_free. */

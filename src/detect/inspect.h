@@ -6,7 +6,7 @@
 
 #include "detect/finding.h"
 
-typedef struct sl_detect sl_detect; /* compiled engines */
+typedef struct sl_detect sl_detect;   /* compiled engines */
 typedef struct sl_scratch sl_scratch; /* working memory of one thread */
 
 /* What engines are built from: all texts are borrowed during the build only. */
@@ -14,7 +14,7 @@ typedef struct {
     const sl_view *pattern_tables; /* data/patterns tables (patterns.h) */
     size_t pattern_table_count;
     sl_view allowed_hosts; /* one host a line; "*.example.org" for subdomains; '#' comments */
-    sl_view roster; /* sealed index of roster.h, or empty */
+    sl_view roster;        /* sealed index of roster.h, or empty */
     uint8_t match_key[32]; /* opens the roster; zero when there is none */
 } sl_detect_source;
 

@@ -18,7 +18,7 @@
 
 #define SL_ROSTER_WORDS_MAX ((size_t)8)
 #define SL_ROSTER_VALUE_BYTES_MAX ((size_t)96) /* normal bytes; longer values match on nothing */
-#define SL_ROSTER_CANARY 1U /* flag: reported by detector `canary` */
+#define SL_ROSTER_CANARY 1U                    /* flag: reported by detector `canary` */
 
 typedef struct sl_roster_builder sl_roster_builder;
 

@@ -21,18 +21,19 @@ typedef struct {
     const sl_policy *policy;
     sl_policy_context context; /* its purpose is borrowed for the stream's life */
     sl_pseudonyms *pseudonyms; /* restored in the released text when `restore`; or NULL */
-    bool restore; /* false: surrogates stay (tool arguments of tools that the grant does not name) */
+    bool
+        restore; /* false: surrogates stay (tool arguments of tools that the grant does not name) */
     size_t bytes_max; /* of text in all; more is cut as overlong; 0: no limit */
 } sl_stream_options;
 
 typedef struct {
-    sl_verdict verdict; /* allow, transform or cut so far; final after finish */
+    sl_verdict verdict;  /* allow, transform or cut so far; final after finish */
     uint64_t cut_offset; /* bytes of channel text before the cut; UINT64_MAX if not cut */
-    sl_finding cause; /* the finding that cut (offsets as in the channel text) */
+    sl_finding cause;    /* the finding that cut (offsets as in the channel text) */
     uint64_t bytes_seen;
     uint64_t bytes_released; /* of channel text, before rewriting */
     uint64_t bytes_too_late; /* bytes of findings that turned out after their release */
-    uint32_t transforms; /* spans rewritten (restorations apart) */
+    uint32_t transforms;     /* spans rewritten (restorations apart) */
     uint32_t restored;
     uint32_t by_class[SL_CLASS_COUNT]; /* findings of each class, allowed ones too */
 } sl_stream_report;

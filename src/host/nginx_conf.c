@@ -190,8 +190,9 @@ static sl_res put_front_server(const sl_nginx_front *front, sl_buf *out)
                            "        }\n",
                            front->console_socket));
     }
-    return sl_buf_addf(out, "        location / {\n            scgi_pass unix:%s;\n        }\n    }\n}\n",
-                       front->ask_socket);
+    return sl_buf_addf(
+        out, "        location / {\n            scgi_pass unix:%s;\n        }\n    }\n}\n",
+        front->ask_socket);
 }
 
 static sl_res check_front(const sl_nginx_front *front)
@@ -212,8 +213,8 @@ static sl_res check_front(const sl_nginx_front *front)
 
 static sl_res front_text(const sl_nginx_front *front, sl_buf *out)
 {
-    SL_TRY(put_process(front->run_dir, "front", front->user, front->workers,
-                       front->connections_max, out));
+    SL_TRY(put_process(front->run_dir, "front", front->user, front->workers, front->connections_max,
+                       out));
     SL_TRY(put_http_common(front->run_dir, front->body_bytes_max, out));
     return put_front_server(front, out);
 }

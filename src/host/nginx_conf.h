@@ -11,17 +11,17 @@
 #include "base/res.h"
 
 typedef struct {
-    const char *run_dir;      /* absolute; pid file and a temp directory that stays empty */
-    const char *user;         /* user for the workers when started as root, else NULL */
-    const char *listen;       /* "127.0.0.1:8443", "[::1]:8443" or "unix:/path" */
-    const char *tls_cert;     /* PEM chain, NULL for plain HTTP (loopback quickstart only) */
-    const char *tls_key;      /* PEM key, with tls_cert */
-    const char *ask_socket;   /* path of the ask door's SCGI socket */
+    const char *run_dir;        /* absolute; pid file and a temp directory that stays empty */
+    const char *user;           /* user for the workers when started as root, else NULL */
+    const char *listen;         /* "127.0.0.1:8443", "[::1]:8443" or "unix:/path" */
+    const char *tls_cert;       /* PEM chain, NULL for plain HTTP (loopback quickstart only) */
+    const char *tls_key;        /* PEM key, with tls_cert */
+    const char *ask_socket;     /* path of the ask door's SCGI socket */
     const char *console_socket; /* path of the console's SCGI socket, NULL when there is none */
-    size_t body_bytes_max;    /* a longer body is 413; also the size of the memory buffer */
-    unsigned workers;         /* 1..64 */
-    unsigned connections_max; /* per worker, 16..65536 */
-    unsigned per_source_max;  /* open connections per client address, 0 for no limit */
+    size_t body_bytes_max;      /* a longer body is 413; also the size of the memory buffer */
+    unsigned workers;           /* 1..64 */
+    unsigned connections_max;   /* per worker, 16..65536 */
+    unsigned per_source_max;    /* open connections per client address, 0 for no limit */
 } sl_nginx_front;
 
 typedef enum {

@@ -13,7 +13,8 @@ typedef struct {
 static sl_res dump_cells(dump *out, const sl_cell *cells, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        SL_TRY(sl_buf_addf(&out->text, "|%.*s=%.*s", SL_FMT(cells[i].name), SL_FMT(cells[i].value)));
+        SL_TRY(
+            sl_buf_addf(&out->text, "|%.*s=%.*s", SL_FMT(cells[i].name), SL_FMT(cells[i].value)));
         if (out->offsets) {
             SL_TRY(sl_buf_addf(&out->text, "@%llu", (unsigned long long)cells[i].offset));
         }
@@ -86,11 +87,14 @@ static const good_case good_cases[] = {
       "header|=A|=B\n0.0|A=1|B=\n1.0|A=|B=\n" },
     { "semicolons", SL_FORMAT_CSV, UTF8, SL_LIT("A;B\n1,5;2\n"), "header|=A|=B\n0.0|A=1,5|B=2\n" },
     { "tabs", SL_FORMAT_TSV, UTF8, SL_LIT("A\tB\n1,5\t2\n"), "header|=A|=B\n0.0|A=1,5|B=2\n" },
-    { "byte order mark", SL_FORMAT_CSV, UTF8, SL_LIT("\xEF\xBB\xBF" "A,B\n1,2\n"),
+    { "byte order mark", SL_FORMAT_CSV, UTF8,
+      SL_LIT("\xEF\xBB\xBF"
+             "A,B\n1,2\n"),
       "header|=A|=B\n0.0|A=1|B=2\n" },
     { "a first row of data", SL_FORMAT_CSV, UTF8, SL_LIT("01-701-1015,F,63\n01-701-1023,M,64\n"),
       "0.0|1=01-701-1015|2=F|3=63\n1.0|1=01-701-1023|2=M|3=64\n" },
-    { "Windows-1252", SL_FORMAT_CSV, W1252, SL_LIT("N,T\nM\xFCller,\"Alzheimer\x92s \"\"x\"\" \x80\"\n"),
+    { "Windows-1252", SL_FORMAT_CSV, W1252,
+      SL_LIT("N,T\nM\xFCller,\"Alzheimer\x92s \"\"x\"\" \x80\"\n"),
       "header|=N|=T\n0.0|N=M\xC3\xBCller|T=Alzheimer\xE2\x80\x99s \"x\" \xE2\x82\xAC\n" },
     { "empty file", SL_FORMAT_CSV, UTF8, SL_LIT(""), "" },
     { "text", SL_FORMAT_TEXT, UTF8, SL_LIT("one\n\ntwo\n"), "0.0|=one\n\ntwo\n\n" },
@@ -98,9 +102,13 @@ static const good_case good_cases[] = {
       "0.0|=one\n1.0|= two\n" },
     { "text in Windows-1252", SL_FORMAT_MARKDOWN, W1252, SL_LIT("Alzheimer\x92s"),
       "0.0|=Alzheimer\xE2\x80\x99s\n" },
-    { "opaque", SL_FORMAT_BINARY, SL_ENCODING_NONE, SL_LIT("\x7F" "ELF\0\0"), "" },
+    { "opaque", SL_FORMAT_BINARY, SL_ENCODING_NONE,
+      SL_LIT("\x7F"
+             "ELF\0\0"),
+      "" },
     { "objects a line", SL_FORMAT_NDJSON, UTF8,
-      SL_LIT("{\"a\":1,\"b\":{\"c\":[\"x\",{\"d\":\"y\"}],\"e\":null}}\r\n\n{\"a\":\"q\\u00fc\\n\"}"),
+      SL_LIT(
+          "{\"a\":1,\"b\":{\"c\":[\"x\",{\"d\":\"y\"}],\"e\":null}}\r\n\n{\"a\":\"q\\u00fc\\n\"}"),
       "0.0|a=1|b.c=x|b.c.d=y|b.e=\n1.0|a=q\xC3\xBC\n\n" },
     { "bulk FHIR", SL_FORMAT_NDJSON, UTF8,
       SL_LIT("{\"resourceType\":\"Patient\",\"id\":\"7a\",\"name\":[{\"family\":\"Roe\"}]}\n"),
@@ -110,9 +118,10 @@ static const good_case good_cases[] = {
              "[\"01-1\",5]\n[null,\"x\"]\n"),
       "header|datasetJSONVersion=1.1|columns.name=U|columns.name=V\n0.0|U=01-1|V=5\n1.0|U=|V=x\n" },
     { "bundle", SL_FORMAT_JSON, UTF8,
-      SL_LIT(" {\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"fullUrl\":\"urn:1\",\"resource\":"
-             "{\"resourceType\":\"Patient\",\"id\":\"7a\",\"name\":[{\"given\":[\"Ann\",\"Bo\"]}]}},"
-             "{\"resource\":{\"resourceType\":\"Claim\"}}]} "),
+      SL_LIT(
+          " {\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"fullUrl\":\"urn:1\",\"resource\":"
+          "{\"resourceType\":\"Patient\",\"id\":\"7a\",\"name\":[{\"given\":[\"Ann\",\"Bo\"]}]}},"
+          "{\"resource\":{\"resourceType\":\"Claim\"}}]} "),
       "header|resourceType=Bundle|type=batch\n"
       "0.0 Patient/7a|Patient.fullUrl=urn:1|Patient.resourceType=Patient|Patient.id=7a|Patient.name.given=Ann"
       "|Patient.name.given=Bo\n"
@@ -134,8 +143,8 @@ static void check_good(const good_case *c, size_t cut)
     sl_res r = read_cut(options, c->file, cut, &out, &stats);
     text = out.text;
     if (!sl_ok(r) || !sl_view_eq_str(sl_buf_view(&text), c->expected)) {
-        fail_msg("%s, cut at %zu: %s\n--- got\n%.*s\n--- expected\n%s", c->what, cut, sl_res_name(r),
-                 SL_FMT(sl_buf_view(&text)), c->expected);
+        fail_msg("%s, cut at %zu: %s\n--- got\n%.*s\n--- expected\n%s", c->what, cut,
+                 sl_res_name(r), SL_FMT(sl_buf_view(&text)), c->expected);
     }
     assert_int_equal(stats.bytes, c->file.n);
 }
@@ -165,11 +174,15 @@ static const bad_case bad_cases[] = {
     { "text behind a quote", SL_FORMAT_CSV, UTF8, SL_LIT("A,B\n\"1\"x,2\n"), SL_E_SYNTAX, 7 },
     { "zero byte", SL_FORMAT_CSV, UTF8, SL_LIT("A,B\n1\0,2\n"), SL_E_SYNTAX, 5 },
     { "bad UTF-8 in a cell", SL_FORMAT_CSV, UTF8, SL_LIT("A,B\n1,x\xFFy\n"), SL_E_UTF8, 7 },
-    { "bad UTF-8 behind a doubled quote", SL_FORMAT_CSV, UTF8, SL_LIT("A\n\"\"\"\xC0\x80\"\n"), SL_E_UTF8, 5 },
-    { "byte that Windows-1252 does not define", SL_FORMAT_TEXT, W1252, SL_LIT("ab\x81"), SL_E_UTF8, 2 },
+    { "bad UTF-8 behind a doubled quote", SL_FORMAT_CSV, UTF8, SL_LIT("A\n\"\"\"\xC0\x80\"\n"),
+      SL_E_UTF8, 5 },
+    { "byte that Windows-1252 does not define", SL_FORMAT_TEXT, W1252, SL_LIT("ab\x81"), SL_E_UTF8,
+      2 },
     { "bad UTF-8 in text", SL_FORMAT_TEXT, UTF8, SL_LIT("abc\xE2\x82"), SL_E_UTF8, 3 },
-    { "second line malformed", SL_FORMAT_NDJSON, UTF8, SL_LIT("{\"a\":1}\n{\"a\":}\n"), SL_E_SYNTAX, 13 },
-    { "duplicate name", SL_FORMAT_NDJSON, UTF8, SL_LIT("{\"b\":1}\n{\"a\":1,\"a\":2}\n"), SL_E_DUPLICATE, 15 },
+    { "second line malformed", SL_FORMAT_NDJSON, UTF8, SL_LIT("{\"a\":1}\n{\"a\":}\n"), SL_E_SYNTAX,
+      13 },
+    { "duplicate name", SL_FORMAT_NDJSON, UTF8, SL_LIT("{\"b\":1}\n{\"a\":1,\"a\":2}\n"),
+      SL_E_DUPLICATE, 15 },
     { "bundle cut short", SL_FORMAT_JSON, UTF8, SL_LIT("{\"resourceType\":\"Bundle\",\"entry\":["),
       SL_E_TRUNCATED, 34 },
     { "duplicate in a resource", SL_FORMAT_JSON, UTF8,
@@ -225,7 +238,11 @@ static void values_lead_back_to_their_bytes(void **state)
         { SL_FORMAT_CSV, W1252, SL_LIT("A\nx\x92y\n"), "2 3 3 3 4 5 / " },
         { SL_FORMAT_NDJSON, UTF8, SL_LIT("{\"a\":\"x\\u00fc\\n\\ud83d\\ude00z\"}\n"),
           "6 7 7 13 15 15 15 15 27 28 / " },
-        { SL_FORMAT_TEXT, UTF8, SL_LIT("\xEF\xBB\xBF" "a\xC3\xBC" "b"), "3 4 4 6 7 / " },
+        { SL_FORMAT_TEXT, UTF8,
+          SL_LIT("\xEF\xBB\xBF"
+                 "a\xC3\xBC"
+                 "b"),
+          "3 4 4 6 7 / " },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
         SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_MIB };
@@ -281,7 +298,9 @@ static void encodings_are_told_apart(void **state)
         { SL_LIT("undefined \x81"), SL_ENCODING_NONE },
         { SL_LIT("a\0b"), SL_ENCODING_NONE },
         { SL_LIT("\x1B[0m"), SL_ENCODING_NONE },
-        { SL_LIT("\xFF\xFE" "A\0"), SL_ENCODING_NONE },
+        { SL_LIT("\xFF\xFE"
+                 "A\0"),
+          SL_ENCODING_NONE },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
         for (size_t cut = 0; cut <= cases[i].file.n; cut++) {
@@ -317,8 +336,9 @@ static void formats_are_told_apart(void **state)
         { SL_LIT("\0\0"), "dm.csv", SL_ENCODING_NONE, SL_FORMAT_BINARY },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
-        assert_int_equal(sl_format_detect(cases[i].head, sl_view_str(cases[i].name), cases[i].encoding),
-                         cases[i].expected);
+        assert_int_equal(
+            sl_format_detect(cases[i].head, sl_view_str(cases[i].name), cases[i].encoding),
+            cases[i].expected);
     }
 }
 

@@ -83,7 +83,8 @@ static void counts_agree_with_an_independent_reading(void **state)
     const char *root = shared != NULL ? shared : SL_SOURCE_ROOT "/../shared";
     SL_OWN(sl_buf, data, sl_buf_free) = { .max = 4096 };
     assert_done(sl_buf_addf(&data, "%s/data", root));
-    assert_done(sl_file_read(AT_FDCWD, SL_SOURCE_ROOT "/tests/artefact/data/record_counts.tsv", &table));
+    assert_done(
+        sl_file_read(AT_FDCWD, SL_SOURCE_ROOT "/tests/artefact/data/record_counts.tsv", &table));
     size_t read = 0;
     sl_view rest = sl_buf_view(&table);
     while (rest.n != 0) {

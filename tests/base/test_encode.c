@@ -6,8 +6,13 @@
 static void base64_matches_rfc_4648(void **state)
 {
     static const char *const pairs[][2] = {
-        { "", "" },         { "f", "Zg==" },         { "fo", "Zm8=" },       { "foo", "Zm9v" },
-        { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+        { "", "" },
+        { "f", "Zg==" },
+        { "fo", "Zm8=" },
+        { "foo", "Zm9v" },
+        { "foob", "Zm9vYg==" },
+        { "fooba", "Zm9vYmE=" },
+        { "foobar", "Zm9vYmFy" },
     };
     for (size_t i = 0; i < SL_COUNT_OF(pairs); i++) {
         SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 };
@@ -21,8 +26,8 @@ static void base64_matches_rfc_4648(void **state)
 
 static void base64_refuses_other_spellings(void **state)
 {
-    static const char *const bad[] = { "Zg=", "Zg", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zg==Zg==",
-                                       "=", "====", "Zm-_" };
+    static const char *const bad[] = { "Zg=",    "Zg",       "Zh==", "Zm9=", "Zm 9v",
+                                       "Zm9v\n", "Zg==Zg==", "=",    "====", "Zm-_" };
     for (size_t i = 0; i < SL_COUNT_OF(bad); i++) {
         SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 };
         assert_false(sl_ok(sl_base64_decode(sl_view_str(bad[i]), &out)));

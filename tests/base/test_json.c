@@ -12,9 +12,21 @@ static sl_res parses(const char *text, size_t n)
 static void good_texts_parse(void **state)
 {
     static const char *const good[] = {
-        "0", "-0", "-1.5e+10", "1E5", "\"\"", "true", " null ", "[]", "{}", "[[],{}]",
-        "{\"a\":1,\"b\":[1,2,{\"c\":\"\\u00e9\\ud83d\\ude00\\n\"}]}", "\"\xC3\xA9\"",
-        "{\"a\":{},\"A\":{}}", "[1,\t2,\r\n3]", "\"\\u0000\"",
+        "0",
+        "-0",
+        "-1.5e+10",
+        "1E5",
+        "\"\"",
+        "true",
+        " null ",
+        "[]",
+        "{}",
+        "[[],{}]",
+        "{\"a\":1,\"b\":[1,2,{\"c\":\"\\u00e9\\ud83d\\ude00\\n\"}]}",
+        "\"\xC3\xA9\"",
+        "{\"a\":{},\"A\":{}}",
+        "[1,\t2,\r\n3]",
+        "\"\\u0000\"",
     };
     for (size_t i = 0; i < SL_COUNT_OF(good); i++) {
         assert_done(parses(good[i], strlen(good[i])));
@@ -169,8 +181,9 @@ static void writer_keeps_its_first_error(void **state)
 
 static void canonical_form_sorts_and_tightens(void **state)
 {
-    sl_view text = SL_LIT(" { \"b\" : [ 3 , {\"z\":null,\"y\":\"\\u0041\\/\"} ] , \"a\\u0062\" : -7,"
-                          "\"a\":{} }");
+    sl_view text =
+        SL_LIT(" { \"b\" : [ 3 , {\"z\":null,\"y\":\"\\u0041\\/\"} ] , \"a\\u0062\" : -7,"
+               "\"a\":{} }");
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     assert_done(sl_json_parse(text, &doc));
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4096 };

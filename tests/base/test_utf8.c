@@ -12,12 +12,12 @@ static void malformed_bytes_are_found_where_they_start(void **state)
     } cases[] = {
         { "plain ascii, longer than eight", 30, 30 },
         { "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9, 9 },
-        { "a\xC0\x80", 3, 1 },             /* overlong NUL */
-        { "\xE0\x80\xAF", 3, 0 },          /* overlong slash */
-        { "\xED\xA0\x80", 3, 0 },          /* surrogate */
-        { "\xF4\x90\x80\x80", 4, 0 },      /* above U+10FFFF */
-        { "ab\x80", 3, 2 },                /* lone continuation */
-        { "abcdefgh\xE2\x82", 10, 8 },     /* cut off */
+        { "a\xC0\x80", 3, 1 },         /* overlong NUL */
+        { "\xE0\x80\xAF", 3, 0 },      /* overlong slash */
+        { "\xED\xA0\x80", 3, 0 },      /* surrogate */
+        { "\xF4\x90\x80\x80", 4, 0 },  /* above U+10FFFF */
+        { "ab\x80", 3, 2 },            /* lone continuation */
+        { "abcdefgh\xE2\x82", 10, 8 }, /* cut off */
         { "\xFF", 1, 0 },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {

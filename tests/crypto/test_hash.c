@@ -1,7 +1,6 @@
 /* SHA-256, HMAC, HKDF, scrypt and key wrap against published and independently computed values. */
 #include "test.h"
 
-
 #include "base/encode.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
@@ -112,8 +111,8 @@ static void hkdf_gives_rfc_5869(void **state)
     for (uint8_t i = 0; i < 10; i++) {
         info[i] = (uint8_t)(0xf0 + i);
     }
-    assert_true(sl_ok(sl_hkdf(sl_view_of(key, 22), sl_view_of(salt, 13), sl_view_of(info, 10), out,
-                              sizeof out)));
+    assert_true(sl_ok(
+        sl_hkdf(sl_view_of(key, 22), sl_view_of(salt, 13), sl_view_of(info, 10), out, sizeof out)));
     assert_hex(sl_view_of(out, sizeof out), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db0"
                                             "2d56ecc4c5bf34007208d5b887185865");
 }
@@ -129,10 +128,10 @@ static void scrypt_gives_rfc_7914_and_refuses_mad_costs(void **state)
     assert_hex(sl_view_of(out, sizeof out),
                "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62"
                "d49705242a9af9e61e85dc0d651e40dfcf017b45575887");
-    assert_true(sl_is(sl_scrypt(pass, salt, (sl_scrypt_cost){ 30, 8, 1 }, out, sizeof out),
-                      SL_E_LIMIT));
-    assert_true(sl_is(sl_scrypt(pass, salt, (sl_scrypt_cost){ 14, 0, 1 }, out, sizeof out),
-                      SL_E_LIMIT));
+    assert_true(
+        sl_is(sl_scrypt(pass, salt, (sl_scrypt_cost){ 30, 8, 1 }, out, sizeof out), SL_E_LIMIT));
+    assert_true(
+        sl_is(sl_scrypt(pass, salt, (sl_scrypt_cost){ 14, 0, 1 }, out, sizeof out), SL_E_LIMIT));
 }
 
 static void key_wrap_agrees_with_another_implementation_and_refuses_changes(void **state)

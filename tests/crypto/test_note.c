@@ -44,8 +44,8 @@ static void ed25519_gives_rfc_8032(void **state)
         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613"
         "d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"));
     assert_true(sl_ok(sl_verify(&key.public_key, sl_view_of("\x72", 1), &signature)));
-    assert_true(sl_is(sl_verify(&key.public_key, sl_view_of("\x73", 1), &signature),
-                      SL_E_SIGNATURE));
+    assert_true(
+        sl_is(sl_verify(&key.public_key, sl_view_of("\x73", 1), &signature), SL_E_SIGNATURE));
 }
 
 static void key_files_are_private_and_never_overwritten(void **state)
@@ -141,8 +141,8 @@ static void a_vkey_with_a_foreign_id_is_refused(void **state)
 static void names_with_spaces_or_plus_cannot_sign(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", "a b", "a+b", "a\xc2\xa0z", "a\xe2\x80\x83z", "a\tb",
-                                       "\xff" };
+    static const char *const bad[] = { "",     "a b", "a+b", "a\xc2\xa0z", "a\xe2\x80\x83z",
+                                       "a\tb", "\xff" };
     SL_OWN(sl_sign_key, key, sl_sign_key_free) = key_of(1);
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4096 };
 
@@ -163,9 +163,10 @@ static void cosignatures_carry_their_time_and_bind_it(void **state)
     sl_note note;
 
     assert_true(sl_ok(sl_note_sign(&out, text, SL_LIT("example.com/log"), &log)));
-    assert_true(sl_ok(sl_note_cosign_line(&out, text, SL_LIT("w.example/1"), &witness, 1679315147)));
-    assert_true(sl_ok(sl_vkey_make(SL_LIT("example.com/log"), SL_NOTE_ED25519, &log.public_key,
-                                   &keys[0])));
+    assert_true(
+        sl_ok(sl_note_cosign_line(&out, text, SL_LIT("w.example/1"), &witness, 1679315147)));
+    assert_true(
+        sl_ok(sl_vkey_make(SL_LIT("example.com/log"), SL_NOTE_ED25519, &log.public_key, &keys[0])));
     assert_true(sl_ok(sl_vkey_make(SL_LIT("w.example/1"), SL_NOTE_COSIGNATURE_V1,
                                    &witness.public_key, &keys[1])));
     assert_true(sl_ok(sl_note_open(sl_buf_view(&out), keys, 2, &note)));
@@ -174,8 +175,8 @@ static void cosignatures_carry_their_time_and_bind_it(void **state)
     assert_int_equal(note.time_s[1], 1679315147);
 
     /* The witness's name under the log's key is an unknown key and is ignored. */
-    assert_true(sl_ok(sl_vkey_make(SL_LIT("w.example/1"), SL_NOTE_COSIGNATURE_V1, &log.public_key,
-                                   &keys[1])));
+    assert_true(sl_ok(
+        sl_vkey_make(SL_LIT("w.example/1"), SL_NOTE_COSIGNATURE_V1, &log.public_key, &keys[1])));
     assert_true(sl_ok(sl_note_open(sl_buf_view(&out), keys, 2, &note)));
     assert_int_equal(note.verified, 1);
     assert_true(sl_is(sl_note_open(sl_buf_view(&out), keys + 1, 1, &note), SL_E_SIGNATURE));

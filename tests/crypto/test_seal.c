@@ -114,8 +114,8 @@ static void a_flipped_bit_anywhere_is_an_integrity_failure(void **state)
     assert_true(sl_ok(sl_seal_all(KEY, SALT, SL_LIT("x"), SL_LIT("visit 3: stable"), &sealed)));
     for (size_t bit = 0; bit < 8 * sealed.n; bit++) {
         sealed.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_true(sl_is(sl_open_all(KEY, SL_LIT("x"), sl_buf_view(&sealed), &out),
-                          SL_E_INTEGRITY));
+        assert_true(
+            sl_is(sl_open_all(KEY, SL_LIT("x"), sl_buf_view(&sealed), &out), SL_E_INTEGRITY));
         assert_int_equal(out.n, 0);
         sealed.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
@@ -133,8 +133,8 @@ static void no_truncation_opens(void **state)
 
     assert_true(sl_ok(sl_seal_all(KEY, SALT, SL_LIT("x"), sl_buf_view(&plain), &sealed)));
     for (size_t n = 0; n < sealed.n; n += n < 200 || n > sealed.n - 40 ? 1 : 97) {
-        assert_false(sl_ok(sl_open_all(KEY, SL_LIT("x"), sl_view_sub(sl_buf_view(&sealed), 0, n),
-                                       &out)));
+        assert_false(
+            sl_ok(sl_open_all(KEY, SL_LIT("x"), sl_view_sub(sl_buf_view(&sealed), 0, n), &out)));
         assert_int_equal(out.n, 0);
     }
 }
@@ -217,13 +217,13 @@ static void check_vector(const sl_json_doc *doc, const sl_json_node *test)
     }
     SL_OWN(sl_buf, want, sl_buf_free) = hex_member(doc, test, "msgSha512");
     uint8_t got[64];
-    assert_int_equal(EVP_Q_digest(NULL, "SHA512", NULL, out.p != NULL ? out.p : got, out.n, got,
-                                  NULL), 1);
+    assert_int_equal(
+        EVP_Q_digest(NULL, "SHA512", NULL, out.p != NULL ? out.p : got, out.n, got, NULL), 1);
     assert_memory_equal(got, want.p, sizeof got);
     /* Sealing again with the same salt gives the same bytes. */
     SL_OWN(sl_buf, again, sl_buf_free) = { .max = VECTOR_BYTES_MAX };
-    assert_true(sl_ok(sl_seal_all(key.p, sealed.p, sl_buf_view(&context), sl_buf_view(&out),
-                                  &again)));
+    assert_true(
+        sl_ok(sl_seal_all(key.p, sealed.p, sl_buf_view(&context), sl_buf_view(&out), &again)));
     assert_true(sl_view_eq(sl_buf_view(&again), sl_buf_view(&sealed)));
 }
 

@@ -17,9 +17,15 @@ static sl_nginx_front front(void)
 }
 
 static const sl_nginx_upstream one_upstream[] = {
-    { .name = "main", .kind = SL_UPSTREAM_HTTPS, .host = "models.example.org", .port = 443,
-      .base_path = "/v1", .credential = "/site/state/egress/main.conf" },
-    { .name = "ngram", .kind = SL_UPSTREAM_SCGI_UNIX, .host = "/site/run/ngram.sock",
+    { .name = "main",
+      .kind = SL_UPSTREAM_HTTPS,
+      .host = "models.example.org",
+      .port = 443,
+      .base_path = "/v1",
+      .credential = "/site/state/egress/main.conf" },
+    { .name = "ngram",
+      .kind = SL_UPSTREAM_SCGI_UNIX,
+      .host = "/site/run/ngram.sock",
       .base_path = "/v1" },
 };
 
@@ -48,12 +54,20 @@ static void holds(const sl_buf *text, const char *needle)
 static void the_front_closes_what_it_must(void **state)
 {
     static const char *const needles[] = {
-        "scgi_buffering off;", "access_log off;", "error_log stderr emerg;",
-        "client_max_body_size 1048576;", "client_body_buffer_size 1048576;",
-        "client_body_in_single_buffer on;", "scgi_pass_request_headers off;",
-        "scgi_param HTTP_UPGRADE $http_upgrade;", "gzip off;", "scgi_max_temp_file_size 0;",
-        "listen 127.0.0.1:8443 ssl http2", "scgi_pass unix:/site/run/ask.sock;",
-        "error_page 413 @refused_413;", "server_tokens off;",
+        "scgi_buffering off;",
+        "access_log off;",
+        "error_log stderr emerg;",
+        "client_max_body_size 1048576;",
+        "client_body_buffer_size 1048576;",
+        "client_body_in_single_buffer on;",
+        "scgi_pass_request_headers off;",
+        "scgi_param HTTP_UPGRADE $http_upgrade;",
+        "gzip off;",
+        "scgi_max_temp_file_size 0;",
+        "listen 127.0.0.1:8443 ssl http2",
+        "scgi_pass unix:/site/run/ask.sock;",
+        "error_page 413 @refused_413;",
+        "server_tokens off;",
     };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 65536 };
     sl_nginx_front f = front();
@@ -67,12 +81,20 @@ static void egress_reaches_named_upstreams_only(void **state)
 {
     static const char *const needles[] = {
         "listen unix:/site/run/egress.sock backlog=4096;",
-        "location = /main/v1/chat/completions {", "include /site/state/egress/main.conf;",
-        "proxy_pass https://up_main/v1/chat/completions;", "proxy_ssl_verify on;",
-        "proxy_ssl_name models.example.org;", "proxy_ssl_server_name on;",
-        "X-Accel-Redirect", "proxy_buffering off;", "Accept-Encoding identity",
-        "proxy_pass_request_headers off;", "return 404;", "stub_status;",
-        "scgi_pass up_ngram;", "server unix:/site/run/ngram.sock",
+        "location = /main/v1/chat/completions {",
+        "include /site/state/egress/main.conf;",
+        "proxy_pass https://up_main/v1/chat/completions;",
+        "proxy_ssl_verify on;",
+        "proxy_ssl_name models.example.org;",
+        "proxy_ssl_server_name on;",
+        "X-Accel-Redirect",
+        "proxy_buffering off;",
+        "Accept-Encoding identity",
+        "proxy_pass_request_headers off;",
+        "return 404;",
+        "stub_status;",
+        "scgi_pass up_ngram;",
+        "server unix:/site/run/ngram.sock",
     };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 65536 };
     sl_nginx_egress e = egress();
@@ -85,8 +107,8 @@ static void egress_reaches_named_upstreams_only(void **state)
 static void a_value_cannot_leave_its_directive(void **state)
 {
     static const char *const evil[] = {
-        "/x; root /", "/x\n}", "/x$host", "/x{", "/x\"", "/x'", "/x y", "/x#", "", "relative",
-        "/x\\n",
+        "/x; root /", "/x\n}", "/x$host", "/x{",      "/x\"",  "/x'",
+        "/x y",       "/x#",   "",        "relative", "/x\\n",
     };
     for (size_t i = 0; i < SL_COUNT_OF(evil); i++) {
         SL_OWN(sl_buf, text, sl_buf_free) = { .max = 65536 };

@@ -29,7 +29,11 @@ static void read_all(const char *text, size_t n, size_t step, bool closes, sl_bu
     if (closes && !bad) {
         bad = !sl_ok(sl_http_closed(&h));
     }
-    const char *end = bad ? "!" : left ? ">" : h.at != SL_HTTP_DONE ? "~" : h.keep_alive ? "+" : ".";
+    const char *end = bad                    ? "!"
+                      : left                 ? ">"
+                      : h.at != SL_HTTP_DONE ? "~"
+                      : h.keep_alive         ? "+"
+                                             : ".";
     assert_done(sl_buf_addf(out, "%u:%.*s%s", h.status, SL_FMT(sl_buf_view(&body)), end));
     sl_http_free(&h);
 }
@@ -43,8 +47,10 @@ static const struct {
 } cases[] = {
     { HEAD "Content-Length: 5\r\n\r\nhello", false, "200:hello+" },
     { HEAD "content-length:5\r\nConnection: close\r\n\r\nhello", false, "200:hello." },
-    { HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false, "200:hello+" },
-    { HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n", false, "200:hello+" },
+    { HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false,
+      "200:hello+" },
+    { HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n", false,
+      "200:hello+" },
     { HEAD "Transfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n", false,
       "200:0123456789+" },
     { HEAD "\r\nhello", true, "200:hello." },
@@ -94,8 +100,9 @@ static void every_split_gives_the_same_reading(void **state)
             /* How much of a body came before the refusal depends on the reads; that it is refused
              * and with which status does not. */
             bool refused = want.p[want.n - 1] == '!';
-            if (refused ? have.p[have.n - 1] != '!' || !sl_view_starts(have, sl_view_sub(want, 0, 2))
-                        : !sl_view_eq(have, want)) {
+            if (refused
+                    ? have.p[have.n - 1] != '!' || !sl_view_starts(have, sl_view_sub(want, 0, 2))
+                    : !sl_view_eq(have, want)) {
                 print_error("case %zu step %zu: %.*s\n", i, step, SL_FMT(have));
                 fail();
             }

@@ -47,8 +47,12 @@ static const sse_case cases[] = {
     { ": comment\n\n", "" },
     { "id: 7\nretry: 10\ndata: a\n\n", "[|a]" },
     { "\n\n\ndata: a\n\n\n\n", "[|a]" },
-    { "\xef\xbb\xbf" "data: a\n\n", "[|a]" },
-    { "data: a\n\n\xef\xbb\xbf" "data: b\n\n", "[|a]!" },
+    { "\xef\xbb\xbf"
+      "data: a\n\n",
+      "[|a]" },
+    { "data: a\n\n\xef\xbb\xbf"
+      "data: b\n\n",
+      "[|a]!" },
     { "data: a\r\n\r\n: x\r\n\r\ndata: b\r\n\r\n", "[|a][|b]" },
     { "data: a", "?" },
     { "data: a\n", "?" },
