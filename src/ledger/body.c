@@ -1,10 +1,9 @@
 /* Sealed bodies and the commitments that they explain (body.h). */
 #include "ledger/body.h"
 
-#include <openssl/crypto.h>
-
 #include "base/encode.h"
 #include "base/json.h"
+#include "base/secret.h"
 #include "crypto/mac.h"
 
 sl_digest sl_commit(const uint8_t salt[SL_SALT_BYTES], const char *name, sl_view value)
@@ -22,7 +21,7 @@ sl_digest sl_commit(const uint8_t salt[SL_SALT_BYTES], const char *name, sl_view
 void sl_body_free(sl_body *body)
 {
     if (body->json.p != NULL) {
-        OPENSSL_cleanse(body->json.p, body->json.cap);
+        sl_wipe(body->json.p, body->json.cap);
     }
     sl_buf_free(&body->json);
 }
@@ -73,16 +72,15 @@ static sl_res context_of(sl_view key_id, sl_buf *ret)
 }
 
 sl_res sl_body_seal(sl_body *body, const uint8_t key[SL_SEAL_KEY_BYTES],
-                    const uint8_t seal_salt[SL_SEAL_SALT_BYTES], sl_view key_id,
-                    sl_buf *ret_sealed)
+                    const uint8_t seal_salt[SL_SEAL_SALT_BYTES], sl_view key_id, sl_buf *ret_sealed)
 {
     SL_OWN(sl_buf, context, sl_buf_free) = { .max = SL_SEAL_CONTEXT_BYTES_MAX };
 
     SL_NEED(body->json.n != 0, SL_E_MISSING_FIELD);
     SL_TRY(context_of(key_id, &context));
     SL_TRY(sl_buf_add_byte(&body->json, '}'));
-    sl_res r = sl_seal_all(key, seal_salt, sl_buf_view(&context), sl_buf_view(&body->json),
-                           ret_sealed);
+    sl_res r =
+        sl_seal_all(key, seal_salt, sl_buf_view(&context), sl_buf_view(&body->json), ret_sealed);
     sl_body_free(body);
     return r;
 }

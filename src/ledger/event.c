@@ -347,8 +347,8 @@ static bool check_list(const sl_json_doc *doc, const sl_json_node *n, bool talli
         return false;
     }
     while (sl_json_each(doc, n, &it)) {
-        if (tallies && (it.key->escaped || !is_id(it.key->raw)
-                        || !sl_ok(sl_json_u64(it.value, &count)))) {
+        if (tallies &&
+            (it.key->escaped || !is_id(it.key->raw) || !sl_ok(sl_json_u64(it.value, &count)))) {
             return false;
         }
         if (!tallies && !(plain_string(it.value, &v) && is_id(v))) {
@@ -368,8 +368,7 @@ static bool check_value(const sl_json_doc *doc, const sl_field_def *f, const sl_
     case SL_FIELD_COUNT:
         return sl_ok(sl_json_u64(n, &count)) && count <= (uint64_t)INTEGER_MAX;
     case SL_FIELD_INT:
-        return sl_ok(sl_json_i64(n, &integer)) && integer <= INTEGER_MAX
-               && integer >= -INTEGER_MAX;
+        return sl_ok(sl_json_i64(n, &integer)) && integer <= INTEGER_MAX && integer >= -INTEGER_MAX;
     case SL_FIELD_BOOL:
         return sl_ok(sl_json_bool(n, &truth));
     case SL_FIELD_IDS:
@@ -418,11 +417,10 @@ static sl_res check_sealed(sl_leaf *leaf)
     if (leaf->sealed == NULL) {
         return SL_DONE;
     }
-    bool well_formed = sl_json_is(leaf->sealed, SL_JSON_OBJECT) && leaf->sealed->count == 2
-                       && plain_string(sl_json_get(&leaf->doc, leaf->sealed, "body"), &body)
-                       && is_base64(body)
-                       && plain_string(sl_json_get(&leaf->doc, leaf->sealed, "key"), &key)
-                       && is_id(key);
+    bool well_formed =
+        sl_json_is(leaf->sealed, SL_JSON_OBJECT) && leaf->sealed->count == 2 &&
+        plain_string(sl_json_get(&leaf->doc, leaf->sealed, "body"), &body) && is_base64(body) &&
+        plain_string(sl_json_get(&leaf->doc, leaf->sealed, "key"), &key) && is_id(key);
     return well_formed ? SL_DONE : sl_fail_at(SL_E_TYPE, "sealed", SL_NOWHERE);
 }
 
@@ -432,8 +430,8 @@ static sl_res read_head(sl_leaf *leaf)
         const char *name;
         sl_view *to;
     } ids[] = {
-        { "actor", &leaf->actor },       { "compartment", &leaf->compartment },
-        { "crossing", &leaf->crossing }, { "door", &leaf->door },
+        { "actor", &leaf->actor },         { "compartment", &leaf->compartment },
+        { "crossing", &leaf->crossing },   { "door", &leaf->door },
         { "principal", &leaf->principal },
     };
     size_t known = 2; /* type and fields */
@@ -459,8 +457,8 @@ static sl_res read_event(sl_leaf *leaf)
     if (!sl_json_is(leaf->event, SL_JSON_OBJECT)) {
         return sl_fail_at(SL_E_TYPE, "event", SL_NOWHERE);
     }
-    if (!plain_string(sl_json_get(&leaf->doc, leaf->event, "type"), &leaf->type)
-        || !is_id(leaf->type)) {
+    if (!plain_string(sl_json_get(&leaf->doc, leaf->event, "type"), &leaf->type) ||
+        !is_id(leaf->type)) {
         return sl_fail_at(SL_E_MISSING_FIELD, "type", SL_NOWHERE);
     }
     leaf->fields = sl_json_get_kind(&leaf->doc, leaf->event, "fields", SL_JSON_OBJECT);
@@ -488,8 +486,8 @@ static sl_res read_envelope(sl_leaf *leaf)
     const sl_json_node *root = sl_json_root(&leaf->doc);
     uint64_t version = 0;
 
-    if (!sl_json_is(root, SL_JSON_OBJECT)
-        || !sl_ok(sl_json_u64(sl_json_get(&leaf->doc, root, "v"), &version))) {
+    if (!sl_json_is(root, SL_JSON_OBJECT) ||
+        !sl_ok(sl_json_u64(sl_json_get(&leaf->doc, root, "v"), &version))) {
         return sl_fail_at(SL_E_MISSING_FIELD, "v", SL_NOWHERE);
     }
     SL_NEED(version == SL_LEAF_VERSION, SL_E_VERSION);

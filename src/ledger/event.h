@@ -86,7 +86,7 @@ typedef struct {
 
 typedef struct {
     const char *type;
-    const char *const *by; /* processes that may emit it, NULL-ended */
+    const char *const *by;      /* processes that may emit it, NULL-ended */
     const sl_field_def *fields; /* by name */
     size_t fields_n;
 } sl_event_def;
@@ -105,10 +105,10 @@ SL_MUST sl_res sl_event_write(const sl_event_def *def, const sl_event_head *head
 /* A leaf or an event, read. Views and nodes point into the text, which must outlive it. */
 typedef struct {
     sl_json_doc doc;
-    sl_view by;                /* empty for a bare event */
-    uint64_t time_ms;          /* 0 for a bare event */
+    sl_view by;       /* empty for a bare event */
+    uint64_t time_ms; /* 0 for a bare event */
     sl_view type;
-    const sl_event_def *def;   /* NULL: a type that this program does not know */
+    const sl_event_def *def; /* NULL: a type that this program does not know */
     sl_view actor, principal, door, compartment, crossing;
     const sl_json_node *event;
     const sl_json_node *fields;

@@ -81,7 +81,8 @@ static void the_ledger_takes_an_event_only_as_declared(void **state)
         const char *event;
         sl_code want;
     } cases[] = {
-        { "watchd", "{\"fields\":{\"cursor\":7,\"lag_ms\":2},\"type\":\"watch.heartbeat\"}", SL_OK },
+        { "watchd", "{\"fields\":{\"cursor\":7,\"lag_ms\":2},\"type\":\"watch.heartbeat\"}",
+          SL_OK },
         { "ask", "{\"fields\":{\"cursor\":7,\"lag_ms\":2},\"type\":\"watch.heartbeat\"}",
           SL_E_DENIED },
         { "watchd", "{\"fields\":{\"cursor\":7},\"type\":\"watch.heartbeat\"}",
@@ -98,7 +99,8 @@ static void the_ledger_takes_an_event_only_as_declared(void **state)
           SL_E_SYNTAX },
         { "watchd", "{\"fields\":{\"cursor\":7,\"lag_ms\":2},\"type\":\"watch.heartbeet\"}",
           SL_E_UNSUPPORTED },
-        { "watchd", "{\"extra\":1,\"fields\":{\"cursor\":7,\"lag_ms\":2},\"type\":\"watch.heartbeat\"}",
+        { "watchd",
+          "{\"extra\":1,\"fields\":{\"cursor\":7,\"lag_ms\":2},\"type\":\"watch.heartbeat\"}",
           SL_E_UNKNOWN_FIELD },
         { "watchd", "{\"fields\":{\"cursor\":7,\"cursor\":7},\"type\":\"watch.heartbeat\"}",
           SL_E_DUPLICATE },
@@ -118,7 +120,8 @@ static void a_leaf_of_another_form_is_refused_and_a_new_type_is_read(void **stat
         const char *leaf;
         sl_code want;
     } cases[] = {
-        { "{\"by\":\"x\",\"event\":{\"fields\":{},\"type\":\"new.type\"},\"time\":5,\"v\":1}", SL_OK },
+        { "{\"by\":\"x\",\"event\":{\"fields\":{},\"type\":\"new.type\"},\"time\":5,\"v\":1}",
+          SL_OK },
         { "{\"by\":\"x\",\"event\":{\"fields\":{},\"type\":\"new.type\"},\"time\":5,\"v\":2}",
           SL_E_VERSION },
         { "{\"by\":\"x\",\"event\":{\"fields\":{},\"type\":\"new.type\"},\"time\":5}",
@@ -153,8 +156,8 @@ static void a_body_shows_its_commitment_until_its_key_is_gone(void **state)
     assert_done(sl_body_commit(&body, "answer", SL_LIT("nothing"), true, salt, &answer));
     assert_done(sl_body_seal(&body, key, seal_salt, SL_LIT("k17"), &sealed));
     assert_done(sl_body_open(sl_buf_view(&sealed), key, SL_LIT("k17"), &json));
-    assert_done(sl_body_show(sl_buf_view(&json), "request", SL_LIT("what did subject 17 take?"),
-                             &request));
+    assert_done(
+        sl_body_show(sl_buf_view(&json), "request", SL_LIT("what did subject 17 take?"), &request));
     assert_done(sl_body_show(sl_buf_view(&json), "answer", SL_LIT("nothing"), &answer));
     assert_code(sl_body_show(sl_buf_view(&json), "answer", SL_LIT("aspirin"), &answer),
                 SL_E_INTEGRITY);
