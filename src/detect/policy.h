@@ -5,11 +5,10 @@
 #ifndef SL_DETECT_POLICY_H
 #define SL_DETECT_POLICY_H
 
+#include "base/valve.h" /* sl_door and its names */
 #include "detect/finding.h"
 
 typedef struct sl_policy sl_policy;
-
-typedef enum { SL_DOOR_INGEST, SL_DOOR_RUN, SL_DOOR_RELEASE, SL_DOOR_ASK, SL_DOOR_COUNT } sl_door;
 
 /* What a rule may ask about besides the finding. */
 typedef struct {
@@ -35,8 +34,5 @@ const char *sl_policy_rule_why(const sl_policy *policy, uint16_t rule);
 size_t sl_policy_rule_count(const sl_policy *policy);
 /* One finding explained in a line of JSON without its text: rule, span, class, score, why. */
 SL_MUST sl_res sl_policy_explain(const sl_policy *policy, const sl_finding *finding, sl_buf *out);
-
-const char *sl_door_name(sl_door door);
-bool sl_door_by_name(sl_view name, sl_door *ret);
 
 #endif
