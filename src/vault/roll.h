@@ -1,0 +1,146 @@
+/* The roll: operators, compartments, grants, API keys and erasures, folded from leaves.
+ *
+ * The ledger is the truth and this is a cache (law 5): the same leaves give the same roll in every
+ * process. An operator-signed leaf changes it only if its approvals verify against the roll as it
+ * was before that leaf; otherwise the leaf is counted as refused and changes nothing, so that who
+ * can append leaves cannot thereby grant. Leaves that only close need no approval (law 1).
+ * Pure: no I/O, no clock; time is that of the leaves. Design: src/vault/README.md. */
+#ifndef SL_VAULT_ROLL_H
+#define SL_VAULT_ROLL_H
+
+#include "vault/apikey.h"
+#include "vault/approval.h"
+
+/* Linear searches stay quick and the memory small; a site that needs more is several sites. */
+#define SL_ROLL_OPERATORS_MAX ((size_t)64)
+#define SL_ROLL_COMPARTMENTS_MAX SL_VALVE_COMPARTMENTS_MAX
+#define SL_ROLL_GRANTS_MAX ((size_t)16384)
+#define SL_ROLL_KEYS_MAX ((size_t)16384)
+#define SL_ROLL_ERASURES_MAX ((size_t)65536)
+#define SL_ROLL_NONCES_MAX ((size_t)65536)
+
+typedef enum {
+    SL_COMPARTMENT_OPEN,
+    SL_COMPARTMENT_CLOSED,
+    SL_COMPARTMENT_SEALED,   /* keys unloaded */
+    SL_COMPARTMENT_SHREDDED, /* keys destroyed */
+} sl_compartment_state;
+
+const char *sl_compartment_state_name(sl_compartment_state state);
+
+typedef struct {
+    sl_name name;
+    sl_uid id;
+    sl_compartment_state state;
+    uint64_t epoch;      /* of approvals; rises with every change of state */
+    uint64_t leaf_index; /* of its creation */
+    bool shred_ordered;
+    int64_t shred_ordered_ms; /* ledger time of the order */
+    uint64_t shred_leaf_index;
+} sl_compartment;
+
+typedef struct {
+    sl_id id;
+    sl_uid principal;
+    sl_name compartment;
+    sl_name purpose;
+    int64_t doors;
+    int64_t until_ms;
+    int64_t requests_h;
+    int64_t tokens_d;
+    int64_t records_d;
+    bool revoked;
+    uint64_t leaf_index;
+} sl_grant;
+
+typedef struct {
+    sl_id id;
+    sl_uid principal;
+    sl_uid lineage;
+    sl_digest hash;
+    int64_t until_ms; /* 0: no end of its own */
+    bool revoked;
+    uint64_t leaf_index;
+} sl_api_key;
+
+typedef enum { SL_ERASURE_ORDERED, SL_ERASURE_CANCELLED, SL_ERASURE_DONE } sl_erasure_state;
+
+typedef struct {
+    sl_name compartment;
+    sl_name subject;
+    sl_erasure_state state;
+    int64_t ordered_ms;
+    uint64_t leaf_index;
+} sl_erasure;
+
+/* What the genesis leaf says of the site. */
+typedef struct {
+    char site[SL_SITE_ID_CHARS + 1];
+    int64_t quorum;   /* persons needed to change the operators and to unseal */
+    int64_t delay_ms; /* between the order and the destruction of a key */
+    sl_operator operators[SL_ROLL_OPERATORS_MAX];
+    size_t operators_count;
+} sl_genesis_roll;
+
+typedef struct sl_roll sl_roll;
+
+SL_MUST sl_res sl_roll_new(sl_roll **ret_roll);
+void sl_roll_free(sl_roll *roll);
+void sl_roll_free_at(sl_roll **roll); /* for SL_OWN */
+
+/* What folding one leaf did. */
+typedef enum {
+    SL_FOLD_OTHER, /* not a leaf of ours */
+    SL_FOLD_APPLIED,
+    SL_FOLD_REFUSED, /* it asks for what its approvals do not carry: a signal; see sl_detail_get */
+} sl_fold;
+
+/* Folds the leaf with this index; indexes come in order without gaps, from 0.
+ * Errors: SL_E_ROLLBACK (an index that is not the next one), SL_E_SYNTAX (not a leaf),
+ * SL_E_LIMIT, SL_E_MEMORY; the roll is then as before and must not be used for leaves behind. */
+SL_MUST sl_res sl_roll_fold(sl_roll *roll, uint64_t index, sl_view leaf, sl_fold *ret_fold);
+/* Next index to fold. */
+uint64_t sl_roll_next(const sl_roll *roll);
+uint64_t sl_roll_refused(const sl_roll *roll); /* leaves refused so far */
+
+/* The parts of fold, for those who make leaves: start from genesis, admit a statement with its
+ * approvals (all checks, no change), apply what was admitted. */
+SL_MUST sl_res sl_roll_begin(sl_roll *roll, const sl_genesis_roll *genesis);
+SL_MUST sl_res sl_roll_admit(const sl_roll *roll, sl_view statement_text,
+                             const sl_approval *approvals, size_t count, int64_t now_ms,
+                             sl_statement *ret_statement);
+SL_MUST sl_res sl_roll_apply(sl_roll *roll, const sl_statement *s, const sl_approval *approvals,
+                             size_t count, uint64_t index, int64_t time_ms);
+
+/* What approvals this statement needs now. Errors: SL_E_NOT_FOUND (what it names), SL_E_REFUSED
+ * (not from this state), SL_E_EXISTS. */
+SL_MUST sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need *ret);
+
+/* Closing acts of the warden: to closed or sealed only. */
+SL_MUST sl_res sl_roll_contain(sl_roll *roll, sl_view compartment, sl_compartment_state to);
+/* Effects the keeper reports: refused unless ordered by operators and the delay has passed. */
+SL_MUST sl_res sl_roll_shredded(sl_roll *roll, sl_view compartment, int64_t time_ms);
+SL_MUST sl_res sl_roll_erased(sl_roll *roll, sl_view compartment, sl_view subject, int64_t time_ms);
+
+/* Reading. Pointers are valid until the next change; NULL when there is none. */
+const char *sl_roll_site(const sl_roll *roll); /* "" before genesis */
+int64_t sl_roll_quorum(const sl_roll *roll);
+int64_t sl_roll_delay_ms(const sl_roll *roll);
+uint64_t sl_roll_operators_epoch(const sl_roll *roll);
+const sl_operator *sl_roll_operators(const sl_roll *roll, size_t *ret_count);
+size_t sl_roll_persons(const sl_roll *roll, int64_t role);
+const sl_compartment *sl_roll_compartments(const sl_roll *roll, size_t *ret_count);
+const sl_compartment *sl_roll_compartment(const sl_roll *roll, sl_view name);
+const sl_grant *sl_roll_grants(const sl_roll *roll, size_t *ret_count);
+const sl_grant *sl_roll_grant(const sl_roll *roll, sl_view id);
+const sl_api_key *sl_roll_keys(const sl_roll *roll, size_t *ret_count);
+const sl_api_key *sl_roll_key(const sl_roll *roll, sl_view id);
+const sl_erasure *sl_roll_erasures(const sl_roll *roll, size_t *ret_count);
+const sl_erasure *sl_roll_erasure(const sl_roll *roll, sl_view compartment, sl_view subject);
+
+/* A live grant of this principal for the compartment, door and time; NULL if none. The compartment
+ * must be open. */
+const sl_grant *sl_roll_grant_for(const sl_roll *roll, sl_view principal, sl_view compartment,
+                                  sl_door door, int64_t now_ms);
+
+#endif
