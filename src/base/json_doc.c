@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 
 #include <assert.h>
+#include <math.h>
 
 /* Appends the code point of the escape at `at` and returns its length in the raw text. The lexer has
  * checked it. */
@@ -317,7 +318,11 @@ sl_res sl_json_f64(const sl_json_node *number, double *ret_value)
     }
     memcpy(text, number->raw.p, number->raw.n);
     text[number->raw.n] = 0;
-    *ret_value = strtod(text, NULL);
+    double value = strtod(text, NULL);
+    if (!isfinite(value)) {
+        return sl_fail_at(SL_E_RANGE, "json number", number->offset);
+    }
+    *ret_value = value;
     return SL_DONE;
 }
 

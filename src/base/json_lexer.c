@@ -242,7 +242,7 @@ static sl_res read_word(sl_json_lexer *lexer, sl_json_token *token)
     for (size_t i = 0; i < SL_COUNT_OF(words); i++) {
         if (sl_view_starts(rest, words[i].word)) {
             token->kind = words[i].kind;
-            token->raw = words[i].word;
+            token->raw = sl_view_sub(rest, 0, words[i].word.n);
             lexer->at += words[i].word.n;
             item_done(lexer);
             return SL_DONE;

@@ -203,6 +203,26 @@ static void canonical_form_refuses_what_leaves_never_hold(void **state)
     }
 }
 
+static void a_values_source_lies_in_the_text(void **state)
+{
+    sl_view text = SL_LIT("[true,false,null,12,\"x\",[],{}]");
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    assert_done(sl_json_parse(text, &doc));
+    sl_json_iter it = { 0 };
+    while (sl_json_each(&doc, sl_json_root(&doc), &it)) {
+        assert_ptr_equal(sl_json_source(&doc, it.value).p, text.p + it.value->offset);
+    }
+}
+
+static void numbers_beyond_a_double_are_out_of_range(void **state)
+{
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    assert_done(sl_json_parse(SL_LIT("-1e999"), &doc));
+    double value = 7;
+    assert_code(sl_json_f64(sl_json_root(&doc), &value), SL_E_RANGE);
+    assert_true(value > 6.9 && value < 7.1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +234,8 @@ int main(void)
         cmocka_unit_test(writer_keeps_its_first_error),
         cmocka_unit_test(canonical_form_sorts_and_tightens),
         cmocka_unit_test(canonical_form_refuses_what_leaves_never_hold),
+        cmocka_unit_test(a_values_source_lies_in_the_text),
+        cmocka_unit_test(numbers_beyond_a_double_are_out_of_range),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }
