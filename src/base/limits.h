@@ -39,6 +39,10 @@
 #define SL_RECORD_CELLS_MAX ((size_t)1 << 20)
 #define SL_READER_PIECE_BYTES (256 * SL_KIB)
 
+/* One sealed object: its chunk tree (32 bytes for each 16 KiB) is held whole while it is open. */
+#define SL_OBJECT_BYTES_MAX ((uint64_t)8 << 30)
+#define SL_MANIFEST_BYTES_MAX (64 * SL_KIB)
+
 /* Names of compartments, objects, principals, upstreams. */
 #define SL_NAME_BYTES_MAX ((size_t)64)
 

@@ -134,6 +134,8 @@ static const good_case good_cases[] = {
     { "any document", SL_FORMAT_JSON, UTF8, SL_LIT("{\"a\":{\"b\":[1,2]}}"), "0.0|a.b=1|a.b=2\n" },
 };
 
+static sl_reader_stats uncut_stats; /* of the file fed at once */
+
 static void check_good(const good_case *c, size_t cut)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_MIB };
@@ -147,6 +149,10 @@ static void check_good(const good_case *c, size_t cut)
                  sl_res_name(r), SL_FMT(sl_buf_view(&text)), c->expected);
     }
     assert_int_equal(stats.bytes, c->file.n);
+    if (cut == 0) {
+        uncut_stats = stats;
+    }
+    assert_memory_equal(&stats, &uncut_stats, sizeof stats);
 }
 
 static void records_do_not_depend_on_the_cut(void **state)
