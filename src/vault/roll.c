@@ -148,6 +148,16 @@ const sl_compartment *sl_roll_compartment(const sl_roll *roll, sl_view name)
     return compartment_at(roll, name);
 }
 
+const sl_compartment *sl_roll_compartment_by_id(const sl_roll *roll, sl_view id)
+{
+    for (size_t i = 0; i < roll->compartments_count; i++) {
+        if (sl_view_eq_str(id, roll->compartments[i].id)) {
+            return &roll->compartments[i];
+        }
+    }
+    return NULL;
+}
+
 const sl_grant *sl_roll_grants(const sl_roll *roll, size_t *ret_count)
 {
     *ret_count = roll->grants_count;
@@ -398,6 +408,8 @@ sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need
     }
     if (s->action == SL_ACTION_COMPARTMENT_CREATE) {
         SL_NEED(c == NULL, SL_E_EXISTS);
+        SL_NEED(sl_roll_compartment_by_id(roll, sl_view_str(s->compartment_id)) == NULL,
+                SL_E_EXISTS);
         SL_NEED(roll->compartments_count < SL_ROLL_COMPARTMENTS_MAX, SL_E_LIMIT);
     } else if (s->compartment[0] != 0) {
         SL_NEED(c != NULL, SL_E_NOT_FOUND);

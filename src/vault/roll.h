@@ -82,6 +82,15 @@ typedef struct {
     size_t operators_count;
 } sl_genesis_roll;
 
+/* The genesis leaf's `statements` field: canonical JSON and back.
+ * Errors: SL_E_SYNTAX, SL_E_RANGE, SL_E_LIMIT, SL_E_DUPLICATE (one key twice). */
+SL_MUST sl_res sl_genesis_encode(const sl_genesis_roll *genesis, sl_buf *out);
+SL_MUST sl_res sl_genesis_decode(sl_view text, sl_genesis_roll *ret);
+
+/* The event of an approved action, for the warden to append once sl_roll_admit accepted it. */
+SL_MUST sl_res sl_roll_event(sl_view statement_text, const sl_approval *approvals, size_t count,
+                             sl_buf *out);
+
 typedef struct sl_roll sl_roll;
 
 SL_MUST sl_res sl_roll_new(sl_roll **ret_roll);
@@ -131,6 +140,7 @@ const sl_operator *sl_roll_operators(const sl_roll *roll, size_t *ret_count);
 size_t sl_roll_persons(const sl_roll *roll, int64_t role);
 const sl_compartment *sl_roll_compartments(const sl_roll *roll, size_t *ret_count);
 const sl_compartment *sl_roll_compartment(const sl_roll *roll, sl_view name);
+const sl_compartment *sl_roll_compartment_by_id(const sl_roll *roll, sl_view id);
 const sl_grant *sl_roll_grants(const sl_roll *roll, size_t *ret_count);
 const sl_grant *sl_roll_grant(const sl_roll *roll, sl_view id);
 const sl_api_key *sl_roll_keys(const sl_roll *roll, size_t *ret_count);

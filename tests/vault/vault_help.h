@@ -103,6 +103,7 @@ static inline sl_statement help_create(const char *name)
     sl_statement s = help_statement(SL_ACTION_COMPARTMENT_CREATE);
     help_name(s.compartment, name);
     memcpy(s.compartment_id, "aaaaaaaabbbbbbbbccccccccdddddddd", sizeof s.compartment_id);
+    s.compartment_id[0] = name[0] == 'd' ? 'd' : 'a'; /* two compartments, two ids */
     return s;
 }
 
