@@ -25,6 +25,7 @@ typedef enum {
 typedef struct {
     const char *name; /* "ask"; a Unix socket is run/sock/NAME.sock of the site */
     const char *tcp;  /* NULL: a Unix socket; else the configuration key that holds ADDRESS:PORT */
+    bool packets;     /* SOCK_SEQPACKET at run/NAME.sock, for the site's own user alone */
 } sl_proc_listen;
 
 /* A process that is not this program: stock nginx, as process 1 of its own namespace. The

@@ -17,6 +17,7 @@ typedef enum {
     SL_PROC_GIVE_CONFIG,     /* body: the next part of the configuration */
     SL_PROC_GO,              /* body: sl_proc_start, then the site's path */
     SL_PROC_END,             /* end in good order */
+    SL_PROC_NEWS, /* to the warden: u32 sl_host_news, i32 status, then the process's name */
     /* process to supervisor */
     SL_PROC_PID = 64, /* body: u32 pid of the confined process, seen from the supervisor */
     SL_PROC_READY,    /* body: u32 layers that hold, then one i32 errno for each layer */

@@ -1,0 +1,448 @@
+/* The life of a site (see host.h): lock, sockets, valves, start in the table's order, restart with
+ * back-off, and the way down in reverse. It must never run a process whose layers it did not check,
+ * and never leave one behind: all die with it. */
+#include "host/supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "host/sockets.h"
+
+/* A process that dies at once is tried again after 100 ms, 200 ms, ... at most 10 s; one that ran
+ * for a minute begins anew. */
+#define BACKOFF_MS 100
+#define BACKOFF_MS_MAX 10000
+#define HEALTHY_NS (UINT64_C(60) * 1000000000)
+/* How long one process may take to end in good order. */
+#define END_MS_MAX 5000
+
+void sl_host_say(sl_supervisor *host, sl_host_news news, const char *process, int status)
+{
+    if (host->options->tell != NULL) {
+        host->options->tell(host->options->context, news, process, status);
+    }
+    sl_instance *warden = sl_host_find(host, SL_LIT("warden"));
+    if (warden == NULL || warden->control == NULL || !warden->ready) {
+        return;
+    }
+    uint8_t body[8 + SL_NAME_BYTES_MAX];
+    size_t n = strlen(process);
+    n = n < SL_NAME_BYTES_MAX ? n : SL_NAME_BYTES_MAX;
+    sl_put_le32(body, (uint32_t)news);
+    sl_put_le32(body + 4, (uint32_t)status);
+    memcpy(body + 8, process, n);
+    sl_res sent = sl_ipc_send(warden->control, SL_PROC_NEWS, 0, sl_view_of(body, 8 + n));
+    (void)sent.code; /* a warden that does not read is dead soon, and is told anew on its start */
+}
+
+sl_instance *sl_host_find(sl_supervisor *host, sl_view name)
+{
+    for (size_t i = 0; i < host->instance_count; i++) {
+        if (sl_view_eq_str(name, host->instances[i].name)) {
+            return &host->instances[i];
+        }
+    }
+    return NULL;
+}
+
+void sl_host_check_all_up(sl_supervisor *host)
+{
+    for (size_t i = 0; i < host->instance_count; i++) {
+        if (host->instances[i].state != SL_INSTANCE_SERVING) {
+            return;
+        }
+    }
+    if (!host->was_up) {
+        host->was_up = true;
+        sl_host_say(host, SL_HOST_ALL_UP, "", 0);
+    }
+}
+
+/* ---- the way down: reverse order, each one given END_MS_MAX ---- */
+
+static void stop_next(void *context)
+{
+    sl_supervisor *host = context;
+    sl_loop_cancel(host->loop, host->stop_timer);
+    host->stop_timer = 0;
+    while (host->stopping > 0) {
+        sl_instance *instance = &host->instances[host->stopping - 1];
+        if (instance->pid <= 0) {
+            host->stopping--;
+            continue;
+        }
+        bool told = instance->control != NULL && instance->decl->external == NULL &&
+                    sl_ok(sl_ipc_send(instance->control, SL_PROC_END, 0, (sl_view){ NULL, 0 }));
+        if (instance->frozen || (!told && instance->decl->external == NULL)) {
+            (void)kill(instance->pid, SIGKILL);
+        } else if (!told) {
+            (void)kill(instance->pid, SIGTERM);
+        }
+        return; /* sl_host_instance_lost goes on, or the timer */
+    }
+    sl_loop_stop(host->loop);
+}
+
+static void end_took_too_long(void *context)
+{
+    sl_supervisor *host = context;
+    host->stop_timer = 0;
+    if (host->stopping > 0 && host->instances[host->stopping - 1].pid > 0) {
+        (void)kill(host->instances[host->stopping - 1].pid, SIGKILL);
+    }
+}
+
+static void stop_on(sl_supervisor *host)
+{
+    stop_next(host);
+    if (host->stopping > 0) {
+        sl_res set =
+            sl_loop_after(host->loop, END_MS_MAX, end_took_too_long, host, &host->stop_timer);
+        if (!sl_ok(set)) {
+            end_took_too_long(host);
+        }
+    }
+}
+
+void sl_host_go_down(sl_supervisor *host, sl_res why)
+{
+    if (host->going) {
+        return;
+    }
+    sl_host_say(host, SL_HOST_GOING, "", why.code);
+    host->going = true;
+    host->result = why;
+    host->stopping = host->instance_count;
+    for (size_t i = 0; i < host->instance_count; i++) {
+        sl_loop_cancel(host->loop, host->instances[i].timer);
+        host->instances[i].timer = 0;
+    }
+    stop_on(host);
+}
+
+/* ---- life and death of one process ---- */
+
+static void start_again(void *context)
+{
+    sl_instance *instance = context;
+    instance->timer = 0;
+    sl_res started = sl_host_spawn(instance);
+    if (!sl_ok(started)) {
+        sl_host_go_down(instance->host, started);
+    }
+}
+
+void sl_host_instance_lost(sl_instance *instance, int status)
+{
+    sl_supervisor *host = instance->host;
+    sl_host_unwatch(instance);
+    instance->pid = 0;
+    instance->first_pid = 0;
+    instance->state = SL_INSTANCE_ENDED;
+    sl_cgroup_leave(&host->cgroup, instance->name);
+    sl_host_say(host, SL_HOST_ENDED, instance->name, status);
+    if (host->going) {
+        stop_on(host);
+        return;
+    }
+    if (instance->decl->when_dead == SL_PROC_FATAL || !host->was_up) {
+        /* What does not come up the first time will not by trying again. */
+        sl_host_go_down(host, sl_fail_at(SL_E_UNAVAILABLE, "a process ended", SL_NOWHERE));
+        return;
+    }
+    if (sl_clock_mono_ns() - instance->started_ns > HEALTHY_NS) {
+        instance->deaths = 0;
+    }
+    instance->state = SL_INSTANCE_WAITING;
+    uint64_t wait_ms = (uint64_t)BACKOFF_MS << (instance->deaths < 7 ? instance->deaths : 7);
+    wait_ms = wait_ms < BACKOFF_MS_MAX ? wait_ms : BACKOFF_MS_MAX;
+    instance->deaths++;
+    sl_host_renew_links(instance);
+    sl_res set = sl_loop_after(host->loop, wait_ms, start_again, instance, &instance->timer);
+    if (!sl_ok(set)) {
+        sl_host_go_down(host, set);
+    }
+}
+
+static void reap(sl_supervisor *host)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (size_t i = 0; i < host->instance_count; i++) {
+            sl_instance *instance = &host->instances[i];
+            if (pid == instance->first_pid && pid == instance->pid && instance->control != NULL &&
+                WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                /* The outer process of a namespace ends after it told the inner one's number. */
+                sl_res heard = sl_ipc_dispatch(instance->control, 1, instance);
+                (void)heard.code;
+            }
+            if (pid == instance->pid) {
+                sl_host_instance_lost(instance, status);
+                break;
+            }
+        }
+    }
+}
+
+static void on_signal(void *context, int fd, unsigned events)
+{
+    (void)events;
+    sl_supervisor *host = context;
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD) {
+            reap(host);
+        } else {
+            sl_host_go_down(host, SL_DONE);
+        }
+    }
+}
+
+/* ---- preparing ---- */
+
+static sl_res open_site(sl_supervisor *host)
+{
+    SL_TRY(sl_dir_open(AT_FDCWD, host->options->site, &host->site_fd));
+    SL_TRY(sl_dir_make(host->site_fd, "run", 0700));
+    SL_TRY(sl_dir_make(host->site_fd, "run/sock", 0700));
+    SL_TRY(sl_dir_make(host->site_fd, "run/conf", 0700));
+    host->lock_fd = openat(host->site_fd, "run/up.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (host->lock_fd < 0) {
+        return sl_fail_os(SL_E_DENIED, "run/up.lock");
+    }
+    if (flock(host->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return sl_fail_at(SL_E_EXISTS, "the site is up", SL_NOWHERE);
+    }
+    return SL_DONE;
+}
+
+static unsigned instances_of(const sl_proc_decl *decl)
+{
+    if (!decl->per_core) {
+        return 1;
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cores = cores < 1 ? 1 : cores;
+    return cores > (long)SL_PROC_INSTANCES_MAX ? SL_PROC_INSTANCES_MAX : (unsigned)cores;
+}
+
+static sl_res make_instances(sl_supervisor *host)
+{
+    for (size_t i = 0; i < host->options->count; i++) {
+        const sl_proc_decl *decl = host->options->table[i];
+        unsigned count = instances_of(decl);
+        for (unsigned n = 0; n < count; n++) {
+            SL_NEED(host->instance_count < SL_HOST_INSTANCES_MAX, SL_E_LIMIT);
+            sl_instance *instance = &host->instances[host->instance_count++];
+            *instance = (sl_instance){ .host = host, .decl = decl, .index = n, .count = count };
+            if (host->options->uid_base != 0) {
+                instance->uid = host->options->uid_base + (uid_t)i; /* shared by its instances */
+            }
+            if (decl->per_core) {
+                (void)snprintf(instance->name, sizeof instance->name, "%s.%u", decl->name, n);
+            } else {
+                (void)snprintf(instance->name, sizeof instance->name, "%s", decl->name);
+            }
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res listen_on(sl_supervisor *host, const sl_proc_listen *declared, int *ret_fd)
+{
+    if (declared->tcp != NULL) {
+        char address[128];
+        SL_NEED(host->options->address != NULL, SL_E_CONFIG);
+        SL_TRY(
+            host->options->address(host->options->context, declared->tcp, address, sizeof address));
+        return sl_listen_tcp(address, ret_fd);
+    }
+    if (declared->packets) {
+        return sl_listen_unix(host->site_fd, "run", declared->name, true, 0600, ret_fd);
+    }
+    /* Whoever may connect finds it in its root; on the host the directory keeps others out. */
+    return sl_listen_unix(host->site_fd, "run/sock", declared->name, false, 0666, ret_fd);
+}
+
+static sl_res make_sockets(sl_supervisor *host)
+{
+    for (size_t i = 0; i < host->options->count; i++) {
+        const sl_proc_listen *listens = host->options->table[i]->listens;
+        for (size_t j = 0; j < SL_PROC_LISTENS_MAX && listens[j].name != NULL; j++) {
+            SL_NEED(host->socket_count < SL_HOST_SOCKETS_MAX, SL_E_LIMIT);
+            int fd = -1;
+            SL_TRY(listen_on(host, &listens[j], &fd));
+            host->sockets[host->socket_count++] = (sl_socket){ listens[j], fd };
+        }
+    }
+    return SL_DONE;
+}
+
+/* As root, what a process may write belongs to its user. */
+static uid_t owner_for_walk;
+static int give_to_owner(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)kind;
+    (void)walk;
+    if (st->st_uid == owner_for_walk) {
+        return 0;
+    }
+    return lchown(path, owner_for_walk, owner_for_walk);
+}
+
+static sl_res own_paths(const sl_supervisor *host, const sl_instance *instance)
+{
+    const sl_confine_profile *profile = instance->decl->profile;
+    for (size_t i = 0; i < profile->path_count; i++) {
+        const sl_confine_path *path = &profile->paths[i];
+        if ((path->may & SL_PATH_WRITE) == 0 || path->from[0] == '/') {
+            continue;
+        }
+        SL_TRY(sl_dir_make(host->site_fd, path->from, 0700));
+        char full[4096];
+        int n = snprintf(full, sizeof full, "%s/%s", host->options->site, path->from);
+        SL_NEED(n > 0 && (size_t)n < sizeof full, SL_E_LIMIT);
+        owner_for_walk = instance->uid;
+        if (instance->uid != 0 && nftw(full, give_to_owner, 16, FTW_PHYS | FTW_MOUNT) != 0) {
+            return sl_fail_os(SL_E_DENIED, "owner of a directory");
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res write_conf(const sl_supervisor *host, const sl_instance *instance)
+{
+    const sl_proc_external *external = instance->decl->external;
+    if (external == NULL || external->configure == NULL) {
+        return SL_DONE;
+    }
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    SL_TRY(external->configure(host->options->config, &text));
+    char path[96];
+    (void)snprintf(path, sizeof path, "run/conf/%s.conf", instance->name);
+    SL_TRY(sl_file_replace(host->site_fd, path, sl_buf_view(&text), 0400));
+    if (instance->uid != 0 && fchownat(host->site_fd, path, instance->uid, instance->uid, 0) != 0) {
+        return sl_fail_os(SL_E_DENIED, "configuration of a program");
+    }
+    return SL_DONE;
+}
+
+static void make_cgroup(sl_supervisor *host)
+{
+    char tag[32];
+    struct stat st = { 0 };
+    (void)fstat(host->site_fd, &st);
+    (void)snprintf(tag, sizeof tag, "%llx", (unsigned long long)st.st_ino);
+    sl_res made = sl_cgroup_make(tag, &host->cgroup);
+    host->cgroup_error = sl_ok(made) ? 0 : sl_detail_get()->os_error;
+}
+
+static sl_res watch_signals(sl_supervisor *host)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    host->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (host->signal_fd < 0) {
+        return sl_fail_os(SL_E_IO, "signals");
+    }
+    return sl_loop_add(host->loop, host->signal_fd, SL_LOOP_READ, on_signal, host);
+}
+
+static sl_res prepare(sl_supervisor *host)
+{
+    SL_TRY(sl_loop_new(&host->loop));
+    SL_TRY(open_site(host));
+    make_cgroup(host);
+    SL_TRY(sl_valve_memory_make(&host->valve_fd, &host->valves));
+    SL_TRY(make_instances(host));
+    for (size_t i = 0; i < host->instance_count; i++) {
+        SL_TRY(own_paths(host, &host->instances[i]));
+        SL_TRY(write_conf(host, &host->instances[i]));
+    }
+    SL_TRY(make_sockets(host));
+    SL_TRY(sl_host_make_links(host));
+    return watch_signals(host);
+}
+
+static sl_res start_all(sl_supervisor *host)
+{
+    for (size_t i = 0; i < host->instance_count; i++) {
+        SL_TRY(sl_host_spawn(&host->instances[i]));
+    }
+    return SL_DONE;
+}
+
+static void put_down(sl_supervisor *host)
+{
+    for (size_t i = 0; i < host->instance_count; i++) {
+        sl_instance *instance = &host->instances[i];
+        if (instance->pid > 0) { /* only after a failure half-way through the start */
+            (void)kill(instance->pid, SIGKILL);
+            (void)waitpid(instance->pid, NULL, 0);
+        }
+        sl_host_unwatch(instance);
+        sl_cgroup_leave(&host->cgroup, instance->name);
+    }
+    for (size_t i = 0; i < host->link_count; i++) {
+        sl_fd_close(&host->links[i].fd[0]);
+        sl_fd_close(&host->links[i].fd[1]);
+    }
+    for (size_t i = 0; i < host->socket_count; i++) {
+        sl_fd_close(&host->sockets[i].fd);
+    }
+    sl_cgroup_remove(&host->cgroup);
+    sl_valve_unmap(host->valves);
+    sl_fd_close(&host->valve_fd);
+    sl_fd_close(&host->signal_fd);
+    sl_fd_close(&host->lock_fd);
+    sl_fd_close(&host->site_fd);
+    sl_loop_free(host->loop);
+}
+
+sl_res sl_host_run(const sl_host_options *options)
+{
+    static sl_supervisor host; /* one for each process; too large for a stack */
+    host = (sl_supervisor){
+        .options = options, .site_fd = -1, .lock_fd = -1, .signal_fd = -1, .valve_fd = -1
+    };
+    sl_res done = prepare(&host);
+    if (sl_ok(done)) {
+        done = start_all(&host);
+    }
+    if (sl_ok(done)) {
+        done = sl_loop_run(host.loop);
+    }
+    if (sl_ok(done)) {
+        done = host.result;
+    }
+    put_down(&host);
+    return done;
+}
+
+int sl_host_process(const sl_proc_decl *const *table, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i]->name, name) == 0) {
+            return sl_proc_run(table[i], SL_PROC_CONTROL_FD, NULL);
+        }
+    }
+    return 2;
+}
