@@ -1,0 +1,387 @@
+/* Checks as shipped, each with leaves that make it pass, fail and stay unknown; and the gate. */
+#include "test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "assure/catalogue.h"
+#include "base/file.h"
+
+/* The time of asking, in seconds, and leaves as "type|seconds before it|fields|head members". */
+#define NOW_S 2000000000
+#define LEAVES_MAX 8
+
+typedef struct {
+    const char *check;
+    sl_state state;
+    const char *leaves[LEAVES_MAX];
+} fixture;
+
+static sl_catalogue *catalogue;
+
+static int load_catalogue(void **state)
+{
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 8 * SL_MIB };
+    sl_view files[64];
+    sl_view subjects = { 0 };
+    size_t count = 0;
+    DIR *dir = opendir(SL_SOURCE_ROOT "/data/checks");
+    if (dir == NULL) {
+        return -1;
+    }
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        sl_view name = sl_view_str(entry->d_name);
+        if (!sl_view_ends(name, SL_LIT(".yml"))) {
+            continue;
+        }
+        SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+        sl_view copy;
+        if (!sl_ok(sl_file_read(dirfd(dir), entry->d_name, &text)) ||
+            !sl_ok(sl_arena_dup(&arena, sl_buf_view(&text), &copy))) {
+            return -1;
+        }
+        if (sl_view_eq(name, SL_LIT("subjects.yml"))) {
+            subjects = copy;
+        } else {
+            files[count++] = copy;
+        }
+    }
+    closedir(dir);
+    size_t file = 0;
+    sl_res r = sl_catalogue_load(subjects, files, count, &file, &catalogue);
+    if (!sl_ok(r)) {
+        print_error("file %zu: %s %s line %d\n", file, sl_res_name(r), sl_detail_get()->field,
+                    (int)sl_detail_get()->offset);
+        return -1;
+    }
+    return 0;
+}
+
+static int drop_catalogue(void **state)
+{
+    sl_catalogue_free(catalogue);
+    return 0;
+}
+
+static sl_value parameter(void *context, sl_view scope, sl_view name)
+{
+    if (sl_view_eq(name, SL_LIT("self"))) {
+        return (sl_value){ .kind = SL_VALUE_TEXT, .text = SL_LIT("us") };
+    }
+    if (sl_view_eq(name, SL_LIT("max_records")) || sl_view_eq(name, SL_LIT("max_compartments"))) {
+        return (sl_value){ .kind = SL_VALUE_NUMBER, .number = 100 };
+    }
+    return (sl_value){ .kind = SL_VALUE_UNKNOWN };
+}
+
+static void feed(sl_assurance *run, uint64_t index, const char *spec)
+{
+    sl_view rest = sl_view_str(spec);
+    sl_view type;
+    sl_view age;
+    sl_view fields;
+    (void)sl_view_cut(rest, '|', &type, &rest);
+    (void)sl_view_cut(rest, '|', &age, &rest);
+    (void)sl_view_cut(rest, '|', &fields, &rest);
+    uint64_t age_s = 0;
+    assert_done(sl_parse_u64(age, NOW_S, &age_s));
+    SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = 8192 };
+    assert_done(sl_buf_addf(&leaf,
+                            "{\"by\":\"warden\",\"event\":{%.*s%s\"fields\":{%.*s},\"type\":"
+                            "\"%.*s\"},\"time\":%llu,\"v\":1}",
+                            SL_FMT(rest), rest.n > 0 ? "," : "", SL_FMT(fields), SL_FMT(type),
+                            (unsigned long long)(NOW_S - age_s) * 1000));
+    assert_done(sl_assurance_feed(run, index, sl_buf_view(&leaf)));
+}
+
+/* What opens the gate for checks other than the ledger's own. */
+static const char *const gate_leaves[] = {
+    "ledger.witnessed|60|\"ok\":true,\"witness\":\"other\"",
+    "door.counted|50|\"door\":\"release\",\"count\":0,\"from_s\":1,\"to_s\":2|\"door\":\"release\"",
+    "egress.counted|50|\"door\":\"release\",\"count\":0,\"from_s\":1,\"to_s\":2",
+};
+
+static sl_state ask(const fixture *f, bool gate)
+{
+    sl_assurance *run = NULL;
+    assert_done(sl_assurance_new(catalogue, parameter, NULL, &run));
+    for (size_t i = 0; gate && i < SL_COUNT_OF(gate_leaves); i++) {
+        feed(run, i, gate_leaves[i]);
+    }
+    for (size_t i = 0; i < LEAVES_MAX && f->leaves[i] != NULL; i++) {
+        feed(run, 100 + i, f->leaves[i]);
+    }
+    size_t at = sl_catalogue_find(catalogue, sl_view_str(f->check));
+    assert_true(at != SIZE_MAX);
+    sl_answer answer = sl_assurance_answer(run, at, (int64_t)NOW_S * 1000, true);
+    if (answer.state != f->state) {
+        print_error("%s: %s (%s), wanted %s\n", f->check, sl_state_name(answer.state), answer.why,
+                    sl_state_name(f->state));
+    }
+    sl_assurance_free(run);
+    return answer.state;
+}
+
+#define DOOR_COUNT(age, n, from)                                                                   \
+    "door.counted|" age "|\"door\":\"ask\",\"count\":" n ",\"from_s\":" from ",\"to_s\":9"
+#define EGRESS_COUNT(age, n, from)                                                                 \
+    "egress.counted|" age "|\"door\":\"ask\",\"count\":" n ",\"from_s\":" from ",\"to_s\":9"
+
+static void the_ledgers_own_checks(void **state)
+{
+    static const fixture cases[] = {
+        { "ledger.consistent",
+          SL_STATE_PASS,
+          { "ledger.witnessed|60|\"ok\":true,\"witness\":\"w\"" } },
+        { "ledger.consistent",
+          SL_STATE_FAIL,
+          { "ledger.witnessed|60|\"ok\":false,\"witness\":\"w\"" } },
+        { "ledger.consistent",
+          SL_STATE_FAIL,
+          { "ledger.witnessed|60|\"ok\":true,\"witness\":\"us\"" } },
+        { "ledger.consistent",
+          SL_STATE_UNKNOWN,
+          { "ledger.witnessed|3700|\"ok\":true,\"witness\":\"w\"" } },
+        { "ledger.consistent", SL_STATE_UNKNOWN, { NULL } },
+        { "ledger.complete",
+          SL_STATE_PASS,
+          { DOOR_COUNT("60", "7", "1"), EGRESS_COUNT("50", "7", "1") } },
+        { "ledger.complete",
+          SL_STATE_FAIL,
+          { DOOR_COUNT("60", "7", "1"), EGRESS_COUNT("50", "8", "1") } },
+        { "ledger.complete",
+          SL_STATE_FAIL,
+          { DOOR_COUNT("900", "3", "1"), EGRESS_COUNT("899", "2", "1"), DOOR_COUNT("60", "7", "5"),
+            EGRESS_COUNT("50", "7", "5") } },
+        { "ledger.complete", SL_STATE_UNKNOWN, { DOOR_COUNT("60", "7", "1") } },
+        { "ledger.complete",
+          SL_STATE_UNKNOWN,
+          { DOOR_COUNT("4000", "7", "1"), EGRESS_COUNT("4000", "7", "1") } },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        assert_int_equal(ask(&cases[i], false), cases[i].state);
+    }
+}
+
+#define CREATED "compartment.created|9000|\"owner\":\"o\"|\"compartment\":\"c1\""
+#define OPENED "compartment.state|8000|\"state\":\"open\"|\"compartment\":\"c1\""
+
+static void checks_pass_fail_and_stay_unknown(void **state)
+{
+    static const fixture cases[] = {
+        { "time.synced", SL_STATE_PASS, { "time.checked|10|\"offset_ms\":-99,\"sources\":2" } },
+        { "time.synced", SL_STATE_FAIL, { "time.checked|10|\"offset_ms\":-100,\"sources\":2" } },
+        { "time.synced", SL_STATE_UNKNOWN, { "time.checked|301|\"offset_ms\":0,\"sources\":2" } },
+
+        { "compartment.isolated",
+          SL_STATE_PASS,
+          { CREATED, OPENED,
+            "compartment.attested|60|\"policy_digest\":\"a\",\"approved_digest\":\"a\"|\"compartment\":\"c1\"" } },
+        { "compartment.isolated",
+          SL_STATE_FAIL,
+          { CREATED, OPENED,
+            "compartment.attested|60|\"policy_digest\":\"a\",\"approved_digest\":\"b\"|\"compartment\":\"c1\"" } },
+        { "compartment.isolated", SL_STATE_UNKNOWN, { CREATED, OPENED } },
+        { "compartment.isolated", SL_STATE_OUTSIDE, { CREATED } }, /* there is none that is open */
+
+        { "compartment.no_egress", SL_STATE_UNKNOWN, { "probe.egress|60|\"blocked\":true" } },
+
+        { "ask.inspected",
+          SL_STATE_PASS,
+          { "ask.outcome|60|\"verdict\":\"allow\",\"outcome\":\"delivered\"" } },
+        { "ask.inspected",
+          SL_STATE_FAIL,
+          { "ask.outcome|90|\"outcome\":\"delivered\"",
+            "ask.outcome|60|\"verdict\":\"allow\",\"outcome\":\"delivered\"" } },
+        { "ask.inspected", SL_STATE_UNKNOWN, { NULL } },
+
+        { "ask.no_leak", SL_STATE_PASS, { "ask.selftest|60|\"seeded\":1000,\"caught\":990" } },
+        { "ask.no_leak", SL_STATE_FAIL, { "ask.selftest|60|\"seeded\":1000,\"caught\":989" } },
+        { "ask.no_leak", SL_STATE_UNKNOWN, { "ask.selftest|60|\"seeded\":299,\"caught\":299" } },
+
+        { "ask.budgets",
+          SL_STATE_PASS,
+          { "ask.budget|60|\"used\":9,\"cap\":5,\"decision\":\"refuse\"" } },
+        { "ask.budgets",
+          SL_STATE_FAIL,
+          { "ask.budget|60|\"used\":9,\"cap\":5,\"decision\":\"none\"" } },
+        { "ask.budgets", SL_STATE_UNKNOWN, { "ask.budget|60|\"cap\":5,\"decision\":\"none\"" } },
+
+        { "access.breakglass",
+          SL_STATE_PASS,
+          { "breakglass.used|90000|\"use\":\"u1\"", "breakglass.reviewed|10|\"use\":\"u1\"" } },
+        { "access.breakglass",
+          SL_STATE_FAIL,
+          { "breakglass.used|190000|\"use\":\"u1\"", "breakglass.used|100|\"use\":\"u2\"" } },
+        { "access.breakglass",
+          SL_STATE_FAIL,
+          { "breakglass.used|190000|\"use\":\"u1\"", "breakglass.reviewed|10|\"use\":\"u1\"" } },
+        { "access.breakglass", SL_STATE_UNKNOWN, { NULL } },
+
+        { "seal.erasure",
+          SL_STATE_PASS,
+          { "erasure.ordered|900|\"order\":\"e1\"", "erasure.done|800|\"order\":\"e1\"" } },
+        { "seal.erasure", SL_STATE_FAIL, { "erasure.ordered|300000|\"order\":\"e1\"" } },
+        { "seal.erasure", SL_STATE_UNKNOWN, { "erasure.done|800|\"order\":\"e1\"" } },
+
+        { "watch.alive",
+          SL_STATE_PASS,
+          { "watch.scored|60|\"events\":10,\"scored\":10",
+            "watch.scored|30|\"events\":5,\"scored\":5" } },
+        { "watch.alive",
+          SL_STATE_FAIL,
+          { "watch.scored|60|\"events\":1000,\"scored\":999",
+            "watch.scored|30|\"events\":5,\"scored\":5" } },
+        { "watch.alive", SL_STATE_UNKNOWN, { "watch.scored|1000|\"events\":10,\"scored\":10" } },
+
+        { "drill.cadence",
+          SL_STATE_PASS,
+          { "drill.ended|60|\"result\":\"pass\"|\"door\":\"ask\"",
+            "drill.ended|60|\"result\":\"pass\"|\"door\":\"ingest\"",
+            "drill.ended|60|\"result\":\"pass\"|\"door\":\"run\"",
+            "drill.ended|60|\"result\":\"pass\"|\"door\":\"release\"" } },
+        { "drill.cadence",
+          SL_STATE_FAIL,
+          { "drill.ended|60|\"result\":\"fail\"|\"door\":\"ask\"" } },
+        { "drill.cadence",
+          SL_STATE_UNKNOWN,
+          { "drill.ended|60|\"result\":\"pass\"|\"door\":\"ask\"" } },
+
+        { "drill.contain_time", SL_STATE_UNKNOWN, { "drill.ended|60|\"mttc_ms\":5" } },
+
+        { "access.no_standing",
+          SL_STATE_PASS,
+          { "grant.issued|60|\"grant\":\"g\",\"standing\":false,\"until_s\":2000000900" } },
+        { "access.no_standing",
+          SL_STATE_FAIL,
+          { "grant.issued|60|\"grant\":\"g\",\"standing\":true,\"until_s\":2000000900" } },
+        { "access.no_standing",
+          SL_STATE_OUTSIDE,
+          { "grant.issued|60|\"grant\":\"g\",\"standing\":true,\"until_s\":2000000900",
+            "grant.revoked|50|\"grant\":\"g\"" } },
+        { "access.no_standing",
+          SL_STATE_UNKNOWN,
+          { "grant.issued|60|\"grant\":\"g\",\"standing\":false" } },
+
+        { "release.signed",
+          SL_STATE_PASS,
+          { "model.loaded|60|\"model\":\"m\",\"signature_ok\":true" } },
+        { "release.signed",
+          SL_STATE_FAIL,
+          { "model.loaded|60|\"model\":\"m\",\"signature_ok\":false" } },
+        { "release.signed", SL_STATE_UNKNOWN, { "model.loaded|60|\"model\":\"m\"" } },
+
+        { "respond.clocks", SL_STATE_UNKNOWN, { NULL } }, /* this version cannot ask it */
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        assert_int_equal(ask(&cases[i], true), cases[i].state);
+    }
+}
+
+static void a_closed_gate_holds_everything_back(void **state)
+{
+    const fixture good = { "time.synced",
+                           SL_STATE_UNKNOWN,
+                           { "time.checked|10|\"offset_ms\":0,\"sources\":2" } };
+    assert_int_equal(ask(&good, false), SL_STATE_UNKNOWN);
+    const fixture bad = { "time.synced",
+                          SL_STATE_FAIL,
+                          { "time.checked|10|\"offset_ms\":900,\"sources\":2" } };
+    assert_int_equal(ask(&bad, false), SL_STATE_FAIL); /* a failure is never hidden */
+}
+
+static void an_unverified_ledger_shows_nothing(void **state)
+{
+    sl_assurance *run = NULL;
+    assert_done(sl_assurance_new(catalogue, parameter, NULL, &run));
+    feed(run, 0, "ledger.witnessed|60|\"ok\":true,\"witness\":\"w\"");
+    size_t at = sl_catalogue_find(catalogue, SL_LIT("ledger.consistent"));
+    int64_t now_ms = (int64_t)NOW_S * 1000;
+    assert_int_equal(sl_assurance_answer(run, at, now_ms, false).state, SL_STATE_UNKNOWN);
+    sl_answer answer = sl_assurance_answer(run, at, now_ms, true);
+    assert_int_equal(answer.state, SL_STATE_PASS);
+    assert_int_equal(answer.evidence_count, 1);
+    assert_true(answer.fresh_until_ms == now_ms - 60000 + 3600000);
+    sl_assurance_free(run);
+}
+
+static void quantiles_need_their_number_of_samples(void **state)
+{
+    for (int slow = 1; slow <= 2; slow++) {
+        sl_assurance *run = NULL;
+        assert_done(sl_assurance_new(catalogue, parameter, NULL, &run));
+        for (size_t i = 0; i < SL_COUNT_OF(gate_leaves); i++) {
+            feed(run, i, gate_leaves[i]);
+        }
+        for (int i = 0; i < 20; i++) {
+            feed(run, 10 + (uint64_t)i,
+                 i < slow ? "drill.ended|60|\"mttc_ms\":9000" : "drill.ended|60|\"mttc_ms\":40");
+        }
+        size_t at = sl_catalogue_find(catalogue, SL_LIT("drill.contain_time"));
+        sl_answer answer = sl_assurance_answer(run, at, (int64_t)NOW_S * 1000, true);
+        /* of twenty, one may be slow: the 95th percentile is the nineteenth */
+        assert_int_equal(answer.state, slow == 1 ? SL_STATE_PASS : SL_STATE_FAIL);
+        sl_assurance_free(run);
+    }
+}
+
+static void ratios_name_too_few_trials_unknown(void **state)
+{
+    for (int n = 19; n <= 21; n++) {
+        sl_assurance *run = NULL;
+        assert_done(sl_assurance_new(catalogue, parameter, NULL, &run));
+        for (size_t i = 0; i < SL_COUNT_OF(gate_leaves); i++) {
+            feed(run, i, gate_leaves[i]);
+        }
+        for (int i = 0; i < n; i++) {
+            feed(run, 10,
+                 i == 20 ? "probe.egress|60|\"blocked\":false"
+                         : "probe.egress|60|\"blocked\":true");
+        }
+        size_t at = sl_catalogue_find(catalogue, SL_LIT("compartment.no_egress"));
+        sl_answer answer = sl_assurance_answer(run, at, (int64_t)NOW_S * 1000, true);
+        sl_state wanted = n == 19 ? SL_STATE_UNKNOWN : n == 20 ? SL_STATE_PASS : SL_STATE_FAIL;
+        assert_int_equal(answer.state, wanted);
+        sl_assurance_free(run);
+    }
+}
+
+static void a_broken_catalogue_names_its_line(void **state)
+{
+    static const struct {
+        const char *text;
+        sl_code code;
+        uint64_t line;
+    } cases[] = {
+        { "checks:\n  - id: a\n", SL_E_MISSING_FIELD, 2 },
+        { "checks:\n  - id: a\n    colour: red\n", SL_E_UNKNOWN_FIELD, 3 },
+        { "checks:\n  - id: a\n    pillar: p\n    owner: o\n    states: s\n    severity: high\n"
+          "    ttl: 1h\n    remedy: r\n    query: \"SOME a.b\"\n",
+          SL_E_SYNTAX, 2 },
+        { "list: []\n", SL_E_UNKNOWN_FIELD, 1 },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        sl_view file = sl_view_str(cases[i].text);
+        sl_catalogue *none = NULL;
+        sl_res r = sl_catalogue_load(SL_LIT("subjects: []\n"), &file, 1, NULL, &none);
+        if (r.code != (int32_t)cases[i].code || sl_detail_get()->offset != cases[i].line) {
+            print_error("case %zu: %s line %d\n", i, sl_res_name(r), (int)sl_detail_get()->offset);
+        }
+        assert_int_equal(r.code, cases[i].code);
+        assert_int_equal(sl_detail_get()->offset, cases[i].line);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_ledgers_own_checks),
+        cmocka_unit_test(checks_pass_fail_and_stay_unknown),
+        cmocka_unit_test(a_closed_gate_holds_everything_back),
+        cmocka_unit_test(an_unverified_ledger_shows_nothing),
+        cmocka_unit_test(quantiles_need_their_number_of_samples),
+        cmocka_unit_test(ratios_name_too_few_trials_unknown),
+        cmocka_unit_test(a_broken_catalogue_names_its_line),
+    };
+    return cmocka_run_group_tests_name("checks", tests, load_catalogue, drop_catalogue);
+}
