@@ -1,6 +1,10 @@
 /* Results and their table (res.h, codes.def). Holds one thread-local detail and nothing else. */
 #include "base/res.h"
 
+#undef sl_fail
+#undef sl_fail_at
+#undef sl_fail_os
+
 #include <errno.h>
 
 typedef struct {

@@ -51,6 +51,17 @@ SL_MUST sl_res sl_fail_at(sl_code code, const char *field, uint64_t offset);
 /* A failure of the operating system: keeps errno in the detail. */
 SL_MUST sl_res sl_fail_os(sl_code code, const char *field);
 
+#ifdef __clang_analyzer__
+/* The analyser reads one file at a time; without this it takes a failure for a possible success. */
+static inline SL_MUST sl_res sl_analysed_failure(int32_t code)
+{
+    return (sl_res){ code };
+}
+#define sl_fail(code) sl_analysed_failure((int32_t)(code))
+#define sl_fail_at(code, field, offset) sl_analysed_failure((int32_t)(code))
+#define sl_fail_os(code, field) sl_analysed_failure((int32_t)(code))
+#endif
+
 const sl_detail *sl_detail_get(void);
 
 /* The table: name ("E_SYNTAX"), what happened, what to do, and the statuses of ARCHITECTURE

@@ -23,8 +23,8 @@ static double log_factorial(double n)
 {
     if (n < FACTORIAL_SUM_MAX) {
         double product = 1.0;
-        for (double factor = 2.0; factor <= n; factor += 1.0) {
-            product *= factor;
+        for (int factor = 2; factor <= (int)n; factor++) {
+            product *= (double)factor;
         }
         return log(product);
     }

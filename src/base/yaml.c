@@ -4,6 +4,7 @@
  * take differently, and never recurses: open maps and lists stand in a stack of fixed depth. What is
  * made of the tree by a schema is in yaml_read.c. The dialect is told in yaml.h.
  */
+#include <assert.h>
 #include <yaml.h>
 
 #include "base/limits.h"
@@ -111,8 +112,12 @@ static sl_res add_node(builder *b, sl_yaml_kind kind, uint64_t line, sl_yaml_nod
 
 static bool wants_key(const builder *b)
 {
-    return b->depth > 0 && b->open[b->depth - 1].node->kind == SL_YAML_MAP &&
-           !b->open[b->depth - 1].has_key;
+    if (b->depth == 0) {
+        return false;
+    }
+    const frame *top = &b->open[b->depth - 1];
+    assert(top->node != NULL);
+    return top->node->kind == SL_YAML_MAP && !top->has_key;
 }
 
 static sl_res on_scalar(builder *b, const yaml_event_t *event)

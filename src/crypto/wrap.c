@@ -21,7 +21,7 @@ static bool kwp(const uint8_t *wrapping, bool wrap, sl_view in, uint8_t *out, si
     bool done = EVP_CipherInit_ex2(ctx, sl_crypto_get()->aes_256_kwp, wrapping, NULL, wrap ? 1 : 0,
                                    NULL) == 1 &&
                 EVP_CipherUpdate(ctx, out, &n, in.p, (int)in.n) == 1 &&
-                EVP_CipherFinal_ex(ctx, out + n, &tail) == 1 && (size_t)(n + tail) == want;
+                EVP_CipherFinal_ex(ctx, out + n, &tail) == 1 && (size_t)n + (size_t)tail == want;
     EVP_CIPHER_CTX_free(ctx);
     return done;
 }
