@@ -1,0 +1,49 @@
+/* Looking at whole strings on their way to a model server: detectors, policy, rewriting.
+ *
+ * One look serves one crossing: it adds up what was found over all strings, keeps the surrogates
+ * of the crossing and the strongest verdict. It must never keep a byte of what it saw beyond the
+ * crossing, and never let a string pass whose inspection failed.
+ * Design: ARCHITECTURE.md section 4, the step "inspect". */
+#ifndef SL_DOORS_ASK_LOOK_H
+#define SL_DOORS_ASK_LOOK_H
+
+#include "detect/inspect.h"
+#include "detect/policy.h"
+#include "detect/transform.h"
+
+typedef struct {
+    /* Given by the owner; all borrowed, all must outlive the look. */
+    const sl_detect *detect;
+    sl_scratch *scratch;
+    const sl_policy *policy;
+    sl_view purpose;
+    sl_pseudonyms *pseudonyms;
+    /* Working memory, owned. */
+    sl_findings findings;
+    sl_buf rewritten;
+    /* What was seen so far. */
+    sl_verdict verdict;
+    sl_finding cause; /* the finding of the strongest verdict beyond ALLOW */
+    sl_channel cause_channel;
+    bool has_cause;
+    uint64_t strings;
+    uint64_t text_bytes;
+    uint64_t transforms;
+    uint32_t by_class[SL_CLASS_COUNT];
+} sl_ask_look;
+
+/* Prepare after the borrowed members are set; `rewritten_max` bounds one rewritten string. */
+void sl_ask_look_init(sl_ask_look *look, size_t rewritten_max);
+void sl_ask_look_free(sl_ask_look *look);
+
+/* Inspect one string that the door can rewrite. `*ret_text` is what may go on: `text` itself or
+ * the rewritten string, borrowed from the look until its next call.
+ * Fails: SL_E_REFUSED when the verdict is stronger than TRANSFORM, and the detectors' errors. */
+SL_MUST sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel,
+                                sl_view *ret_text);
+
+/* Inspect one string that cannot be rewritten without changing what it means to the protocol (a
+ * name, a number, a member's key). Fails: SL_E_REFUSED also when a transform would be due. */
+SL_MUST sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel);
+
+#endif

@@ -1,0 +1,684 @@
+/* OpenAI chat completions, streamed and whole.
+ *
+ * The request table names every member that passes. In answers, ids, model, time and fingerprint
+ * are the door's own, tool call ids are made here, and log-probabilities never leave, because they
+ * would undo a mask. A choice ends with `content_filter` when it is cut.
+ * Design: dialect.h; reference: OpenAI API, "Create chat completion". */
+#include "doors/ask/dialect.h"
+
+#define ANY_TEXT (SL_TAKES_TEXT | SL_TAKES_NULL)
+
+static const sl_ask_member part_members[] = {
+    { .name = "type", .takes = SL_TAKES_WORD, .words = "text|refusal" },
+    { .name = "text", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_OF_PLACE },
+    { .name = "refusal", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_OF_PLACE },
+    { .name = "image_url",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_OF_PLACE,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_REMOTE_MEDIA },
+    { .name = "input_audio",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_OF_PLACE,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_OPAQUE_PARTS },
+    { .name = "file",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_OF_PLACE,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_FILE_IDS },
+};
+static const sl_ask_shape part_shape = { "content", part_members, SL_COUNT_OF(part_members),
+                                         .other_words = SL_FEATURE_REMOTE_MEDIA };
+static const sl_ask_member part_item = { .name = "content",
+                                         .takes = SL_TAKES_OBJECT,
+                                         .channel = SL_CHANNEL_OF_PLACE,
+                                         .shape = &part_shape };
+
+static const sl_ask_member call_function_members[] = {
+    { .name = "name", .takes = SL_TAKES_WORD },
+    { .name = "arguments", .takes = SL_TAKES_JSON_TEXT, .channel = SL_CHANNEL_ASSISTANT },
+};
+static const sl_ask_shape call_function_shape = {
+    "function", call_function_members, SL_COUNT_OF(call_function_members),
+    NULL,       SL_FEATURE_NONE,       NULL
+};
+static const sl_ask_member call_members[] = {
+    { .name = "id", .takes = SL_TAKES_WORD },
+    { .name = "type", .takes = SL_TAKES_WORD, .words = "function" },
+    { .name = "index", .takes = SL_TAKES_INT },
+    { .name = "function", .takes = SL_TAKES_OBJECT, .shape = &call_function_shape },
+};
+static const sl_ask_shape call_shape = { "tool_calls", call_members,    SL_COUNT_OF(call_members),
+                                         NULL,         SL_FEATURE_NONE, NULL };
+static const sl_ask_member call_item = { .name = "tool_calls",
+                                         .takes = SL_TAKES_OBJECT,
+                                         .shape = &call_shape };
+
+static const sl_ask_member message_members[] = {
+    { .name = "role", .takes = SL_TAKES_WORD, .words = "system|developer|user|assistant|tool" },
+    { .name = "content",
+      .takes = ANY_TEXT | SL_TAKES_ITEMS,
+      .channel = SL_CHANNEL_OF_PLACE,
+      .items = &part_item },
+    { .name = "name", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_METADATA },
+    { .name = "refusal", .takes = ANY_TEXT, .channel = SL_CHANNEL_OF_PLACE },
+    { .name = "reasoning_content", .takes = ANY_TEXT, .channel = SL_CHANNEL_OF_PLACE },
+    { .name = "tool_calls", .takes = SL_TAKES_ITEMS | SL_TAKES_NULL, .items = &call_item },
+    { .name = "tool_call_id", .takes = SL_TAKES_WORD },
+    { .name = "audio",
+      .takes = SL_TAKES_FREE | SL_TAKES_NULL,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_STORED_STATE },
+    { .name = "annotations", .takes = SL_TAKES_FREE, .act = SL_ACT_DROP },
+    { .name = "function_call", .takes = SL_TAKES_NULL, .act = SL_ACT_PASS },
+};
+static const sl_ask_shape message_shape = {
+    "messages", message_members, SL_COUNT_OF(message_members), "role", SL_FEATURE_NONE, NULL
+};
+static const sl_ask_member message_item = { .name = "messages",
+                                            .takes = SL_TAKES_OBJECT,
+                                            .channel = SL_CHANNEL_USER,
+                                            .shape = &message_shape };
+
+static const sl_ask_member tool_function_members[] = {
+    { .name = "name", .takes = SL_TAKES_WORD, .learn = SL_LEARN_TOOL_NAME },
+    { .name = "description", .takes = ANY_TEXT, .channel = SL_CHANNEL_TOOL_DEFINITION },
+    { .name = "parameters", .takes = SL_TAKES_FREE, .channel = SL_CHANNEL_TOOL_DEFINITION },
+    { .name = "strict", .takes = SL_TAKES_BOOL | SL_TAKES_NULL },
+};
+static const sl_ask_shape tool_function_shape = {
+    "function", tool_function_members, SL_COUNT_OF(tool_function_members),
+    NULL,       SL_FEATURE_NONE,       NULL
+};
+static const sl_ask_member tool_members[] = {
+    { .name = "type", .takes = SL_TAKES_WORD, .words = "function" },
+    { .name = "function", .takes = SL_TAKES_OBJECT, .shape = &tool_function_shape },
+};
+static const sl_ask_shape tool_shape = {
+    "tools", tool_members, SL_COUNT_OF(tool_members), NULL, SL_FEATURE_HOSTED_TOOLS, NULL
+};
+static const sl_ask_member tool_item = { .name = "tools",
+                                         .takes = SL_TAKES_OBJECT,
+                                         .shape = &tool_shape };
+
+static const sl_ask_member choice_function_members[] = {
+    { .name = "name", .takes = SL_TAKES_WORD },
+};
+static const sl_ask_shape choice_function_shape = {
+    "tool_choice", choice_function_members, SL_COUNT_OF(choice_function_members),
+    NULL,          SL_FEATURE_NONE,         NULL
+};
+static const sl_ask_member tool_choice_members[] = {
+    { .name = "type", .takes = SL_TAKES_WORD, .words = "function" },
+    { .name = "function", .takes = SL_TAKES_OBJECT, .shape = &choice_function_shape },
+};
+static const sl_ask_shape tool_choice_shape = {
+    "tool_choice", tool_choice_members,     SL_COUNT_OF(tool_choice_members),
+    NULL,          SL_FEATURE_HOSTED_TOOLS, NULL
+};
+
+static const sl_ask_member schema_members[] = {
+    { .name = "name", .takes = SL_TAKES_WORD },
+    { .name = "description", .takes = ANY_TEXT, .channel = SL_CHANNEL_METADATA },
+    { .name = "schema", .takes = SL_TAKES_FREE, .channel = SL_CHANNEL_METADATA },
+    { .name = "strict", .takes = SL_TAKES_BOOL | SL_TAKES_NULL },
+};
+static const sl_ask_shape schema_shape = {
+    "json_schema", schema_members, SL_COUNT_OF(schema_members), NULL, SL_FEATURE_NONE, NULL
+};
+static const sl_ask_member format_members[] = {
+    { .name = "type", .takes = SL_TAKES_WORD, .words = "text|json_object|json_schema" },
+    { .name = "json_schema", .takes = SL_TAKES_OBJECT, .shape = &schema_shape },
+};
+static const sl_ask_shape format_shape = {
+    "response_format", format_members, SL_COUNT_OF(format_members), NULL, SL_FEATURE_NONE, NULL
+};
+static const sl_ask_member stream_options_members[] = {
+    { .name = "include_usage", .takes = SL_TAKES_BOOL, .learn = SL_LEARN_USAGE_WANTED },
+    { .name = "include_obfuscation", .takes = SL_TAKES_BOOL, .act = SL_ACT_DROP },
+};
+static const sl_ask_shape stream_options_shape = { "stream_options",
+                                                   stream_options_members,
+                                                   SL_COUNT_OF(stream_options_members),
+                                                   NULL,
+                                                   SL_FEATURE_NONE,
+                                                   NULL };
+static const sl_ask_member stop_item = { .name = "stop",
+                                         .takes = SL_TAKES_TEXT,
+                                         .channel = SL_CHANNEL_METADATA };
+
+#define NUMBER_OR_NULL (SL_TAKES_NUMBER | SL_TAKES_NULL)
+#define INT_OR_NULL (SL_TAKES_INT | SL_TAKES_NULL)
+
+static const sl_ask_member request_members[] = {
+    { .name = "model", .takes = SL_TAKES_WORD, .learn = SL_LEARN_MODEL },
+    { .name = "messages", .takes = SL_TAKES_ITEMS, .items = &message_item },
+    { .name = "stream", .takes = SL_TAKES_BOOL | SL_TAKES_NULL, .learn = SL_LEARN_STREAM },
+    { .name = "stream_options",
+      .takes = SL_TAKES_OBJECT | SL_TAKES_NULL,
+      .shape = &stream_options_shape },
+    { .name = "n", .takes = INT_OR_NULL, .learn = SL_LEARN_CHOICES },
+    { .name = "temperature", .takes = NUMBER_OR_NULL },
+    { .name = "top_p", .takes = NUMBER_OR_NULL },
+    { .name = "frequency_penalty", .takes = NUMBER_OR_NULL },
+    { .name = "presence_penalty", .takes = NUMBER_OR_NULL },
+    { .name = "seed", .takes = INT_OR_NULL },
+    { .name = "max_tokens", .takes = INT_OR_NULL, .learn = SL_LEARN_TOKENS_MAX },
+    { .name = "max_completion_tokens", .takes = INT_OR_NULL, .learn = SL_LEARN_TOKENS_MAX },
+    { .name = "stop",
+      .takes = ANY_TEXT | SL_TAKES_ITEMS,
+      .channel = SL_CHANNEL_METADATA,
+      .items = &stop_item },
+    { .name = "tools", .takes = SL_TAKES_ITEMS, .items = &tool_item },
+    { .name = "tool_choice",
+      .takes = SL_TAKES_WORD | SL_TAKES_OBJECT,
+      .words = "none|auto|required",
+      .shape = &tool_choice_shape },
+    { .name = "parallel_tool_calls", .takes = SL_TAKES_BOOL },
+    { .name = "response_format", .takes = SL_TAKES_OBJECT, .shape = &format_shape },
+    { .name = "reasoning_effort",
+      .takes = SL_TAKES_WORD | SL_TAKES_NULL,
+      .words = "none|minimal|low|medium|high|xhigh" },
+    { .name = "verbosity", .takes = SL_TAKES_WORD | SL_TAKES_NULL, .words = "low|medium|high" },
+    { .name = "user", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_METADATA },
+    { .name = "safety_identifier", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_METADATA },
+    { .name = "metadata", .takes = SL_TAKES_FREE, .channel = SL_CHANNEL_METADATA },
+    { .name = "store", .takes = SL_TAKES_BOOL | SL_TAKES_NULL, .act = SL_ACT_FALSE },
+    { .name = "service_tier", .takes = SL_TAKES_WORD | SL_TAKES_NULL, .act = SL_ACT_DROP },
+    { .name = "prompt_cache_key", .takes = SL_TAKES_TEXT, .act = SL_ACT_DROP },
+    { .name = "logprobs",
+      .takes = SL_TAKES_BOOL | SL_TAKES_NULL,
+      .act = SL_ACT_STRIP,
+      .feature = SL_FEATURE_LOGPROBS },
+    { .name = "top_logprobs",
+      .takes = INT_OR_NULL,
+      .act = SL_ACT_STRIP,
+      .feature = SL_FEATURE_LOGPROBS },
+    { .name = "logit_bias",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_METADATA,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_LOGPROBS },
+    { .name = "modalities",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_METADATA,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_OPAQUE_PARTS },
+    { .name = "audio",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_METADATA,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_OPAQUE_PARTS },
+    { .name = "web_search_options",
+      .takes = SL_TAKES_FREE,
+      .channel = SL_CHANNEL_METADATA,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_HOSTED_TOOLS },
+};
+static const sl_ask_shape request_shape = {
+    "request", request_members, SL_COUNT_OF(request_members), NULL, SL_FEATURE_NONE, "store"
+};
+
+/* ---- answers ---- */
+
+/* Bits of sl_answer.wire_state, shifted by the choice's number. */
+#define SAID_ROLE ((uint64_t)1)
+#define SAID_FINISH ((uint64_t)1 << SL_ASK_CHOICES_MAX)
+
+/* The members that every chunk and every whole answer begins with. */
+static void put_head(const sl_answer *a, const char *object, sl_json_writer *w)
+{
+    SL_OWN(sl_buf, id, sl_buf_free) = { .max = 64 };
+    sl_json_object_begin(w);
+    if (sl_ok(sl_buf_addf(&id, "chatcmpl-%s", a->options.id))) {
+        sl_json_put_string(w, "id", sl_buf_view(&id));
+    }
+    sl_json_put_str(w, "object", object);
+    sl_json_put_int(w, "created", a->options.created_s);
+    sl_json_put_string(w, "model", a->options.model);
+}
+
+typedef struct {
+    sl_buf content;
+    sl_buf refusal;
+    sl_buf reasoning;
+} texts;
+
+static void texts_free(texts *t)
+{
+    sl_buf_free(&t->content);
+    sl_buf_free(&t->refusal);
+    sl_buf_free(&t->reasoning);
+}
+
+#define TEXTS                                                                                      \
+    {                                                                                              \
+        { .max = 64 * SL_MIB }, { .max = 64 * SL_MIB },                                            \
+        {                                                                                          \
+            .max = 64 * SL_MIB                                                                     \
+        }                                                                                          \
+    }
+
+static void put_text(sl_json_writer *w, const char *name, const sl_buf *text)
+{
+    if (text->n != 0) {
+        sl_json_put_string(w, name, sl_buf_view(text));
+    }
+}
+
+/* A tool call's id is ours: `call_` and crossing, choice and number. */
+static sl_res put_call_head(const sl_answer *a, uint32_t choice, uint32_t part, sl_json_writer *w)
+{
+    SL_OWN(sl_buf, id, sl_buf_free) = { .max = 64 };
+    SL_TRY(sl_buf_addf(&id, "call_%.16s_%u_%u", a->options.id, choice, part));
+    sl_json_put_string(w, "id", sl_buf_view(&id));
+    sl_json_put_str(w, "type", "function");
+    return SL_DONE;
+}
+
+static void put_chunk_begin(const sl_answer *a, uint32_t choice, sl_json_writer *w)
+{
+    put_head(a, "chat.completion.chunk", w);
+    sl_json_key(w, "choices");
+    sl_json_array_begin(w);
+    sl_json_object_begin(w);
+    sl_json_put_uint(w, "index", choice);
+    sl_json_key(w, "delta");
+    sl_json_object_begin(w);
+}
+
+static sl_res put_chunk_end(sl_json_writer *w, const char *finish, sl_buf *out)
+{
+    sl_json_object_end(w);
+    sl_json_key(w, "finish_reason");
+    if (finish == NULL) {
+        sl_json_null(w);
+    } else {
+        sl_json_string(w, sl_view_str(finish));
+    }
+    sl_json_object_end(w);
+    sl_json_array_end(w);
+    sl_json_object_end(w);
+    SL_TRY(sl_json_finish(w));
+    return sl_buf_add_str(out, "\n\n");
+}
+
+/* One chunk with what may leave of one choice; none when nothing may. */
+static sl_res put_delta(sl_answer *a, uint32_t choice, bool first, const texts *t, sl_buf *out)
+{
+    if (!first && t->content.n == 0 && t->refusal.n == 0 && t->reasoning.n == 0) {
+        return SL_DONE;
+    }
+    sl_json_writer w;
+    SL_TRY(sl_buf_add_str(out, "data: "));
+    sl_json_writer_init(&w, out);
+    put_chunk_begin(a, choice, &w);
+    if (first) {
+        sl_json_put_str(&w, "role", "assistant");
+    }
+    put_text(&w, "content", &t->content);
+    put_text(&w, "refusal", &t->refusal);
+    put_text(&w, "reasoning_content", &t->reasoning);
+    return put_chunk_end(&w, NULL, out);
+}
+
+/* The choice's last chunk; said once. */
+static sl_res put_finish(sl_answer *a, uint32_t choice, const char *finish, sl_buf *out)
+{
+    sl_json_writer w;
+    a->wire_state |= SAID_FINISH << choice;
+    SL_TRY(sl_buf_add_str(out, "data: "));
+    sl_json_writer_init(&w, out);
+    put_chunk_begin(a, choice, &w);
+    return put_chunk_end(&w, finish, out);
+}
+
+/* One tool call, whole: its arguments were held until now. */
+static sl_res put_tool_call(sl_answer *a, uint32_t choice, uint32_t part, sl_view arguments,
+                            bool with_index, sl_json_writer *w)
+{
+    sl_json_object_begin(w);
+    if (with_index) {
+        sl_json_put_uint(w, "index", part);
+    }
+    SL_TRY(put_call_head(a, choice, part, w));
+    sl_json_key(w, "function");
+    sl_json_object_begin(w);
+    sl_json_put_string(w, "name", sl_answer_tool_name(a, choice, part));
+    sl_json_put_string(w, "arguments", arguments);
+    sl_json_object_end(w);
+    sl_json_object_end(w);
+    return SL_DONE;
+}
+
+static sl_res put_tool_calls(sl_answer *a, uint32_t choice, sl_buf *out)
+{
+    for (uint32_t part = 0; part < a->choices[choice].tools_n; part++) {
+        SL_OWN(sl_buf, arguments, sl_buf_free) = { .max = 4 * SL_MIB };
+        SL_TRY(sl_answer_end(a, SL_CHANNEL_TOOL_ARGUMENTS, choice, part, &arguments));
+        if (a->choices[choice].cut) {
+            return SL_DONE;
+        }
+        sl_json_writer w;
+        SL_TRY(sl_buf_add_str(out, "data: "));
+        sl_json_writer_init(&w, out);
+        put_chunk_begin(a, choice, &w);
+        sl_json_key(&w, "tool_calls");
+        sl_json_array_begin(&w);
+        SL_TRY(put_tool_call(a, choice, part, sl_buf_view(&arguments), true, &w));
+        sl_json_array_end(&w);
+        SL_TRY(put_chunk_end(&w, NULL, out));
+    }
+    return SL_DONE;
+}
+
+/* The running texts of a choice have ended. */
+static sl_res end_texts(sl_answer *a, uint32_t choice, texts *t)
+{
+    SL_TRY(sl_answer_end(a, SL_CHANNEL_REASONING, choice, 0, &t->reasoning));
+    SL_TRY(sl_answer_end(a, SL_CHANNEL_ANSWER, choice, 0, &t->content));
+    return sl_answer_end(a, SL_CHANNEL_REFUSAL, choice, 0, &t->refusal);
+}
+
+/* Only words that the protocol knows leave. */
+static const char *finish_word(const sl_json_node *reason)
+{
+    static const char *const words[] = { "length", "tool_calls", "content_filter" };
+    for (size_t i = 0; i < SL_COUNT_OF(words); i++) {
+        if (sl_json_text_is(reason, words[i])) {
+            return words[i];
+        }
+    }
+    return "stop";
+}
+
+static sl_res take_text(sl_answer *a, const sl_json_doc *doc, const sl_json_node *delta,
+                        const char *name, sl_channel kind, uint32_t choice, sl_buf *out)
+{
+    bool has = false;
+    sl_view text;
+    SL_TRY(sl_ask_member_text(a, doc, delta, name, &has, &text));
+    return has ? sl_answer_feed(a, kind, choice, 0, text, out) : SL_DONE;
+}
+
+static sl_res take_texts(sl_answer *a, const sl_json_doc *doc, const sl_json_node *delta,
+                         uint32_t choice, texts *t)
+{
+    SL_TRY(
+        take_text(a, doc, delta, "reasoning_content", SL_CHANNEL_REASONING, choice, &t->reasoning));
+    SL_TRY(take_text(a, doc, delta, "reasoning", SL_CHANNEL_REASONING, choice, &t->reasoning));
+    SL_TRY(take_text(a, doc, delta, "content", SL_CHANNEL_ANSWER, choice, &t->content));
+    return take_text(a, doc, delta, "refusal", SL_CHANNEL_REFUSAL, choice, &t->refusal);
+}
+
+/* One piece of a tool call: the first of a number carries the name, all may carry arguments. */
+static sl_res take_call(sl_answer *a, const sl_json_doc *doc, const sl_json_node *item,
+                        uint32_t choice, uint32_t part)
+{
+    bool has = false;
+    sl_view text = { 0 };
+    const sl_json_node *function = sl_json_get_kind(doc, item, "function", SL_JSON_OBJECT);
+    SL_TRY(sl_ask_member_text(a, doc, function, "name", &has, &text));
+    if (part >= a->choices[choice].tools_n) {
+        /* Numbers rise one by one: a gap would be a call nobody sees begin. */
+        SL_NEED(part == a->choices[choice].tools_n && has, SL_E_SYNTAX);
+        SL_TRY(sl_answer_tool(a, choice, part, text));
+    }
+    SL_TRY(sl_ask_member_text(a, doc, function, "arguments", &has, &text));
+    return has ? sl_answer_feed(a, SL_CHANNEL_TOOL_ARGUMENTS, choice, part, text, NULL) : SL_DONE;
+}
+
+static sl_res take_calls(sl_answer *a, const sl_json_doc *doc, const sl_json_node *delta,
+                         uint32_t choice, bool numbered)
+{
+    const sl_json_node *calls = sl_json_get_kind(doc, delta, "tool_calls", SL_JSON_ARRAY);
+    sl_json_iter it = { 0 };
+    uint32_t next = 0;
+    while (sl_json_each(doc, calls, &it) && !a->choices[choice].ended) {
+        uint64_t part = next++;
+        const sl_json_node *index = sl_json_get_kind(doc, it.value, "index", SL_JSON_NUMBER);
+        if (numbered && index != NULL) {
+            SL_TRY(sl_json_u64(index, &part));
+        }
+        SL_NEED(part < SL_ASK_TOOLS_MAX, SL_E_RANGE);
+        SL_TRY(take_call(a, doc, it.value, choice, (uint32_t)part));
+    }
+    return SL_DONE;
+}
+
+static sl_res choice_number(const sl_answer *a, const sl_json_doc *doc, const sl_json_node *choice,
+                            uint32_t *ret_number)
+{
+    uint64_t n = 0;
+    const sl_json_node *index = sl_json_get(doc, choice, "index");
+    SL_NEED(sl_json_is(choice, SL_JSON_OBJECT), SL_E_TYPE);
+    if (index != NULL) {
+        SL_TRY(sl_json_u64(index, &n));
+    }
+    SL_NEED(n < a->options.request->choices, SL_E_RANGE);
+    *ret_number = (uint32_t)n;
+    return SL_DONE;
+}
+
+/* One choice of one chunk. */
+static sl_res take_chunk_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
+                                sl_buf *out)
+{
+    uint32_t choice = 0;
+    SL_OWN(texts, t, texts_free) = TEXTS;
+    SL_TRY(choice_number(a, doc, node, &choice));
+    sl_answer_choice *state = &a->choices[choice];
+    if (state->ended) {
+        return SL_DONE;
+    }
+    const sl_json_node *delta = sl_json_get_kind(doc, node, "delta", SL_JSON_OBJECT);
+    const sl_json_node *reason = sl_json_get_kind(doc, node, "finish_reason", SL_JSON_STRING);
+    bool first = (a->wire_state & SAID_ROLE << choice) == 0;
+    a->wire_state |= SAID_ROLE << choice;
+    SL_TRY(take_texts(a, doc, delta, choice, &t));
+    SL_TRY(take_calls(a, doc, delta, choice, true));
+    if (reason != NULL) {
+        SL_TRY(end_texts(a, choice, &t));
+    }
+    SL_TRY(put_delta(a, choice, first, &t, out));
+    if (reason != NULL && !state->cut) {
+        SL_TRY(put_tool_calls(a, choice, out));
+    }
+    if (state->cut) {
+        return put_finish(a, choice, "content_filter", out);
+    }
+    if (reason != NULL) {
+        state->ended = true;
+        return put_finish(a, choice, finish_word(reason), out);
+    }
+    return SL_DONE;
+}
+
+static void take_usage(sl_answer *a, const sl_json_doc *doc)
+{
+    const sl_json_node *usage = sl_json_get_kind(doc, sl_json_root(doc), "usage", SL_JSON_OBJECT);
+    if (usage != NULL) {
+        a->has_usage = true;
+        a->prompt_tokens = sl_ask_count(doc, usage, "prompt_tokens");
+        a->completion_tokens = sl_ask_count(doc, usage, "completion_tokens");
+    }
+}
+
+static void put_usage(const sl_answer *a, sl_json_writer *w)
+{
+    sl_json_key(w, "usage");
+    sl_json_object_begin(w);
+    sl_json_put_uint(w, "prompt_tokens", a->prompt_tokens);
+    sl_json_put_uint(w, "completion_tokens", a->completion_tokens);
+    sl_json_put_uint(w, "total_tokens", a->prompt_tokens + a->completion_tokens);
+    sl_json_object_end(w);
+}
+
+static sl_res chat_event(sl_answer *a, const sl_sse_event *event, sl_buf *out)
+{
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    if (sl_view_eq_str(event->data, "[DONE]")) {
+        a->done = true;
+        return SL_DONE;
+    }
+    SL_TRY(sl_json_parse(event->data, &doc));
+    SL_NEED(sl_json_is(sl_json_root(&doc), SL_JSON_OBJECT), SL_E_TYPE);
+    SL_NEED(!sl_ask_says_error(&doc), SL_E_UPSTREAM);
+    take_usage(a, &doc);
+    const sl_json_node *choices =
+        sl_json_get_kind(&doc, sl_json_root(&doc), "choices", SL_JSON_ARRAY);
+    SL_NEED(choices != NULL, SL_E_MISSING_FIELD);
+    sl_json_iter it = { 0 };
+    while (sl_json_each(&doc, choices, &it)) {
+        SL_TRY(take_chunk_choice(a, &doc, it.value, out));
+    }
+    sl_arena_free(&a->event);
+    return SL_DONE;
+}
+
+/* What a choice still owes its reader when the stream closes. */
+static sl_res close_choice(sl_answer *a, uint32_t choice, sl_buf *out)
+{
+    sl_answer_choice *state = &a->choices[choice];
+    if ((a->wire_state & SAID_FINISH << choice) != 0) {
+        return SL_DONE;
+    }
+    if (!state->ended) {
+        /* The model server said [DONE] without a reason: what it said is taken as all. */
+        SL_OWN(texts, t, texts_free) = TEXTS;
+        SL_TRY(end_texts(a, choice, &t));
+        SL_TRY(put_delta(a, choice, false, &t, out));
+        SL_TRY(state->cut ? SL_DONE : put_tool_calls(a, choice, out));
+        state->ended = true;
+    }
+    return put_finish(a, choice, state->cut ? "content_filter" : "stop", out);
+}
+
+static sl_res chat_close(sl_answer *a, sl_buf *out)
+{
+    for (uint32_t i = 0; i < a->options.request->choices; i++) {
+        SL_TRY(close_choice(a, i, out));
+    }
+    if (a->options.request->usage_wanted && a->has_usage) {
+        sl_json_writer w;
+        SL_TRY(sl_buf_add_str(out, "data: "));
+        sl_json_writer_init(&w, out);
+        put_head(a, "chat.completion.chunk", &w);
+        sl_json_key(&w, "choices");
+        sl_json_array_begin(&w);
+        sl_json_array_end(&w);
+        put_usage(a, &w);
+        sl_json_object_end(&w);
+        SL_TRY(sl_json_finish(&w));
+        SL_TRY(sl_buf_add_str(out, "\n\n"));
+    }
+    return sl_buf_add_str(out, "data: [DONE]\n\n");
+}
+
+/* ---- whole answers ---- */
+
+static sl_res put_whole_calls(sl_answer *a, uint32_t choice, sl_json_writer *w)
+{
+    SL_OWN(sl_buf, list, sl_buf_free) = { .max = 8 * SL_MIB };
+    sl_json_writer lw;
+    sl_json_writer_init(&lw, &list);
+    sl_json_array_begin(&lw);
+    for (uint32_t part = 0; part < a->choices[choice].tools_n; part++) {
+        SL_OWN(sl_buf, arguments, sl_buf_free) = { .max = 4 * SL_MIB };
+        SL_TRY(sl_answer_end(a, SL_CHANNEL_TOOL_ARGUMENTS, choice, part, &arguments));
+        if (a->choices[choice].cut) {
+            return SL_DONE;
+        }
+        SL_TRY(put_tool_call(a, choice, part, sl_buf_view(&arguments), false, &lw));
+    }
+    sl_json_array_end(&lw);
+    SL_TRY(sl_json_finish(&lw));
+    sl_json_key(w, "tool_calls");
+    sl_json_raw(w, sl_buf_view(&list));
+    return SL_DONE;
+}
+
+static void put_text_or_null(sl_json_writer *w, const char *name, const sl_buf *text, bool has)
+{
+    sl_json_key(w, name);
+    if (has) {
+        sl_json_string(w, sl_view_of(text->n == 0 ? (const void *)"" : text->p, text->n));
+    } else {
+        sl_json_null(w);
+    }
+}
+
+static sl_res take_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
+                                sl_json_writer *w)
+{
+    uint32_t choice = 0;
+    SL_OWN(texts, t, texts_free) = TEXTS;
+    SL_TRY(choice_number(a, doc, node, &choice));
+    SL_NEED(!a->choices[choice].ended && !a->choices[choice].started, SL_E_DUPLICATE);
+    const sl_json_node *says = sl_json_get_kind(doc, node, "message", SL_JSON_OBJECT);
+    SL_NEED(says != NULL, SL_E_MISSING_FIELD);
+    SL_TRY(take_texts(a, doc, says, choice, &t));
+    SL_TRY(take_calls(a, doc, says, choice, false));
+    SL_TRY(end_texts(a, choice, &t));
+    sl_json_object_begin(w);
+    sl_json_put_uint(w, "index", choice);
+    sl_json_key(w, "message");
+    sl_json_object_begin(w);
+    sl_json_put_str(w, "role", "assistant");
+    bool has = sl_json_get_kind(doc, says, "content", SL_JSON_STRING) != NULL;
+    put_text_or_null(w, "content", &t.content, has);
+    put_text_or_null(w, "refusal", &t.refusal, t.refusal.n != 0);
+    put_text(w, "reasoning_content", &t.reasoning);
+    if (a->choices[choice].tools_n != 0 && !a->choices[choice].cut) {
+        SL_TRY(put_whole_calls(a, choice, w));
+    }
+    sl_json_object_end(w);
+    sl_json_key(w, "logprobs");
+    sl_json_null(w);
+    const sl_json_node *reason = sl_json_get_kind(doc, node, "finish_reason", SL_JSON_STRING);
+    sl_json_put_str(w, "finish_reason",
+                    a->choices[choice].cut ? "content_filter"
+                    : reason == NULL       ? "stop"
+                                           : finish_word(reason));
+    sl_json_object_end(w);
+    a->choices[choice].ended = true;
+    return SL_DONE;
+}
+
+static sl_res chat_whole(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
+{
+    const sl_json_node *root = sl_json_root(doc);
+    SL_NEED(sl_json_is(root, SL_JSON_OBJECT), SL_E_TYPE);
+    SL_NEED(!sl_ask_says_error(doc), SL_E_UPSTREAM);
+    const sl_json_node *choices = sl_json_get_kind(doc, root, "choices", SL_JSON_ARRAY);
+    SL_NEED(choices != NULL && choices->count != 0, SL_E_MISSING_FIELD);
+    sl_json_writer w;
+    sl_json_writer_init(&w, out);
+    put_head(a, "chat.completion", &w);
+    sl_json_key(&w, "choices");
+    sl_json_array_begin(&w);
+    sl_json_iter it = { 0 };
+    while (sl_json_each(doc, choices, &it)) {
+        SL_TRY(take_whole_choice(a, doc, it.value, &w));
+    }
+    sl_json_array_end(&w);
+    take_usage(a, doc);
+    put_usage(a, &w);
+    sl_json_object_end(&w);
+    a->done = true;
+    return sl_json_finish(&w);
+}
+
+const sl_ask_dialect sl_ask_openai_chat = {
+    .name = "openai.chat",
+    .path = "/v1/chat/completions",
+    .method = "POST",
+    .upstream_path = "/v1/chat/completions",
+    .shape = &request_shape,
+    .event = chat_event,
+    .whole = chat_whole,
+    .close = chat_close,
+    .broken = sl_ask_openai_broken,
+    .error = sl_ask_openai_error,
+};
