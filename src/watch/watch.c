@@ -1,0 +1,309 @@
+/* The watch's judgement (watch.h). Tables are fixed in size and open-addressed by name; a full table
+ * is itself a signal (`watch.table_full`), never silence. */
+#include "watch/watch.h"
+
+#include <assert.h>
+
+typedef struct {
+    sl_view rule;
+    sl_view type;
+    sl_view door;
+    int64_t every_ms;
+    int64_t last_ms;
+    bool told;
+} silence;
+
+/* Requests of one grant in sixty slots of a minute, and tokens in twenty-four of an hour. */
+typedef struct {
+    uint8_t name[SL_NAME_BYTES_MAX];
+    size_t name_bytes;
+    uint64_t requests_cap; /* an hour; 0: none */
+    uint64_t tokens_cap;   /* a day; 0: none */
+    uint64_t requests[60];
+    int64_t request_minute[60];
+    uint64_t tokens[24];
+    int64_t token_hour[24];
+} grant_use;
+
+typedef struct {
+    uint64_t key; /* of rule and target; 0: free */
+    int64_t last_ms;
+    uint64_t held;
+} repetition;
+
+enum { REPETITIONS = 4096 };
+
+struct sl_watch {
+    sl_signal_call call;
+    void *context;
+    sl_arena arena;
+    const sl_rule *rules[SL_WATCH_RULES_MAX];
+    size_t rule_count;
+    silence silences[SL_WATCH_SILENCES_MAX];
+    size_t silence_count;
+    grant_use *grants[SL_WATCH_GRANTS_MAX];
+    size_t grant_count;
+    repetition repetitions[REPETITIONS];
+    int64_t now_ms;
+};
+
+sl_res sl_watch_new(sl_signal_call call, void *context, sl_watch **ret_watch)
+{
+    sl_watch *watch = calloc(1, sizeof(*watch));
+    SL_NEED(watch != NULL, SL_E_MEMORY);
+    watch->call = call;
+    watch->context = context;
+    watch->arena.max = 32 * SL_MIB;
+    *ret_watch = watch;
+    return SL_DONE;
+}
+
+void sl_watch_free(sl_watch *watch)
+{
+    if (watch == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < watch->grant_count; i++) {
+        free(watch->grants[i]);
+    }
+    sl_arena_free(&watch->arena);
+    free(watch);
+}
+
+size_t sl_watch_rule_count(const sl_watch *watch)
+{
+    return watch->rule_count;
+}
+
+sl_res sl_watch_add_rule(sl_watch *watch, sl_view yaml)
+{
+    SL_NEED(watch->rule_count < SL_WATCH_RULES_MAX, SL_E_LIMIT);
+    const sl_rule *rule = NULL;
+    SL_TRY(sl_rule_read(yaml, &watch->arena, &rule));
+    for (size_t i = 0; i < watch->rule_count; i++) {
+        SL_NEED(!sl_view_eq(sl_rule_id(watch->rules[i]), sl_rule_id(rule)), SL_E_DUPLICATE);
+    }
+    watch->rules[watch->rule_count++] = rule;
+    return SL_DONE;
+}
+
+sl_res sl_watch_add_silence(sl_watch *watch, sl_view rule, sl_view type, sl_view door,
+                            int64_t every_ms, int64_t since_ms)
+{
+    SL_NEED(watch->silence_count < SL_WATCH_SILENCES_MAX && every_ms > 0, SL_E_LIMIT);
+    silence one = { .every_ms = every_ms, .last_ms = since_ms };
+    SL_TRY(sl_arena_dup(&watch->arena, rule, &one.rule));
+    SL_TRY(sl_arena_dup(&watch->arena, type, &one.type));
+    SL_TRY(sl_arena_dup(&watch->arena, door, &one.door));
+    watch->silences[watch->silence_count++] = one;
+    return SL_DONE;
+}
+
+/* ---- signals ---- */
+
+static uint64_t mix(uint64_t h, sl_view v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        h = (h ^ v.p[i]) * 0x100000001B3u;
+    }
+    return (h ^ 0xFF) * 0x100000001B3u;
+}
+
+/* Says it unless the same was said within the minute. Different targets never silence each other:
+ * when the table has no room, it is said. */
+static void say(sl_watch *watch, sl_signal signal)
+{
+    uint64_t key = mix(0xCBF29CE484222325u, signal.rule);
+    key = mix(key, signal.principal);
+    key = mix(key, signal.compartment);
+    key = mix(key, signal.target) | 1;
+    repetition *found = NULL;
+    for (size_t probe = 0; probe < 16; probe++) {
+        repetition *r = &watch->repetitions[(key + probe) % REPETITIONS];
+        if (r->key == key) {
+            found = r;
+            break;
+        }
+        bool over = r->key == 0 || watch->now_ms - r->last_ms > SL_WATCH_REPEAT_MS;
+        if (over && r->held == 0 && found == NULL) {
+            found = r;
+        }
+    }
+    if (found != NULL && found->key == key && watch->now_ms - found->last_ms < SL_WATCH_REPEAT_MS) {
+        found->held++;
+        return;
+    }
+    if (found != NULL) {
+        signal.repeated = found->key == key ? found->held : 0;
+        *found = (repetition){ .key = key, .last_ms = watch->now_ms };
+    }
+    watch->call(watch->context, &signal);
+}
+
+static sl_view text_field(const sl_json_doc *leaf, const char *name)
+{
+    const sl_json_node *node = sl_watch_field(leaf, sl_view_str(name));
+    return sl_json_is(node, SL_JSON_STRING) && !node->escaped ? node->raw : (sl_view){ 0 };
+}
+
+static uint64_t count_field(const sl_json_doc *leaf, const char *name)
+{
+    uint64_t value = 0;
+    const sl_json_node *node = sl_watch_field(leaf, sl_view_str(name));
+    return node != NULL && sl_ok(sl_json_u64(node, &value)) ? value : 0;
+}
+
+static sl_signal about(const sl_json_doc *leaf, sl_view rule, sl_level severity, uint64_t index)
+{
+    return (sl_signal){
+        .rule = rule,
+        .severity = severity,
+        .principal = text_field(leaf, "principal"),
+        .compartment = text_field(leaf, "compartment"),
+        .target = text_field(leaf, "door"),
+        .evidence = index,
+    };
+}
+
+/* ---- budgets ---- */
+
+static grant_use *grant_named(sl_watch *watch, sl_view name, bool make)
+{
+    for (size_t i = 0; i < watch->grant_count; i++) {
+        grant_use *g = watch->grants[i];
+        if (sl_view_eq(sl_view_of(g->name, g->name_bytes), name)) {
+            return g;
+        }
+    }
+    if (!make || watch->grant_count == SL_WATCH_GRANTS_MAX || name.n > SL_NAME_BYTES_MAX) {
+        return NULL;
+    }
+    grant_use *g = calloc(1, sizeof(*g));
+    if (g != NULL) {
+        memcpy(g->name, name.p, name.n);
+        g->name_bytes = name.n;
+        watch->grants[watch->grant_count++] = g;
+    }
+    return g;
+}
+
+/* Adds to the slot of `period` and returns the sum over all slots still within the window. */
+static uint64_t add_to_window(uint64_t *counts, int64_t *periods, size_t slots, int64_t period,
+                              uint64_t amount)
+{
+    size_t slot = (size_t)((uint64_t)period % slots);
+    if (periods[slot] != period) {
+        periods[slot] = period;
+        counts[slot] = 0;
+    }
+    counts[slot] += amount;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < slots; i++) {
+        bool within = periods[i] > period - (int64_t)slots && periods[i] <= period;
+        sum += within ? counts[i] : 0;
+    }
+    return sum;
+}
+
+static void over_budget(sl_watch *watch, const sl_json_doc *leaf, uint64_t index, sl_view rule,
+                        uint64_t used, uint64_t cap)
+{
+    sl_signal signal = about(leaf, rule, SL_LEVEL_HIGH, index);
+    signal.target = text_field(leaf, "grant");
+    signal.value = used;
+    signal.limit = cap;
+    say(watch, signal);
+}
+
+static void count_budgets(sl_watch *watch, sl_view type, const sl_json_doc *leaf, uint64_t index,
+                          int64_t time_ms, bool history)
+{
+    sl_view name = text_field(leaf, "grant");
+    if (name.n == 0) {
+        return;
+    }
+    if (sl_view_eq(type, SL_LIT("grant.issued"))) {
+        grant_use *g = grant_named(watch, name, true);
+        if (g == NULL) {
+            say(watch, about(leaf, SL_LIT("watch.table_full"), SL_LEVEL_HIGH, index));
+            return;
+        }
+        g->requests_cap = count_field(leaf, "requests_per_h");
+        g->tokens_cap = count_field(leaf, "tokens_per_d");
+        return;
+    }
+    grant_use *g = grant_named(watch, name, false);
+    if (g == NULL) {
+        return;
+    }
+    if (sl_view_eq(type, SL_LIT("ask.intent"))) {
+        uint64_t used = add_to_window(g->requests, g->request_minute, SL_COUNT_OF(g->requests),
+                                      time_ms / 60000, 1);
+        if (g->requests_cap > 0 && used > g->requests_cap && !history) {
+            over_budget(watch, leaf, index, SL_LIT("budget.requests"), used, g->requests_cap);
+        }
+    } else if (sl_view_eq(type, SL_LIT("ask.outcome"))) {
+        uint64_t tokens = count_field(leaf, "input_tokens") + count_field(leaf, "output_tokens");
+        uint64_t used = add_to_window(g->tokens, g->token_hour, SL_COUNT_OF(g->tokens),
+                                      time_ms / 3600000, tokens);
+        if (g->tokens_cap > 0 && used > g->tokens_cap && !history) {
+            over_budget(watch, leaf, index, SL_LIT("budget.tokens"), used, g->tokens_cap);
+        }
+    }
+}
+
+/* ---- silence ---- */
+
+static void hear(sl_watch *watch, sl_view type, const sl_json_doc *leaf, int64_t time_ms)
+{
+    for (size_t i = 0; i < watch->silence_count; i++) {
+        silence *s = &watch->silences[i];
+        bool ours = sl_view_eq(s->type, type) &&
+                    (s->door.n == 0 || sl_view_eq(s->door, text_field(leaf, "door")));
+        if (ours && time_ms > s->last_ms) {
+            s->last_ms = time_ms;
+            s->told = false;
+        }
+    }
+}
+
+void sl_watch_tick(sl_watch *watch, int64_t now_ms)
+{
+    watch->now_ms = now_ms > watch->now_ms ? now_ms : watch->now_ms;
+    for (size_t i = 0; i < watch->silence_count; i++) {
+        silence *s = &watch->silences[i];
+        if (s->told || watch->now_ms - s->last_ms <= s->every_ms) {
+            continue;
+        }
+        s->told = true; /* once for each silence; a leaf ends it */
+        sl_signal signal = {
+            .rule = s->rule,
+            .severity = SL_LEVEL_HIGH,
+            .target = s->door.n > 0 ? s->door : s->type,
+            .evidence = UINT64_MAX,
+            .value = (uint64_t)(watch->now_ms - s->last_ms) / 1000,
+            .limit = (uint64_t)s->every_ms / 1000,
+        };
+        say(watch, signal);
+    }
+}
+
+sl_res sl_watch_feed(sl_watch *watch, uint64_t index, sl_view text, bool history)
+{
+    SL_OWN(sl_json_doc, leaf, sl_json_doc_free) = { 0 };
+    SL_TRY(sl_json_parse(text, &leaf));
+    sl_view type = text_field(&leaf, "type");
+    int64_t time_ms = 0;
+    SL_TRY(sl_json_i64(sl_json_get(&leaf, sl_json_root(&leaf), "time"), &time_ms));
+    SL_NEED(type.n > 0, SL_E_MISSING_FIELD);
+    watch->now_ms = time_ms > watch->now_ms ? time_ms : watch->now_ms;
+    hear(watch, type, &leaf, time_ms);
+    count_budgets(watch, type, &leaf, index, time_ms, history);
+    for (size_t i = 0; i < watch->rule_count && !history; i++) {
+        if (sl_rule_matches(watch->rules[i], &leaf)) {
+            const sl_rule *rule = watch->rules[i];
+            say(watch, about(&leaf, sl_rule_id(rule), sl_rule_level(rule), index));
+        }
+    }
+    return SL_DONE;
+}
