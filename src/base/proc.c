@@ -47,6 +47,10 @@ struct sl_proc {
     sl_confine_report report;
     sl_proc_relinked relinked;
     void *relinked_context;
+    sl_proc_news news;
+    void *news_context;
+    sl_proc_answered answered;
+    void *answered_context;
 };
 
 const char *sl_proc_name(const sl_proc *self)
@@ -119,6 +123,26 @@ void sl_proc_on_relink(sl_proc *self, sl_proc_relinked call, void *context)
 {
     self->relinked = call;
     self->relinked_context = context;
+}
+
+void sl_proc_on_news(sl_proc *self, sl_proc_news call, void *context)
+{
+    self->news = call;
+    self->news_context = context;
+}
+
+void sl_proc_on_answer(sl_proc *self, sl_proc_answered call, void *context)
+{
+    self->answered = call;
+    self->answered_context = context;
+}
+
+sl_res sl_proc_request(sl_proc *self, sl_proc_wish wish, sl_view body, uint64_t *ret_id)
+{
+    uint64_t id = sl_ipc_next_id(self->control);
+    SL_TRY(sl_ipc_send(self->control, (uint16_t)wish, id, body));
+    *ret_id = id;
+    return SL_DONE;
 }
 
 const sl_confine_report *sl_proc_confinement(const sl_proc *self)
@@ -216,6 +240,28 @@ static sl_res on_end(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return SL_DONE;
 }
 
+static sl_res on_news(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    sl_proc *self = context;
+    if (self->news != NULL) {
+        self->news(self->news_context, sl_get_le32(msg->body.p),
+                   (int32_t)sl_get_le32(msg->body.p + 4), sl_view_sub(msg->body, 8, msg->body.n));
+    }
+    return SL_DONE;
+}
+
+static sl_res on_answer(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    sl_proc *self = context;
+    sl_res done = msg->type == SL_IPC_FAILED ? sl_ipc_failed_res(msg) : SL_DONE;
+    if (self->answered != NULL) {
+        self->answered(self->answered_context, msg->id, done, msg->body);
+    }
+    return SL_DONE;
+}
+
 #define BEFORE SL_IPC_PHASE(0)
 #define AFTER SL_IPC_PHASE(1)
 static const sl_ipc_rule control_rules[] = {
@@ -225,8 +271,9 @@ static const sl_ipc_rule control_rules[] = {
     { SL_PROC_GIVE_CONFIG, BEFORE, 0, SL_IPC_BYTES_MAX, 0, on_config },
     { SL_PROC_GO, BEFORE, SL_PROC_GO_BYTES + 1, SL_PROC_GO_BYTES + 4095, 0, on_go },
     { SL_PROC_END, BEFORE | AFTER, 0, 0, 0, on_end },
-    { SL_IPC_OK, AFTER, 0, SL_IPC_BYTES_MAX, 0, NULL },
-    { SL_IPC_FAILED, AFTER, 4, 4, 0, NULL },
+    { SL_PROC_NEWS, BEFORE | AFTER, 8, 8 + SL_NAME_BYTES_MAX, 0, on_news },
+    { SL_IPC_OK, AFTER, 0, SL_IPC_BYTES_MAX, 0, on_answer },
+    { SL_IPC_FAILED, AFTER, 4, 4, 0, on_answer },
 };
 static const sl_ipc_table control_table = { "supervisor", control_rules,
                                             SL_COUNT_OF(control_rules) };

@@ -95,6 +95,25 @@ SL_MUST sl_res sl_proc_pump(sl_proc *self);
 /* Tell the supervisor that the work can begin (recovered, listening). Once. */
 SL_MUST sl_res sl_proc_serving(sl_proc *self);
 
+/* ---- the warden's alone ---- */
+
+/* What happened to the processes of the site: `news` is an sl_host_news (src/host/host.h). */
+typedef void (*sl_proc_news)(void *context, uint32_t news, int32_t status, sl_view process);
+void sl_proc_on_news(sl_proc *self, sl_proc_news call, void *context);
+
+/* Ask the supervisor for something; the answer comes to `call` from sl_proc_pump, with the id that
+ * sl_proc_request returned. The body is borrowed for the call. */
+typedef enum {
+    SL_PROC_FREEZE = 80, /* body: the name of a process, as in sl_proc_news */
+    SL_PROC_THAW,
+    SL_PROC_KILL,
+    SL_PROC_DOWN, /* the whole site, in good order */
+    SL_PROC_LIST, /* answer: one line of JSON for each process */
+} sl_proc_wish;
+typedef void (*sl_proc_answered)(void *context, uint64_t id, sl_res done, sl_view body);
+void sl_proc_on_answer(sl_proc *self, sl_proc_answered call, void *context);
+SL_MUST sl_res sl_proc_request(sl_proc *self, sl_proc_wish wish, sl_view body, uint64_t *ret_id);
+
 /* Which layers of confinement hold in this process. */
 const sl_confine_report *sl_proc_confinement(const sl_proc *self);
 

@@ -23,12 +23,7 @@ typedef enum {
     SL_PROC_READY,    /* body: u32 layers that hold, then one i32 errno for each layer */
     SL_PROC_SERVING,  /* no body */
     SL_PROC_TROUBLE,  /* body: u32 code, u32 errno, name of the place: why it ends */
-    /* warden to supervisor; the answer is SL_IPC_OK or SL_IPC_FAILED */
-    SL_PROC_FREEZE = 80, /* body: name of a process */
-    SL_PROC_THAW,
-    SL_PROC_KILL,
-    SL_PROC_DOWN, /* the whole site, in good order */
-    SL_PROC_LIST, /* answer: one line of JSON for each process */
+    /* warden to supervisor: sl_proc_wish; the answer is SL_IPC_OK or SL_IPC_FAILED */
 } sl_proc_wire;
 
 /* Body of SL_PROC_GO before the path: u32 instance, uid, gid, skipped layers, flags. */

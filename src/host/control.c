@@ -209,6 +209,7 @@ static void on_control(void *context, int fd, unsigned events)
     sl_instance *instance = context;
     sl_res done = sl_ipc_dispatch(instance->control, 32, instance);
     if (sl_ok(done)) {
+        sl_host_claim(instance->host);
         return;
     }
     /* Either it ended, which SIGCHLD tells too, or it said what it may not. */
@@ -219,6 +220,7 @@ static void on_control(void *context, int fd, unsigned events)
         sl_host_say(instance->host, SL_HOST_TROUBLE, instance->name, done.code);
         (void)kill(instance->pid, SIGKILL);
     }
+    sl_host_claim(instance->host);
 }
 
 sl_res sl_host_watch(sl_instance *instance, int control_fd)

@@ -63,7 +63,7 @@ void sl_host_check_all_up(sl_supervisor *host)
             return;
         }
     }
-    if (!host->was_up) {
+    if (!host->was_up && !host->going) {
         host->was_up = true;
         sl_host_say(host, SL_HOST_ALL_UP, "", 0);
     }
@@ -82,12 +82,13 @@ static void stop_next(void *context)
             host->stopping--;
             continue;
         }
-        bool told = instance->control != NULL && instance->decl->external == NULL &&
-                    sl_ok(sl_ipc_send(instance->control, SL_PROC_END, 0, (sl_view){ NULL, 0 }));
-        if (instance->frozen || (!told && instance->decl->external == NULL)) {
+        if (instance->frozen) {
             (void)kill(instance->pid, SIGKILL);
-        } else if (!told) {
+        } else if (instance->decl->external != NULL) {
             (void)kill(instance->pid, SIGTERM);
+        } else if (instance->control != NULL) {
+            sl_res told = sl_ipc_send(instance->control, SL_PROC_END, 0, (sl_view){ NULL, 0 });
+            (void)told.code; /* it is ending already, or the timer ends it */
         }
         return; /* sl_host_instance_lost goes on, or the timer */
     }
@@ -175,25 +176,66 @@ void sl_host_instance_lost(sl_instance *instance, int status)
     }
 }
 
+void sl_host_claim(sl_supervisor *host)
+{
+    for (size_t i = 0; i < host->unclaimed_count; i++) {
+        for (size_t j = 0; j < host->instance_count; j++) {
+            if (host->instances[j].pid == (pid_t)host->unclaimed[i][0]) {
+                int status = host->unclaimed[i][1];
+                host->unclaimed_count--;
+                memmove(host->unclaimed[i], host->unclaimed[i + 1],
+                        (host->unclaimed_count - i) * sizeof host->unclaimed[0]);
+                sl_host_instance_lost(&host->instances[j], status);
+                i = SIZE_MAX; /* the list changed: from its beginning */
+                break;
+            }
+        }
+    }
+}
+
+/* The outer process of a pid namespace ends well once it has told the inner one's number; that
+ * message may still wait to be read. */
+static void hear_number(sl_instance *instance, pid_t pid, int status)
+{
+    if (pid == instance->first_pid && pid == instance->pid && instance->control != NULL &&
+        WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        sl_res heard = sl_ipc_dispatch(instance->control, 1, instance);
+        (void)heard.code;
+    }
+}
+
+static void reaped(sl_supervisor *host, pid_t pid, int status)
+{
+    for (size_t i = 0; i < host->instance_count; i++) {
+        sl_instance *instance = &host->instances[i];
+        hear_number(instance, pid, status);
+        if (pid == instance->pid) {
+            sl_host_instance_lost(instance, status);
+            return;
+        }
+        if (pid == instance->first_pid) {
+            return;
+        }
+    }
+    /* Faster dead than named: its number comes from the outer process, which is still on its way. */
+    if (host->unclaimed_count == SL_HOST_INSTANCES_MAX) {
+        host->unclaimed_count--;
+        memmove(host->unclaimed[0], host->unclaimed[1],
+                host->unclaimed_count * sizeof host->unclaimed[0]);
+    }
+    host->unclaimed[host->unclaimed_count][0] = (int)pid;
+    host->unclaimed[host->unclaimed_count][1] = status;
+    host->unclaimed_count++;
+}
+
 static void reap(sl_supervisor *host)
 {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (size_t i = 0; i < host->instance_count; i++) {
-            sl_instance *instance = &host->instances[i];
-            if (pid == instance->first_pid && pid == instance->pid && instance->control != NULL &&
-                WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-                /* The outer process of a namespace ends after it told the inner one's number. */
-                sl_res heard = sl_ipc_dispatch(instance->control, 1, instance);
-                (void)heard.code;
-            }
-            if (pid == instance->pid) {
-                sl_host_instance_lost(instance, status);
-                break;
-            }
-        }
+        reaped(host, pid, status);
     }
+    sl_host_claim(host);
 }
 
 static void on_signal(void *context, int fd, unsigned events)

@@ -68,6 +68,9 @@ struct sl_supervisor {
     sl_link links[SL_HOST_LINKS_MAX];
     size_t socket_count;
     sl_socket sockets[SL_HOST_SOCKETS_MAX];
+    /* Confined processes that ended before their number was told: {pid, status}, newest last. */
+    size_t unclaimed_count;
+    int unclaimed[SL_HOST_INSTANCES_MAX][2];
     bool going; /* down */
     bool was_up;
     size_t stopping; /* instances from this one on were told to end */
@@ -78,6 +81,8 @@ struct sl_supervisor {
 void sl_host_say(sl_supervisor *host, sl_host_news news, const char *process, int status);
 void sl_host_go_down(sl_supervisor *host, sl_res why);
 void sl_host_instance_lost(sl_instance *instance, int status);
+/* Look whether a process that ended unknown has been named since. */
+void sl_host_claim(sl_supervisor *host);
 void sl_host_check_all_up(sl_supervisor *host);
 sl_instance *sl_host_find(sl_supervisor *host, sl_view name);
 
