@@ -199,7 +199,7 @@ static void hear_number(sl_instance *instance, pid_t pid, int status)
 {
     if (pid == instance->first_pid && pid == instance->pid && instance->control != NULL &&
         WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        sl_res heard = sl_ipc_dispatch(instance->control, 1, instance);
+        sl_res heard = sl_ipc_dispatch(instance->control, 32, instance);
         (void)heard.code;
     }
 }
