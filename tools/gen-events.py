@@ -54,7 +54,7 @@ def check_field(where, field):
 
 
 def check_event(where, event):
-    extra = set(event) - {'type', 'meaning', 'by', 'fields'}
+    extra = set(event) - {'type', 'meaning', 'by', 'fields', 'containment'}
     if extra:
         stop('%s: unknown member %s' % (where, sorted(extra)))
     if not re.match(r'^[a-z][a-z0-9]*\.[a-z][a-z0-9_]*$', event.get('type', '')):
@@ -157,7 +157,8 @@ def source(modules):
     for event in events:
         name = c_name(event)
         fields = 'fields_%s, %d' % (name, len(event['fields'])) if event['fields'] else 'NULL, 0'
-        out.append('    { "%s", by_%s, %s },\n' % (event['type'], name, fields))
+        out.append('    { "%s", by_%s, %s, %s },\n' % (
+            event['type'], name, fields, 'true' if event.get('containment') else 'false'))
     out.append('};\nconst size_t sl_event_defs_n = sizeof sl_event_defs / sizeof sl_event_defs[0];\n')
     for index, event in enumerate(events):
         name = c_name(event)
@@ -181,6 +182,9 @@ def docs(modules):
         for event in module['events']:
             out.append('\n### `%s`\n\n%s\n\nBy: %s\n' % (event['type'], event['meaning'],
                                                        ', '.join(event['by'])))
+            if event.get('containment'):
+                out.append('\nContainment: it fits into the space kept for such leaves when the disk is '
+                           'full.\n')
             if event['fields']:
                 out.append('\n| field | kind | meaning |\n|---|---|---|\n')
             for field in event['fields']:

@@ -517,7 +517,7 @@ sl_res sl_leaf_read(sl_view text, sl_leaf *ret)
     return SL_DONE;
 }
 
-sl_res sl_event_check(sl_view event, const char *by)
+sl_res sl_event_check(sl_view event, const char *by, bool *ret_containment)
 {
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
 
@@ -531,6 +531,7 @@ sl_res sl_event_check(sl_view event, const char *by)
     SL_NEED(leaf.def != NULL, SL_E_UNSUPPORTED);
     for (size_t i = 0; leaf.def->by[i] != NULL; i++) {
         if (strcmp(leaf.def->by[i], by) == 0) {
+            *ret_containment = leaf.def->containment;
             return SL_DONE;
         }
     }

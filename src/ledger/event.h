@@ -89,6 +89,7 @@ typedef struct {
     const char *const *by;      /* processes that may emit it, NULL-ended */
     const sl_field_def *fields; /* by name */
     size_t fields_n;
+    bool containment; /* fits into the reserved space when the disk is full */
 } sl_event_def;
 
 extern const sl_event_def sl_event_defs[]; /* by type */
@@ -124,8 +125,9 @@ SL_MUST sl_res sl_leaf_read(sl_view text, sl_leaf *ret);
 
 /* What the ledger asks before it takes an event from process `by`: canonical, of a known type, as
  * declared, at most SL_EVENT_BYTES_MAX, and `by` may emit it.
+ * `*ret_containment`: the event closes something and may use the space kept for that.
  * Errors: as sl_leaf_read, SL_E_DENIED (not from this process), SL_E_UNSUPPORTED (unknown type). */
-SL_MUST sl_res sl_event_check(sl_view event, const char *by);
+SL_MUST sl_res sl_event_check(sl_view event, const char *by, bool *ret_containment);
 
 /* Wraps a checked event into a leaf, appended to `ret_leaf`. */
 SL_MUST sl_res sl_leaf_wrap(sl_view event, const char *by, uint64_t time_ms, sl_buf *ret_leaf);
