@@ -63,8 +63,7 @@ static const char *const laboratory[COUNTRY_COUNT] = {
 static const char *const told[COUNTRY_COUNT] = {
     "Reports {event} since {event_day}. ",
     "Mentions {event} from {event_day} onwards. ",
-    "Berichtet \xC3\xBC"
-    "ber {event} seit dem {event_day}. ",
+    "Berichtet \303\274ber {event} seit dem {event_day}. ",
     "Refiere {event} desde el {event_day}. ",
     "Signale {event} depuis le {event_day}. ",
 };
