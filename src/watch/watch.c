@@ -1,5 +1,5 @@
 /* The watch's judgement (watch.h). Tables are fixed in size and open-addressed by name; a full table
- * is itself a signal (`watch.table_full`), never silence. */
+ * is itself a signal (`watch_table_full`), never silence. */
 #include "watch/watch.h"
 
 #include <assert.h>
@@ -225,7 +225,7 @@ static void count_budgets(sl_watch *watch, sl_view type, const sl_json_doc *leaf
     if (sl_view_eq(type, SL_LIT("grant.issued"))) {
         grant_use *g = grant_named(watch, name, true);
         if (g == NULL) {
-            say(watch, about(leaf, SL_LIT("watch.table_full"), SL_LEVEL_HIGH, index));
+            say(watch, about(leaf, SL_LIT("watch_table_full"), SL_LEVEL_HIGH, index));
             return;
         }
         g->requests_cap = count_field(leaf, "requests_per_h");
@@ -240,14 +240,14 @@ static void count_budgets(sl_watch *watch, sl_view type, const sl_json_doc *leaf
         uint64_t used = add_to_window(g->requests, g->request_minute, SL_COUNT_OF(g->requests),
                                       time_ms / 60000, 1);
         if (g->requests_cap > 0 && used > g->requests_cap && !history) {
-            over_budget(watch, leaf, index, SL_LIT("budget.requests"), used, g->requests_cap);
+            over_budget(watch, leaf, index, SL_LIT("budget_requests"), used, g->requests_cap);
         }
     } else if (sl_view_eq(type, SL_LIT("ask.outcome"))) {
         uint64_t tokens = count_field(leaf, "input_tokens") + count_field(leaf, "output_tokens");
         uint64_t used = add_to_window(g->tokens, g->token_hour, SL_COUNT_OF(g->tokens),
                                       time_ms / 3600000, tokens);
         if (g->tokens_cap > 0 && used > g->tokens_cap && !history) {
-            over_budget(watch, leaf, index, SL_LIT("budget.tokens"), used, g->tokens_cap);
+            over_budget(watch, leaf, index, SL_LIT("budget_tokens"), used, g->tokens_cap);
         }
     }
 }

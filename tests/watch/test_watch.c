@@ -43,21 +43,21 @@ static void shipped_rules_read_and_match(void **state)
         const char *rule; /* NULL: nothing is said */
     } cases[] = {
         { "ask.finding", "\"stage\":\"answer\",\"detector\":\"canary\"",
-          "canary-released critical" },
+          "canary_released critical" },
         { "ask.finding", "\"stage\":\"request\",\"detector\":\"canary\"", NULL },
         { "ask.finding", "\"stage\":\"answer\",\"detector\":\"roster\"",
-          "protected-value-released" },
-        { "ledger.verified", "\"ok\":false", "proof-failed critical" },
+          "protected_value_released" },
+        { "ledger.verified", "\"ok\":false", "proof_failed critical" },
         { "ledger.verified", "\"ok\":true", NULL },
-        { "key.lease_refused", "\"process\":\"watchd\"", "lease-refused critical" },
-        { "ask.budget", "\"decision\":\"refuse\"", "budget-refused high" },
+        { "key.lease_refused", "\"process\":\"watchd\"", "lease_refused critical" },
+        { "ask.budget", "\"decision\":\"refuse\"", "budget_refused high" },
         { "ask.budget", "\"decision\":\"allow\"", NULL },
-        { "run.escape_refused", "\"layer\":\"seccomp\"", "escape-refused high" },
-        { "probe.egress", "\"blocked\":false", "egress-open critical" },
-        { "host.process", "\"state\":\"ended\",\"reason\":\"killed\"", "process-died medium" },
+        { "run.escape_refused", "\"layer\":\"seccomp\"", "escape_refused high" },
+        { "probe.egress", "\"blocked\":false", "egress_open critical" },
+        { "host.process", "\"state\":\"ended\",\"reason\":\"killed\"", "process_died medium" },
         { "host.process", "\"state\":\"ended\",\"reason\":\"ordered\"", NULL },
-        { "model.loaded", "\"signature_ok\":false", "model-unsigned critical" },
-        { "config.attested", "\"ok\":false", "policy-drift high" },
+        { "model.loaded", "\"signature_ok\":false", "model_unsigned critical" },
+        { "config.attested", "\"ok\":false", "policy_drift high" },
     };
     static heard h;
     sl_watch *watch = NULL;
@@ -107,12 +107,12 @@ static void budgets_are_counted_from_leaves(void **state)
     assert_int_equal(h.n, 0);
     feed(watch, 211, "ask.intent", HEAD_P1, "\"grant\":\"g1\"");
     assert_int_equal(h.n, 1);
-    assert_string_equal(h.text[0], "budget.requests high /g1 4 of 3 again 0");
+    assert_string_equal(h.text[0], "budget_requests high /g1 4 of 3 again 0");
     feed(watch, 212, "ask.intent", HEAD_P1, "\"grant\":\"g1\""); /* within the minute: held back */
     assert_int_equal(h.n, 1);
     feed(watch, 300, "ask.intent", HEAD_P1, "\"grant\":\"g1\"");
     assert_int_equal(h.n, 2);
-    assert_string_equal(h.text[1], "budget.requests high /g1 6 of 3 again 1");
+    assert_string_equal(h.text[1], "budget_requests high /g1 6 of 3 again 1");
     feed(watch, 100 + 2 * 3600, "ask.intent", HEAD_P1, "\"grant\":\"g1\""); /* the hour is over */
     assert_int_equal(h.n, 2);
     feed(watch, 8000, "ask.outcome", HEAD_P1,
@@ -120,7 +120,7 @@ static void budgets_are_counted_from_leaves(void **state)
     assert_int_equal(h.n, 2);
     feed(watch, 8001, "ask.outcome", HEAD_P1, "\"grant\":\"g1\",\"output_tokens\":1");
     assert_int_equal(h.n, 3);
-    assert_string_equal(h.text[2], "budget.tokens high /g1 101 of 100 again 0");
+    assert_string_equal(h.text[2], "budget_tokens high /g1 101 of 100 again 0");
     sl_watch_free(watch);
 }
 
@@ -130,14 +130,14 @@ static void silence_is_heard_once_and_ends(void **state)
     h.n = 0;
     sl_watch *watch = NULL;
     assert_done(sl_watch_new(on_signal, &h, &watch));
-    assert_done(sl_watch_add_silence(watch, SL_LIT("silent.ask"), SL_LIT("door.counted"),
+    assert_done(sl_watch_add_silence(watch, SL_LIT("silent_ask"), SL_LIT("door.counted"),
                                      SL_LIT("ask"), 90000, 1000000));
     sl_watch_tick(watch, 1090000);
     assert_int_equal(h.n, 0);
     sl_watch_tick(watch, 1091000);
     sl_watch_tick(watch, 1092000);
     assert_int_equal(h.n, 1);
-    assert_string_equal(h.text[0], "silent.ask high /ask 91 of 90 again 0");
+    assert_string_equal(h.text[0], "silent_ask high /ask 91 of 90 again 0");
     feed(watch, 1200, "door.counted", "\"door\":\"ingest\",", "\"count\":0"); /* another door's */
     sl_watch_tick(watch, 1500000);
     assert_int_equal(h.n, 1);
