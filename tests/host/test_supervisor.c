@@ -52,8 +52,10 @@ static sl_res echo_main(sl_proc *self)
     SL_TRY(sl_ipc_open(sl_proc_take_link(self, "asker", 0), &table, &link));
     SL_TRY(sl_proc_serving(self));
     for (;;) {
-        SL_TRY(pump_until(self, sl_ipc_fd(link), 1000));
-        SL_TRY(sl_ipc_dispatch(link, 4, valve.to));
+        SL_TRY(pump_until(self, link == NULL ? -1 : sl_ipc_fd(link), 1000));
+        if (link != NULL && !sl_ok(sl_ipc_dispatch(link, 4, valve.to))) {
+            sl_ipc_close_at(&link); /* the asker is gone; the supervisor says when to end */
+        }
     }
 }
 

@@ -1,0 +1,54 @@
+/* config.yml of a site: what a person may set, with its defaults. Read strictly (yaml.h): an unknown
+ * key is an error with its line. It holds no secret and grants nothing: who may do what stands in the
+ * ledger. Every process gets the same text and reads it with this. */
+#ifndef SL_BASE_SITE_CONFIG_H
+#define SL_BASE_SITE_CONFIG_H
+
+#include "base/yaml.h"
+
+#define SL_UPSTREAMS_MAX ((size_t)32)
+#define SL_UPSTREAM_COMPARTMENTS_MAX ((size_t)8)
+
+typedef struct {
+    sl_view name;       /* [a-z0-9-]{1,32} */
+    sl_view url;        /* https://HOST[:PORT][/PATH], http://..., unix:PATH, scgi:PATH */
+    sl_view credential; /* path of a file with the header line, for the egress alone; or empty */
+    sl_yaml_texts compartments; /* that its models draw on; none: all */
+    sl_yaml_texts models;       /* names served there; none: any */
+} sl_config_upstream;
+
+typedef struct {
+    struct {
+        sl_view listen; /* ADDRESS:PORT */
+        sl_view certificate;
+        sl_view key;
+        int64_t body_bytes_max;
+        int64_t connections_max;
+        int64_t per_source_max;
+    } front;
+    struct {
+        sl_view ca_file; /* upstream certificates are verified against it */
+        int64_t silence_ms_max;
+        size_t upstream_count;
+        sl_config_upstream upstreams[SL_UPSTREAMS_MAX];
+    } egress;
+    struct {
+        sl_view kms;      /* "file" or "pkcs11" */
+        sl_view key_file; /* file: where the root key is, below the site */
+        sl_view module;   /* pkcs11 */
+        sl_view token;
+        bool passphrase; /* file: sealed with one, given by `stoplog unlock` */
+    } keeper;
+    struct {
+        sl_yaml_texts witnesses; /* verifier keys */
+        sl_view origin;
+    } ledger;
+    struct {
+        int64_t uid_base; /* as root: first of the range of users; 0 keeps root */
+    } host;
+} sl_site_config;
+
+/* Reads and checks. Texts live in the arena. On failure sl_yaml_explain tells a person where. */
+SL_MUST sl_res sl_site_config_read(sl_arena *arena, sl_view text, sl_site_config *ret);
+
+#endif
