@@ -809,3 +809,21 @@ sl_res sl_keystore_shred(sl_keystore *keystore, const char *compartment, sl_eras
     *ret_erased = erased;
     return SL_DONE;
 }
+
+sl_res sl_keystore_order_seen(sl_keystore *keystore, uint64_t order, uint64_t now_ms,
+                              uint64_t *ret_seen_ms)
+{
+    SL_OWN(sl_buf, name, sl_buf_free) = { .max = 64 };
+    SL_TRY(sl_buf_addf(&name, "order %llu", (unsigned long long)order));
+    const char *text = sl_buf_cstr(&name);
+    SL_NEED(text != NULL, SL_E_MEMORY);
+    uint64_t seen_ms = 0;
+    sl_res r = meta_get_u64(keystore, text, &seen_ms);
+    if (sl_is(r, SL_E_NOT_FOUND)) {
+        seen_ms = now_ms;
+        r = meta_put_u64(keystore, text, now_ms);
+    }
+    SL_TRY(r);
+    *ret_seen_ms = seen_ms;
+    return SL_DONE;
+}

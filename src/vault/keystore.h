@@ -95,4 +95,9 @@ SL_MUST sl_res sl_keystore_erase(sl_keystore *keystore, const char *compartment,
 SL_MUST sl_res sl_keystore_shred(sl_keystore *keystore, const char *compartment,
                                  sl_erased *ret_erased);
 
+/* When the order of a destruction (by its leaf's index) was first seen on the boot clock: stores
+ * `now_ms` the first time, returns what was stored. */
+SL_MUST sl_res sl_keystore_order_seen(sl_keystore *keystore, uint64_t order, uint64_t now_ms,
+                                      uint64_t *ret_seen_ms);
+
 #endif

@@ -99,6 +99,32 @@ uint64_t sl_roll_refused(const sl_roll *roll)
     return roll->refused;
 }
 
+uint64_t sl_roll_keystore_sequence(const sl_roll *roll)
+{
+    return roll->keystore_sequence;
+}
+
+uint64_t sl_roll_witness_s(const sl_roll *roll)
+{
+    return roll->witness_s;
+}
+
+void sl_roll_told_witness(sl_roll *roll, uint64_t time_s)
+{
+    roll->witness_s = time_s > roll->witness_s ? time_s : roll->witness_s;
+}
+
+void sl_roll_told_keys(sl_roll *roll, sl_view compartment_id, uint64_t sequence, bool made)
+{
+    roll->keystore_sequence =
+        sequence > roll->keystore_sequence ? sequence : roll->keystore_sequence;
+    for (size_t i = 0; made && i < roll->compartments_count; i++) {
+        if (sl_view_eq_str(compartment_id, roll->compartments[i].id)) {
+            roll->compartments[i].keys_made = true;
+        }
+    }
+}
+
 const sl_operator *sl_roll_operators(const sl_roll *roll, size_t *ret_count)
 {
     *ret_count = roll->operators_count;
@@ -502,7 +528,8 @@ static void apply_operator(sl_roll *roll, const sl_statement *s)
     roll->operators_epoch++;
 }
 
-static void apply_state(sl_compartment *c, const sl_statement *s, uint64_t index, int64_t time_ms)
+static void apply_state(sl_compartment *c, const sl_statement *s, uint64_t index, int64_t time_ms,
+                        uint64_t witness_s)
 {
     switch ((int)s->action) {
     case SL_ACTION_COMPARTMENT_OPEN:
@@ -520,6 +547,7 @@ static void apply_state(sl_compartment *c, const sl_statement *s, uint64_t index
         c->shred_ordered = true;
         c->shred_ordered_ms = time_ms;
         c->shred_leaf_index = index;
+        c->shred_witness_s = witness_s;
         break;
     case SL_ACTION_COMPARTMENT_SHRED_CANCEL:
         c->shred_ordered = false;
@@ -575,7 +603,10 @@ static sl_res apply_erasure(sl_roll *roll, const sl_statement *s, uint64_t index
 {
     SL_TRY(GROW(roll, erasures, SL_ROLL_ERASURES_MAX));
     sl_erasure *e = &roll->erasures[roll->erasures_count++];
-    *e = (sl_erasure){ .state = SL_ERASURE_ORDERED, .ordered_ms = time_ms, .leaf_index = index };
+    *e = (sl_erasure){ .state = SL_ERASURE_ORDERED,
+                       .ordered_ms = time_ms,
+                       .leaf_index = index,
+                       .witness_s = roll->witness_s };
     memcpy(e->compartment, s->compartment, sizeof e->compartment);
     memcpy(e->subject, s->subject, sizeof e->subject);
     return SL_DONE;
@@ -596,7 +627,8 @@ static sl_res apply_change(sl_roll *roll, const sl_statement *s, uint64_t index,
     case SL_ACTION_COMPARTMENT_UNSEAL:
     case SL_ACTION_COMPARTMENT_SHRED:
     case SL_ACTION_COMPARTMENT_SHRED_CANCEL:
-        apply_state(compartment_at(roll, sl_view_str(s->compartment)), s, index, time_ms);
+        apply_state(compartment_at(roll, sl_view_str(s->compartment)), s, index, time_ms,
+                    roll->witness_s);
         return SL_DONE;
     case SL_ACTION_SUBJECT_ERASE:
         return apply_erasure(roll, s, index, time_ms);

@@ -37,6 +37,8 @@ typedef struct {
     bool shred_ordered;
     int64_t shred_ordered_ms; /* ledger time of the order */
     uint64_t shred_leaf_index;
+    uint64_t shred_witness_s; /* newest witness time before the order */
+    bool keys_made;           /* the keeper told so */
 } sl_compartment;
 
 typedef struct {
@@ -71,6 +73,7 @@ typedef struct {
     sl_erasure_state state;
     int64_t ordered_ms;
     uint64_t leaf_index;
+    uint64_t witness_s; /* newest witness time before the order */
 } sl_erasure;
 
 /* What the genesis leaf says of the site. */
@@ -147,6 +150,12 @@ const sl_api_key *sl_roll_keys(const sl_roll *roll, size_t *ret_count);
 const sl_api_key *sl_roll_key(const sl_roll *roll, sl_view id);
 const sl_erasure *sl_roll_erasures(const sl_roll *roll, size_t *ret_count);
 const sl_erasure *sl_roll_erasure(const sl_roll *roll, sl_view compartment, sl_view subject);
+
+/* The highest keystore sequence that the keeper's leaves tell, and whether they tell of keys made for
+ * this compartment: a keystore that knows less is older than the ledger. */
+uint64_t sl_roll_keystore_sequence(const sl_roll *roll);
+/* The newest time that a witness gave, in seconds since 1970; 0 when none did. */
+uint64_t sl_roll_witness_s(const sl_roll *roll);
 
 /* A live grant of this principal for the compartment, door and time; NULL if none. The compartment
  * must be open. */

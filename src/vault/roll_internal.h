@@ -16,6 +16,8 @@ struct sl_roll {
     uint64_t next;
     uint64_t refused;
     uint64_t operators_epoch;
+    uint64_t keystore_sequence;
+    uint64_t witness_s;
     sl_operator operators[SL_ROLL_OPERATORS_MAX];
     size_t operators_count;
     sl_compartment *compartments;
@@ -34,5 +36,9 @@ struct sl_roll {
     size_t nonces_count;
     size_t nonces_capacity;
 };
+
+/* The keeper's and the witnesses' words, told by leaves. */
+void sl_roll_told_keys(sl_roll *roll, sl_view compartment_id, uint64_t sequence, bool made);
+void sl_roll_told_witness(sl_roll *roll, uint64_t time_s);
 
 #endif

@@ -179,6 +179,19 @@ static sl_res fold_erased(sl_roll *roll, const sl_leaf *leaf)
                           (int64_t)leaf->time_ms);
 }
 
+/* What the keeper and the witnesses tell is remembered, never obeyed: no approval hangs on it. */
+static void fold_told(sl_roll *roll, const sl_leaf *leaf)
+{
+    uint64_t value = 0;
+    if (sl_view_eq_str(leaf->by, "keeper") && sl_leaf_count(leaf, "sequence", &value)) {
+        sl_roll_told_keys(roll, leaf->compartment, value, sl_leaf_is(leaf, "key.created"));
+    }
+    if (sl_leaf_is(leaf, "ledger.witnessed") && sl_leaf_bool(leaf, "ok") &&
+        sl_leaf_count(leaf, "time_s", &value)) {
+        sl_roll_told_witness(roll, value);
+    }
+}
+
 static sl_res fold_one(sl_roll *roll, uint64_t index, const sl_leaf *leaf, sl_fold *ret_fold)
 {
     bool changed = true;
@@ -206,6 +219,7 @@ sl_res sl_roll_fold(sl_roll *roll, uint64_t index, sl_view leaf_text, sl_fold *r
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(leaf_text, &leaf));
     sl_fold fold = SL_FOLD_OTHER;
+    fold_told(roll, &leaf);
     sl_res r = fold_one(roll, index, &leaf, &fold);
     if (sl_is(r, SL_E_MEMORY)) {
         return r; /* ours, not the leaf's */

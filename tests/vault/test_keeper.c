@@ -1,0 +1,471 @@
+/* The keeper: keys only for what the ledger shows, destruction only after order and delay. */
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "ledger/events.gen.h"
+#include "vault/keeper.h"
+#include "vault_help.h"
+
+#define ID_C "aaaaaaaabbbbbbbbccccccccdddddddd"
+#define OBJECT "00000000000000000000000000000001"
+
+enum { LEAVES_MAX = 64 };
+
+/* A ledger in memory, valves that a test closes, clocks that a test moves. */
+typedef struct {
+    char dir[64];
+    sl_buf leaves[LEAVES_MAX];
+    size_t count;
+    bool full;
+    bool closed;
+    uint64_t boot_ms;
+    int64_t wall_ms;
+    sl_keeper *keeper;
+} world;
+
+static sl_res append_by(world *w, const char *by, sl_view event)
+{
+    SL_NEED(!w->full && w->count < LEAVES_MAX, SL_E_DISK_FULL);
+    bool containment = false;
+    SL_TRY(sl_event_check(event, by, &containment));
+    w->leaves[w->count] = (sl_buf){ .max = SL_LEAF_BYTES_MAX };
+    SL_TRY(sl_leaf_wrap(event, by, (uint64_t)w->wall_ms, &w->leaves[w->count]));
+    w->count++;
+    return SL_DONE;
+}
+
+static sl_res world_append(void *context, sl_view event)
+{
+    return append_by(context, "keeper", event);
+}
+
+static sl_res world_leaf(void *context, uint64_t index, sl_buf *out)
+{
+    const world *w = context;
+    SL_NEED(index < w->count, SL_E_NOT_FOUND);
+    return sl_buf_add(out, sl_buf_view(&w->leaves[index]));
+}
+
+static bool world_open(void *context, sl_door door, const char *principal, const char *compartment,
+                       uint64_t *ret_epoch)
+{
+    *ret_epoch = 41;
+    return !((world *)context)->closed;
+}
+
+static uint64_t world_boot(void *context)
+{
+    return ((world *)context)->boot_ms;
+}
+
+static int64_t world_wall(void *context)
+{
+    return ((world *)context)->wall_ms;
+}
+
+static void genesis(world *w, size_t persons)
+{
+    sl_genesis_roll g = { .site = SITE, .quorum = 1, .delay_ms = HOUR_MS };
+    for (size_t i = 0; i < persons; i++) {
+        char person[8] = { 'p', (char)('1' + i), 0 };
+        g.operators[g.operators_count++] =
+            help_operator(person, (uint8_t)(i + 1), SL_ROLE_OPERATOR);
+    }
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 32 * SL_KIB };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_genesis_encode(&g, &text));
+    sl_view person = SL_LIT("p1");
+    sl_event_head head = { 0 };
+    sl_event_ledger_genesis event = { .site = SL_LIT(SITE),
+                                      .origin = SL_LIT("example.org/site"),
+                                      .vkey = SL_LIT("example.org/site+00000000+AA"),
+                                      .operators = { &person, 1 },
+                                      .statements = sl_buf_view(&text),
+                                      .quorum = 1,
+                                      .kms = SL_LIT("file"),
+                                      .version = 1 };
+    assert_done(sl_emit_ledger_genesis(&head, &event, &out));
+    assert_done(append_by(w, "host", sl_buf_view(&out)));
+}
+
+static void keeper_start(world *w)
+{
+    sl_keeper_world view = { .context = w,
+                             .append = world_append,
+                             .leaf = world_leaf,
+                             .open = world_open,
+                             .boot_ms = world_boot,
+                             .wall_ms = world_wall };
+    assert_done(sl_keeper_new(w->dir, &view, &w->keeper));
+    assert_done(sl_keeper_follow(w->keeper));
+}
+
+static void keeper_unlock(world *w)
+{
+    SL_OWN(sl_buf, key, sl_buf_free) = { .max = 1024 };
+    assert_done(sl_vault_key_file(w->dir, &key));
+    assert_done(sl_keeper_unlock(w->keeper, sl_buf_view(&key)));
+}
+
+static void keeper_again(world *w)
+{
+    sl_keeper_free_at(&w->keeper);
+    keeper_start(w);
+    keeper_unlock(w);
+}
+
+static world *begin(void)
+{
+    world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    (void)snprintf(w->dir, sizeof w->dir, "/tmp/sl-keeper-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    w->boot_ms = 1000;
+    w->wall_ms = NOW_MS;
+    genesis(w, 2);
+    assert_done(sl_vault_init(w->dir, SITE, "file", SL_LIT("")));
+    keeper_start(w);
+    keeper_unlock(w);
+    return w;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    return remove(path);
+}
+
+static void end(world *w)
+{
+    sl_keeper_free_at(&w->keeper);
+    assert_int_equal(nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    for (size_t i = 0; i < w->count; i++) {
+        sl_buf_free(&w->leaves[i]);
+    }
+    free(w);
+}
+
+/* The operators' leaf, then the keeper at work. */
+static void act(world *w, const sl_statement *s, size_t signers)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = help_text(s);
+    sl_approval_need need;
+    assert_done(sl_roll_need(sl_keeper_roll(w->keeper), s, &need));
+    sl_approval list[4];
+    for (size_t i = 0; i < signers; i++) {
+        list[i] = help_approve(sl_buf_view(&text), need.epoch, (uint8_t)(i + 1));
+        list[i].expiry_ms = w->wall_ms + HOUR_MS;
+        SL_OWN(sl_sign_key, key, sl_sign_key_free) = help_key((uint8_t)(i + 1));
+        assert_done(sl_approval_sign(&list[i], &key));
+    }
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_roll_event(sl_buf_view(&text), list, signers, &event));
+    assert_done(append_by(w, "warden", sl_buf_view(&event)));
+    assert_done(sl_keeper_follow(w->keeper));
+    assert_done(sl_keeper_work(w->keeper));
+}
+
+static world *with_compartment(void)
+{
+    world *w = begin();
+    sl_statement create = help_create("c");
+    act(w, &create, 1);
+    sl_statement grant =
+        help_grant("0011223344556677", "c", SL_DOOR_BIT(SL_DOOR_INGEST), NOW_MS + 100 * HOUR_MS);
+    act(w, &grant, 1);
+    return w;
+}
+
+static uint64_t intent(world *w, const char *by, const char *principal, const char *object)
+{
+    sl_event_head head = { .principal = sl_view_str(principal),
+                           .compartment = SL_LIT(ID_C),
+                           .door = sl_view_str(by),
+                           .crossing = SL_LIT("x1") };
+    sl_event_ingest_intent event = { .object = sl_view_str(object),
+                                     .bytes = 10,
+                                     .kind = SL_LIT("table"),
+                                     .media = SL_LIT("text/csv"),
+                                     .purpose = SL_LIT("study") };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_emit_ingest_intent(&head, &event, &out));
+    assert_done(append_by(w, by, sl_buf_view(&out)));
+    return w->count - 1;
+}
+
+static sl_key_request request(uint64_t index)
+{
+    sl_key_request q = { .compartment = "c",
+                         .name = OBJECT,
+                         .principal = PRINCIPAL,
+                         .version = 1,
+                         .intent = index,
+                         .kind = SL_WRAP_OBJECT };
+    return q;
+}
+
+static sl_res ask(world *w, sl_keeper_peer peer, uint16_t type, const sl_key_request *q)
+{
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = 1024 };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 1024 };
+    SL_TRY(sl_key_request_encode(q, &body));
+    SL_TRY(sl_keeper_answer(w->keeper, peer, type, sl_buf_view(&body), &reply));
+    assert_int_equal(reply.n, type == SL_KEEPER_KEY_FORGET ? 0 : SL_KEY_BYTES);
+    return SL_DONE;
+}
+
+static bool last_leaf_is(const world *w, const char *type)
+{
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    assert_done(sl_leaf_read(sl_buf_view(&w->leaves[w->count - 1]), &leaf));
+    return sl_leaf_is(&leaf, type);
+}
+
+static void gives_keys_for_a_crossing_that_the_ledger_shows(void **state)
+{
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_FORGET, &q));
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_NOT_FOUND);
+    end(w);
+}
+
+static void refuses_keys_without_grant_valve_or_intent(void **state)
+{
+    world *w = with_compartment();
+    uint64_t index = intent(w, "ingest", PRINCIPAL, OBJECT);
+    sl_key_request good = request(index);
+    sl_key_request q = good;
+    q.intent = index + 1;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_REFUSED);
+    assert_true(last_leaf_is(w, "key.lease_refused"));
+    q = good;
+    q.intent = 0;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_REFUSED);
+    q = good;
+    q.name[0] = '1';
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_REFUSED);
+    q = good;
+    q.principal[0] = 'f';
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_NO_GRANT);
+    q = good;
+    q.compartment[0] = 'd';
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_NOT_FOUND);
+    w->closed = true;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &good), SL_E_VALVE);
+    w->closed = false;
+    assert_code(ask(w, SL_KEEPER_ASK, SL_KEEPER_KEY_NEW, &good), SL_E_DENIED);
+    assert_code(ask(w, SL_KEEPER_WARDEN, SL_KEEPER_KEY_OPEN, &good), SL_E_DENIED);
+    w->wall_ms += 11 * 60 * 1000;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &good), SL_E_REFUSED);
+    w->wall_ms = NOW_MS;
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &good));
+    end(w);
+}
+
+static void an_outcome_ends_the_intent(void **state)
+{
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    sl_event_head head = { .compartment = SL_LIT(ID_C), .crossing = SL_LIT("x1") };
+    sl_event_ingest_outcome event = { .object = SL_LIT(OBJECT), .outcome = SL_LIT("refused") };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_emit_ingest_outcome(&head, &event, &out));
+    assert_done(append_by(w, "ingest", sl_buf_view(&out)));
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_REFUSED);
+    end(w);
+}
+
+static sl_res lease(world *w, sl_keeper_peer peer, const char *purpose, uint8_t ret_key[32])
+{
+    sl_lease_request q = { .compartment = "c" };
+    help_name(q.purpose, purpose);
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = 1024 };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 1024 };
+    SL_TRY(sl_lease_request_encode(&q, &body));
+    SL_TRY(sl_keeper_answer(w->keeper, peer, SL_KEEPER_LEASE, sl_buf_view(&body), &reply));
+    assert_int_equal(reply.n, 40);
+    assert_int_equal(sl_get_le64(reply.p + 32), 41);
+    memcpy(ret_key, reply.p, 32);
+    return SL_DONE;
+}
+
+static void leases_are_told_first_and_name_their_epoch(void **state)
+{
+    world *w = with_compartment();
+    uint8_t a[32];
+    uint8_t b[32];
+    assert_done(lease(w, SL_KEEPER_INGEST, "roster", a));
+    assert_true(last_leaf_is(w, "key.leased"));
+    assert_done(lease(w, SL_KEEPER_ASK, "roster", b));
+    assert_memory_equal(a, b, 32);
+    assert_code(lease(w, SL_KEEPER_INGEST, "pseudonym", a), SL_E_DENIED);
+    assert_code(lease(w, SL_KEEPER_ASK, "wrap", a), SL_E_DENIED);
+    w->full = true;
+    assert_code(lease(w, SL_KEEPER_ASK, "roster", a), SL_E_DISK_FULL);
+    end(w);
+}
+
+static void sealing_unloads_and_unsealing_loads(void **state)
+{
+    world *w = with_compartment();
+    uint8_t key[32];
+    sl_statement seal = help_on(SL_ACTION_COMPARTMENT_SEAL, "c");
+    sl_statement unseal = help_on(SL_ACTION_COMPARTMENT_UNSEAL, "c");
+    sl_statement open = help_on(SL_ACTION_COMPARTMENT_OPEN, "c");
+    act(w, &seal, 1);
+    assert_code(lease(w, SL_KEEPER_ASK, "roster", key), SL_E_VALVE);
+    keeper_again(w);
+    assert_done(sl_keeper_work(w->keeper));
+    SL_OWN(sl_buf, status, sl_buf_free) = { .max = 4096 };
+    assert_done(sl_keeper_status_add(w->keeper, &status));
+    assert_true(sl_view_find(sl_buf_view(&status), SL_LIT("\"state\":\"sealed\",\"loaded\":false"),
+                             0) != SIZE_MAX);
+    act(w, &unseal, 1);
+    assert_code(lease(w, SL_KEEPER_ASK, "roster", key), SL_E_VALVE);
+    act(w, &open, 1);
+    assert_done(lease(w, SL_KEEPER_ASK, "roster", key));
+    end(w);
+}
+
+static sl_compartment_state state_of(const world *w)
+{
+    return sl_roll_compartment(sl_keeper_roll(w->keeper), SL_LIT("c"))->state;
+}
+
+static void shredding_waits_for_every_clock(void **state)
+{
+    world *w = with_compartment();
+    sl_statement shred = help_on(SL_ACTION_COMPARTMENT_SHRED, "c");
+    act(w, &shred, 2);
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SEALED);
+    w->wall_ms += 2 * HOUR_MS; /* somebody set the clock forward */
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SEALED);
+    w->boot_ms = (uint64_t)HOUR_MS; /* just short of the delay */
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SEALED);
+    w->boot_ms += 1000;
+    size_t before = w->count;
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SHREDDED);
+    assert_int_equal(w->count, before + 2);
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    assert_done(sl_leaf_read(sl_buf_view(&w->leaves[before]), &leaf));
+    assert_true(sl_leaf_is(&leaf, "key.destroyed"));
+    assert_true(sl_leaf_bool(&leaf, "proved"));
+    keeper_again(w);
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(w->count, before + 2);
+    end(w);
+}
+
+static void erasing_a_subject_spares_the_others(void **state)
+{
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    sl_key_request subject = q;
+    subject.kind = SL_WRAP_SUBJECT;
+    subject.version = 0;
+    help_name(subject.name, "s1");
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &subject));
+    sl_statement erase = help_on(SL_ACTION_SUBJECT_ERASE, "c");
+    help_name(erase.subject, "s1");
+    act(w, &erase, 2);
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &subject));
+    w->wall_ms += HOUR_MS;
+    w->boot_ms += (uint64_t)HOUR_MS;
+    assert_done(sl_keeper_work(w->keeper));
+    assert_true(last_leaf_is(w, "erasure.done"));
+    w->wall_ms -= HOUR_MS;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &subject), SL_E_NOT_FOUND);
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q));
+    end(w);
+}
+
+static void a_vault_without_its_keystore_is_a_rollback(void **state)
+{
+    world *w = with_compartment();
+    sl_keeper_free_at(&w->keeper);
+    assert_int_equal(nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    assert_done(sl_vault_init(w->dir, SITE, "file", SL_LIT("")));
+    keeper_start(w);
+    SL_OWN(sl_buf, key, sl_buf_free) = { .max = 1024 };
+    assert_done(sl_vault_key_file(w->dir, &key));
+    assert_code(sl_keeper_unlock(w->keeper, sl_buf_view(&key)), SL_E_ROLLBACK);
+    assert_false(sl_keeper_unlocked(w->keeper));
+    end(w);
+}
+
+static void locked_it_answers_with_no_key(void **state)
+{
+    world *w = with_compartment();
+    sl_keeper_free_at(&w->keeper);
+    keeper_start(w);
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_LOCKED);
+    assert_code(sl_keeper_unlock(w->keeper, SL_LIT("not the passphrase")), SL_E_PASSPHRASE);
+    assert_false(sl_keeper_unlocked(w->keeper));
+    keeper_unlock(w);
+    assert_done(sl_keeper_work(w->keeper));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    end(w);
+}
+
+static void boot_time_passed_is_never_overstated(void **state)
+{
+    static const struct {
+        uint64_t then_ms;
+        uint64_t now_ms;
+        uint64_t want_ms;
+    } cases[] = { { 100, 100, 0 }, { 100, 250, 150 }, { 100, 40, 40 }, { 0, 5, 5 } };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        assert_int_equal(sl_boot_elapsed_ms(cases[i].then_ms, cases[i].now_ms), cases[i].want_ms);
+    }
+}
+
+static void requests_on_the_wire_are_strict(void **state)
+{
+    sl_key_request q = request(7);
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = 1024 };
+    assert_done(sl_key_request_encode(&q, &body));
+    assert_int_equal(body.n, SL_KEY_REQUEST_BYTES);
+    sl_key_request back;
+    assert_done(sl_key_request_decode(sl_buf_view(&body), &back));
+    assert_string_equal(back.name, q.name);
+    assert_int_equal(back.intent, 7);
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } spoils[] = { { 0, '/' }, { 63, 'x' }, { 128, 'Z' }, { 176, 2 }, { 180, 1 }, { 160, 0 } };
+    for (size_t i = 0; i < SL_COUNT_OF(spoils); i++) {
+        uint8_t kept = body.p[spoils[i].at];
+        body.p[spoils[i].at] = spoils[i].byte;
+        assert_code(sl_key_request_decode(sl_buf_view(&body), &back), SL_E_SYNTAX);
+        body.p[spoils[i].at] = kept;
+    }
+    assert_code(sl_key_request_decode(sl_view_of(body.p, body.n - 1), &back), SL_E_SYNTAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_keys_for_a_crossing_that_the_ledger_shows),
+        cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
+        cmocka_unit_test(an_outcome_ends_the_intent),
+        cmocka_unit_test(leases_are_told_first_and_name_their_epoch),
+        cmocka_unit_test(sealing_unloads_and_unsealing_loads),
+        cmocka_unit_test(shredding_waits_for_every_clock),
+        cmocka_unit_test(erasing_a_subject_spares_the_others),
+        cmocka_unit_test(a_vault_without_its_keystore_is_a_rollback),
+        cmocka_unit_test(locked_it_answers_with_no_key),
+        cmocka_unit_test(boot_time_passed_is_never_overstated),
+        cmocka_unit_test(requests_on_the_wire_are_strict),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
