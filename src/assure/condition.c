@@ -175,11 +175,12 @@ static sl_res number_or_duration(const parser *p, sl_view word, sl_value *ret_va
     }
     double value = (double)n;
     double place = 0.1;
-    for (size_t i = 0; i < fraction.n; i++, place /= 10) {
+    for (size_t i = 0; i < fraction.n; i++) {
         if (fraction.p[i] < '0' || fraction.p[i] > '9') {
             return bad_at(p, "number");
         }
         value += place * (fraction.p[i] - '0');
+        place /= 10;
     }
     *ret_value = (sl_value){ .kind = SL_VALUE_NUMBER, .number = value };
     return SL_DONE;

@@ -225,6 +225,7 @@ static sl_res add_sample(sl_evaluator *e, sample one)
         e->samples = samples;
         e->sample_capacity = capacity;
     }
+    assert(e->samples != NULL);
     e->samples[e->sample_count++] = one;
     return SL_DONE;
 }

@@ -1,9 +1,13 @@
 /* The table (table.h): entries in an array, slots beside it, linear probing. */
 #include "assure/table.h"
 
+#include <assert.h>
+
 static uint64_t hash_of(sl_view key)
 {
     uint64_t h = 0xCBF29CE484222325u; /* FNV-1a; keys are names of ours, not hostile text */
+    /* The analyser takes what realloc moved for garbage. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     for (size_t i = 0; i < key.n; i++) {
         h = (h ^ key.p[i]) * 0x100000001B3u;
     }
@@ -85,6 +89,7 @@ sl_res sl_table_put(sl_table *table, sl_view key, sl_table_entry **ret_entry)
     if (table->count == table->capacity) {
         SL_TRY(grow(table));
     }
+    assert(table->entries != NULL && table->count < table->capacity);
     uint8_t *copy = copy_of(key);
     SL_NEED(copy != NULL, SL_E_MEMORY);
     size_t slot = slot_of(table, key);
