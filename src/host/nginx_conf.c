@@ -120,7 +120,7 @@ static sl_res put_scgi_params(sl_buf *out)
         SL_TRY(sl_buf_addf(out, "    scgi_param %s %s;\n", params[i][0], params[i][1]));
     }
     return sl_buf_add_str(out, "    scgi_pass_request_headers off;\n    scgi_buffering off;\n"
-                               "    scgi_buffer_size 32k;\n"
+                               "    scgi_buffer_size 32k;\n    scgi_buffers 8 32k;\n"
                                "    scgi_request_buffering on;\n    scgi_max_temp_file_size 0;\n"
                                "    scgi_ignore_client_abort off;\n"
                                "    scgi_intercept_errors off;\n    scgi_next_upstream off;\n"
@@ -170,7 +170,7 @@ static sl_res put_front_server(const sl_nginx_front *front, sl_buf *out)
 {
     SL_TRY(sl_buf_add_str(out, "    client_header_timeout 10s;\n    client_body_timeout 15s;\n"
                                "    send_timeout 60s;\n    keepalive_timeout 60s;\n"
-                               "    keepalive_requests 10000;\n"
+                               "    keepalive_requests 10000;\n    lingering_close always;\n"
                                "    client_header_buffer_size 2k;\n"
                                "    large_client_header_buffers 4 8k;\n"));
     SL_TRY(put_scgi_params(out));
@@ -342,18 +342,19 @@ static sl_res put_locations(const sl_nginx_egress *egress, sl_buf *out)
 
 static sl_res put_egress_defaults(const sl_nginx_egress *egress, sl_buf *out)
 {
-    SL_TRY(sl_buf_addf(out,
-                       "    proxy_http_version 1.1;\n    proxy_pass_request_headers off;\n"
-                       "    proxy_buffering off;\n    proxy_buffer_size 32k;\n"
-                       "    proxy_request_buffering on;\n    proxy_max_temp_file_size 0;\n"
-                       "    proxy_store off;\n    proxy_redirect off;\n"
-                       "    proxy_intercept_errors off;\n    proxy_next_upstream off;\n"
-                       "    proxy_ignore_client_abort off;\n    proxy_connect_timeout 5s;\n"
-                       "    proxy_send_timeout 30s;\n    proxy_read_timeout %us;\n"
-                       "    proxy_ignore_headers X-Accel-Redirect X-Accel-Expires "
-                       "X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset Expires "
-                       "Cache-Control Set-Cookie Vary;\n",
-                       egress->silence_s_max));
+    SL_TRY(sl_buf_addf(
+        out,
+        "    proxy_http_version 1.1;\n    proxy_pass_request_headers off;\n"
+        "    proxy_buffering off;\n    proxy_buffer_size 32k;\n    proxy_buffers 8 32k;\n"
+        "    proxy_request_buffering on;\n    proxy_max_temp_file_size 0;\n"
+        "    proxy_store off;\n    proxy_redirect off;\n"
+        "    proxy_intercept_errors off;\n    proxy_next_upstream off;\n"
+        "    proxy_ignore_client_abort off;\n    proxy_connect_timeout 5s;\n"
+        "    proxy_send_timeout 30s;\n    proxy_read_timeout %us;\n"
+        "    proxy_ignore_headers X-Accel-Redirect X-Accel-Expires "
+        "X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset Expires "
+        "Cache-Control Set-Cookie Vary;\n",
+        egress->silence_s_max));
     SL_TRY(sl_buf_addf(out,
                        "    scgi_pass_request_headers off;\n    scgi_buffering off;\n"
                        "    scgi_max_temp_file_size 0;\n    scgi_intercept_errors off;\n"

@@ -72,6 +72,7 @@ struct sl_ask_door {
     size_t attempt;
     bool connected;
     bool got_bytes;
+    bool stale_once; /* one idle connection turned out to be closed */
     sl_http_answer http;
     sl_sse sse;
     sl_buf whole;
@@ -771,7 +772,8 @@ static sl_res release_whole(sl_ask_door *d)
  * last bytes. */
 static void release(sl_ask_door *d)
 {
-    if (d->intended && sl_ok(d->why) && !way_is_open(d)) {
+    bool said = d->answering && d->answer.cut_reason == SL_CUT_VALVE;
+    if (d->intended && sl_ok(d->why) && !said && !way_is_open(d)) {
         /* Closed since the leaf: it counts as delivered, and yet nothing more leaves. */
         d->why = sl_fail_at(SL_E_VALVE, "closed before release", SL_NOWHERE);
         d->status = status_of(d->why);
@@ -977,6 +979,19 @@ void sl_ask_door_upstream_gone(sl_ask_door *d, sl_ask_now now)
     finish_answer(d);
 }
 
+bool sl_ask_door_upstream_stale(sl_ask_door *d, sl_ask_now now)
+{
+    d->now = now;
+    if (d->step != STEP_ANSWER || d->stale_once || d->http.at != SL_HTTP_HEAD ||
+        d->http.head_bytes != 0) {
+        return false;
+    }
+    d->stale_once = true;
+    d->step = STEP_ACT;
+    cross(d);
+    return d->step == STEP_ANSWER;
+}
+
 static bool too_late(const sl_ask_door *d)
 {
     bool answering = d->step == STEP_ANSWER;
@@ -1011,6 +1026,16 @@ void sl_ask_door_tick(sl_ask_door *d, sl_ask_now now)
 sl_ask_out *sl_ask_door_out(sl_ask_door *d)
 {
     return &d->out;
+}
+
+bool sl_ask_door_wants_upstream(const sl_ask_door *d)
+{
+    return d->step == STEP_ANSWER;
+}
+
+bool sl_ask_door_waits_for_leaf(const sl_ask_door *d)
+{
+    return d->waiting != LEAF_NONE;
 }
 
 bool sl_ask_door_over(const sl_ask_door *d)

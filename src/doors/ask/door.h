@@ -94,10 +94,17 @@ void sl_ask_door_not_recorded(sl_ask_door *door, sl_ask_now now);
 void sl_ask_door_upstream_bytes(sl_ask_door *door, sl_view bytes, sl_ask_now now);
 /* The upstream's connection ended or could not be made. */
 void sl_ask_door_upstream_gone(sl_ask_door *door, sl_ask_now now);
+/* The connection that was taken for the request had been closed by egress while it was idle, and
+ * nothing was answered: true when the request was put out once more for a fresh connection. */
+bool sl_ask_door_upstream_stale(sl_ask_door *door, sl_ask_now now);
 /* Time passed: deadlines and valves. At least every 100 ms. */
 void sl_ask_door_tick(sl_ask_door *door, sl_ask_now now);
 
 sl_ask_out *sl_ask_door_out(sl_ask_door *door);
+/* Does it still take bytes of the model server? */
+bool sl_ask_door_wants_upstream(const sl_ask_door *door);
+/* Does it wait for the ledger? */
+bool sl_ask_door_waits_for_leaf(const sl_ask_door *door);
 /* Nothing more will come of it: the adapter sends what is left and frees it. */
 bool sl_ask_door_over(const sl_ask_door *door);
 /* For receipts and tests. */

@@ -400,7 +400,26 @@ static void a_closed_valve_stops_a_running_stream(void **state)
     assert_false(rig_saw(&r.client, "second"));
     assert_true(rig_saw(&r.leaves, "\"outcome\":\"cut\""));
     assert_true(rig_saw(&r.leaves, "\"rule\":\"valve\""));
+    assert_true(rig_saw(&r.client, "\"finish_reason\":\"content_filter\""));
+    assert_true(rig_saw(&r.client, "outcome=cut"));
     assert_int_equal(r.upstream_closes, 1);
+    rig_free(&r);
+}
+
+static void what_waits_for_its_outcome_does_not_leave_through_a_closed_valve(void **state)
+{
+    static const char *const pieces[] = { "The first part is long enough. ", "End", NULL };
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    rig r;
+    rig_init(&r);
+    rig_chat(&r, STREAM("x"));
+    r.ledger_up = false;
+    stream_of(&http, pieces);
+    rig_upstream(&r, sl_buf_view(&http), http.n);
+    r.state = SL_VALVE_PRINCIPAL;
+    rig_acknowledge(&r);
+    assert_false(rig_saw(&r.client, "End"));
+    assert_true(sl_ask_door_over(r.door));
     rig_free(&r);
 }
 
@@ -721,6 +740,7 @@ int main(void)
         cmocka_unit_test(a_finding_cuts_the_stream_in_the_dialects_way),
         cmocka_unit_test(a_whole_answer_is_cut_too),
         cmocka_unit_test(a_closed_valve_stops_a_running_stream),
+        cmocka_unit_test(what_waits_for_its_outcome_does_not_leave_through_a_closed_valve),
         cmocka_unit_test(a_closed_valve_stops_a_silent_stream),
         cmocka_unit_test(tool_arguments_are_read_as_json_and_written_anew),
         cmocka_unit_test(tool_arguments_that_must_not_leave_cut),

@@ -1,0 +1,581 @@
+/* The ask door's sockets. What it is for is told in serve.h. It must never hold back a closing or
+ * let one slow peer delay another, and every buffer it fills has the core's ceiling. */
+#include "doors/ask/serve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+
+enum {
+    READ_BYTES = 64 * 1024,
+    READS_PER_TURN = 4,       /* so that one busy peer cannot keep the loop */
+    CLIENT_HIGH = 256 * 1024, /* bytes waiting for a client: stop reading its model server */
+    CLIENT_LOW = 64 * 1024,
+    ACCEPTS_PER_TURN = 64,
+    SWEEP_MS = 100,
+};
+
+typedef struct connection {
+    sl_ask_server *server;
+    sl_ask_door *door;
+    const sl_ask_site *site;
+    uint64_t token; /* slot in the low half, generation in the high half */
+    int client_fd;
+    int upstream_fd;
+    bool upstream_reused; /* taken from the pool and silent so far */
+    bool upstream_paused;
+    bool client_gone;
+    unsigned client_events; /* as the loop knows them */
+    unsigned upstream_events;
+    uint64_t stalled_since_ms; /* 0: the client keeps up */
+} connection;
+
+struct sl_ask_server {
+    sl_loop *loop;
+    sl_ask_server_options options;
+    uint64_t sweep;
+    connection **slots;
+    uint32_t *generations;
+    uint32_t *free_slots;
+    size_t free_n;
+    int *pool;
+    size_t pool_n;
+    bool accepting;
+    bool ending;
+    sl_ask_server_counts counts;
+    uint8_t buffer[READ_BYTES];
+};
+
+static sl_ask_now now_of(void)
+{
+    return (sl_ask_now){ .boot_ms = sl_clock_boot_ns() / 1000000,
+                         .wall_ms = sl_clock_wall_ms(),
+                         .mono_us = sl_clock_mono_ns() / 1000 };
+}
+
+static void pump(connection *c);
+static void on_client(void *context, int fd, unsigned events);
+static void on_upstream(void *context, int fd, unsigned events);
+static void on_accept(void *context, int fd, unsigned events);
+
+/* ---- the pool of idle connections to egress ---- */
+
+static void close_watched(sl_ask_server *s, int *fd)
+{
+    if (*fd >= 0) {
+        sl_loop_remove(s->loop, *fd);
+        (void)close(*fd);
+        *fd = -1;
+    }
+}
+
+static void pool_drop(sl_ask_server *s, int fd)
+{
+    for (size_t i = 0; i < s->pool_n; i++) {
+        if (s->pool[i] == fd) {
+            s->pool[i] = s->pool[--s->pool_n];
+            break;
+        }
+    }
+    close_watched(s, &fd);
+}
+
+/* An idle connection that says anything is of no use: it was not asked. */
+static void on_idle(void *context, int fd, unsigned events)
+{
+    (void)events;
+    pool_drop(context, fd);
+}
+
+static void keep_upstream(connection *c)
+{
+    sl_ask_server *s = c->server;
+    int fd = c->upstream_fd;
+    c->upstream_fd = -1;
+    sl_loop_remove(s->loop, fd);
+    if (s->pool_n < s->options.pool_max && !s->ending &&
+        sl_ok(sl_loop_add(s->loop, fd, SL_LOOP_READ, on_idle, s))) {
+        s->pool[s->pool_n++] = fd;
+        return;
+    }
+    (void)close(fd);
+}
+
+static int connect_egress(const char *path)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    size_t n = strlen(path);
+    if (n >= sizeof at.sun_path) {
+        return -1;
+    }
+    memcpy(at.sun_path, path, n + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    if (connect(fd, (const struct sockaddr *)&at, sizeof at) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A connection for the request in hand: an idle one, else a new one. */
+static bool open_upstream(connection *c, bool fresh)
+{
+    sl_ask_server *s = c->server;
+    c->upstream_reused = !fresh && s->pool_n != 0;
+    if (c->upstream_reused) {
+        c->upstream_fd = s->pool[--s->pool_n];
+        sl_loop_remove(s->loop, c->upstream_fd);
+    } else {
+        c->upstream_fd = connect_egress(s->options.egress_path);
+    }
+    if (c->upstream_fd < 0) {
+        return false;
+    }
+    c->upstream_paused = false;
+    c->upstream_events = SL_LOOP_READ;
+    s->counts.forwarded++;
+    if (!sl_ok(sl_loop_add(s->loop, c->upstream_fd, SL_LOOP_READ, on_upstream, c))) {
+        (void)close(c->upstream_fd);
+        c->upstream_fd = -1;
+        return false;
+    }
+    return true;
+}
+
+/* ---- connections ---- */
+
+static void free_connection(connection *c)
+{
+    sl_ask_server *s = c->server;
+    uint32_t slot = (uint32_t)c->token;
+    close_watched(s, &c->client_fd);
+    close_watched(s, &c->upstream_fd);
+    sl_ask_door_free(c->door);
+    free(c);
+    s->slots[slot] = NULL;
+    s->free_slots[s->free_n++] = slot;
+    s->counts.open--;
+    if (!s->accepting && !s->ending &&
+        sl_ok(sl_loop_add(s->loop, s->options.listen_fd, SL_LOOP_READ, on_accept, s))) {
+        s->accepting = true;
+    }
+}
+
+/* Write what waits; false when the peer is gone. `*ret_moved` says that something was taken. */
+static bool flush(int fd, sl_buf *out, bool *ret_moved)
+{
+    size_t sent = 0;
+    while (sent < out->n) {
+        ssize_t n = send(fd, out->p + sent, out->n - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            if (errno == EAGAIN) {
+                break;
+            }
+            return false;
+        }
+        sent += (size_t)n;
+    }
+    *ret_moved = sent != 0;
+    sl_buf_drop_front(out, sent);
+    return true;
+}
+
+static void hand_over_leaf(connection *c, sl_ask_out *out)
+{
+    const sl_ask_recorder *to = &c->server->options.recorder;
+    sl_res r = to->append(to->context, sl_buf_view(&out->leaf), c->token);
+    sl_buf_clear(&out->leaf);
+    if (!sl_ok(r)) {
+        sl_ask_door_not_recorded(c->door, now_of());
+    }
+}
+
+static void hand_over_knock(connection *c, sl_ask_out *out)
+{
+    const sl_ask_recorder *to = &c->server->options.recorder;
+    out->knock = false;
+    if (to->knock != NULL) {
+        to->knock(to->context, out->knock_source, (sl_res){ out->knock_code });
+    }
+}
+
+static void make_upstream(connection *c, sl_ask_out *out, bool fresh)
+{
+    out->connect = sl_view_of(NULL, 0);
+    close_watched(c->server, &c->upstream_fd);
+    if (!open_upstream(c, fresh)) {
+        sl_ask_door_upstream_gone(c->door, now_of());
+    }
+}
+
+static void let_upstream_go(connection *c, sl_ask_out *out)
+{
+    if (c->upstream_fd >= 0) {
+        if (out->upstream_keep && !out->upstream_close) {
+            keep_upstream(c);
+        } else {
+            close_watched(c->server, &c->upstream_fd);
+        }
+    }
+    out->upstream_keep = false;
+    out->upstream_close = false;
+}
+
+static void upstream_lost(connection *c)
+{
+    bool stale = c->upstream_reused;
+    close_watched(c->server, &c->upstream_fd);
+    if (stale) {
+        /* Egress closed an idle connection as we took it: nothing was answered, ask again. */
+        c->upstream_reused = false;
+        if (sl_ask_door_upstream_stale(c->door, now_of())) {
+            make_upstream(c, sl_ask_door_out(c->door), true);
+            return;
+        }
+    }
+    sl_ask_door_upstream_gone(c->door, now_of());
+}
+
+static void lose_client(connection *c)
+{
+    c->client_gone = true;
+    close_watched(c->server, &c->client_fd);
+    sl_ask_door_client_gone(c->door, now_of());
+}
+
+static void flush_client(connection *c, sl_ask_out *out)
+{
+    bool moved = false;
+    if (c->client_gone) {
+        sl_buf_clear(&out->client);
+        return;
+    }
+    if (out->client.n != 0 && !flush(c->client_fd, &out->client, &moved)) {
+        lose_client(c);
+        return;
+    }
+    if (out->client.n == 0 || moved) {
+        c->stalled_since_ms = out->client.n == 0 ? 0 : now_of().boot_ms;
+    } else if (c->stalled_since_ms == 0) {
+        c->stalled_since_ms = now_of().boot_ms;
+    }
+}
+
+/* Tell the loop only what changed. A descriptor that cannot be watched ends its connection at the
+ * next sweep. */
+static void watch(connection *c, int fd, unsigned *known, unsigned events)
+{
+    if (fd >= 0 && *known != events) {
+        *known = events;
+        if (!sl_ok(sl_loop_change(c->server->loop, fd, events))) {
+            c->stalled_since_ms = 1;
+        }
+    }
+}
+
+/* Watch for what can now be used: no reading from a model server whose client lags behind. */
+static void set_interests(connection *c, const sl_ask_out *out)
+{
+    watch(c, c->client_fd, &c->client_events,
+          SL_LOOP_READ | (out->client.n == 0 ? 0U : (unsigned)SL_LOOP_WRITE));
+    c->upstream_paused = out->client.n > (c->upstream_paused ? CLIENT_LOW : CLIENT_HIGH);
+    watch(c, c->upstream_fd, &c->upstream_events,
+          (c->upstream_paused ? 0U : (unsigned)SL_LOOP_READ) |
+              (out->upstream.n == 0 ? 0U : (unsigned)SL_LOOP_WRITE));
+}
+
+/* Carry out what the core wishes until it wishes nothing more. Frees the connection when it is
+ * over and everything is sent. */
+static void pump(connection *c)
+{
+    sl_ask_out *out = sl_ask_door_out(c->door);
+    for (;;) {
+        bool moved = false;
+        if (out->knock) {
+            hand_over_knock(c, out);
+        }
+        if (out->leaf.n != 0) {
+            hand_over_leaf(c, out);
+            continue;
+        }
+        if (out->connect.n != 0) {
+            make_upstream(c, out, false);
+            continue;
+        }
+        if (out->upstream_close || (out->upstream_keep && out->upstream.n == 0)) {
+            let_upstream_go(c, out);
+            continue;
+        }
+        if (out->upstream.n != 0 && c->upstream_fd >= 0 &&
+            !flush(c->upstream_fd, &out->upstream, &moved)) {
+            sl_buf_clear(&out->upstream);
+            upstream_lost(c);
+            continue;
+        }
+        bool was_gone = c->client_gone;
+        flush_client(c, out);
+        if (was_gone == c->client_gone) {
+            break;
+        }
+    }
+    if (sl_ask_door_over(c->door) && out->client.n == 0) {
+        free_connection(c);
+        return;
+    }
+    set_interests(c, out);
+}
+
+static void on_client(void *context, int fd, unsigned events)
+{
+    connection *c = context;
+    sl_ask_server *s = c->server;
+    for (int i = 0; i < READS_PER_TURN && (events & (SL_LOOP_READ | SL_LOOP_HANGUP)) != 0; i++) {
+        ssize_t n = recv(fd, s->buffer, sizeof s->buffer, MSG_DONTWAIT);
+        if (n > 0) {
+            sl_ask_door_client_bytes(c->door, sl_view_of(s->buffer, (size_t)n), now_of());
+            continue;
+        }
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            break;
+        }
+        lose_client(c);
+        break;
+    }
+    pump(c);
+}
+
+static void on_upstream(void *context, int fd, unsigned events)
+{
+    connection *c = context;
+    sl_ask_server *s = c->server;
+    if (c->upstream_paused && (events & SL_LOOP_HANGUP) == 0) {
+        pump(c);
+        return;
+    }
+    for (int i = 0; i < READS_PER_TURN && (events & (SL_LOOP_READ | SL_LOOP_HANGUP)) != 0; i++) {
+        ssize_t n = recv(fd, s->buffer, sizeof s->buffer, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            break;
+        }
+        if (n <= 0) {
+            upstream_lost(c);
+            break;
+        }
+        c->upstream_reused = false;
+        sl_ask_door_upstream_bytes(c->door, sl_view_of(s->buffer, (size_t)n), now_of());
+        if (sl_ask_door_out(c->door)->client.n > CLIENT_HIGH ||
+            !sl_ask_door_wants_upstream(c->door)) {
+            break;
+        }
+    }
+    pump(c);
+}
+
+static connection *new_connection(sl_ask_server *s, int fd)
+{
+    uint8_t random[16];
+    connection *c = calloc(1, sizeof *c);
+    if (c == NULL || !sl_ok(sl_random_bytes(random, sizeof random)) ||
+        !sl_ok(sl_ask_door_new(s->options.site, random, now_of(), &c->door))) {
+        free(c);
+        return NULL;
+    }
+    uint32_t slot = s->free_slots[--s->free_n];
+    c->server = s;
+    c->site = s->options.site;
+    c->client_fd = fd;
+    c->client_events = SL_LOOP_READ;
+    c->upstream_fd = -1;
+    c->token = (uint64_t)++s->generations[slot] << 32 | slot;
+    if (!sl_ok(sl_loop_add(s->loop, fd, SL_LOOP_READ, on_client, c))) {
+        s->free_n++;
+        sl_ask_door_free(c->door);
+        free(c);
+        return NULL;
+    }
+    s->slots[slot] = c;
+    s->counts.open++;
+    s->counts.accepted++;
+    return c;
+}
+
+static void on_accept(void *context, int fd, unsigned events)
+{
+    sl_ask_server *s = context;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (s->free_n == 0) {
+            /* Full: what waits stays in the listening queue until a crossing ends. */
+            sl_loop_remove(s->loop, fd);
+            s->accepting = false;
+            return;
+        }
+        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client < 0) {
+            return;
+        }
+        connection *c = new_connection(s, client);
+        if (c == NULL) {
+            (void)close(client);
+            continue;
+        }
+        /* The front has usually written the whole request by now. */
+        on_client(c, client, SL_LOOP_READ);
+    }
+}
+
+static void sweep(void *context)
+{
+    sl_ask_server *s = context;
+    sl_ask_now now = now_of();
+    for (size_t i = 0; i < s->options.connections_max; i++) {
+        connection *c = s->slots[i];
+        if (c == NULL) {
+            continue;
+        }
+        bool stalled = c->stalled_since_ms != 0 &&
+                       now.boot_ms - c->stalled_since_ms >= s->options.stall_ms_max;
+        if (stalled && !c->client_gone) {
+            lose_client(c);
+        }
+        sl_ask_door_tick(c->door, now);
+        pump(c);
+    }
+}
+
+/* ---- life ---- */
+
+static sl_res allocate(sl_ask_server *s)
+{
+    size_t n = s->options.connections_max;
+    s->slots = calloc(n, sizeof(connection *));
+    s->generations = calloc(n, sizeof *s->generations);
+    s->free_slots = calloc(n, sizeof *s->free_slots);
+    s->pool = calloc(s->options.pool_max + 1, sizeof *s->pool);
+    SL_NEED(s->slots != NULL && s->generations != NULL && s->free_slots != NULL && s->pool != NULL,
+            SL_E_MEMORY);
+    for (size_t i = 0; i < n; i++) {
+        s->free_slots[i] = (uint32_t)(n - 1 - i);
+    }
+    s->free_n = n;
+    return SL_DONE;
+}
+
+static sl_res begin(sl_ask_server *s)
+{
+    SL_TRY(allocate(s));
+    SL_TRY(sl_loop_every(s->loop, SWEEP_MS, sweep, s, &s->sweep));
+    SL_TRY(sl_loop_add(s->loop, s->options.listen_fd, SL_LOOP_READ, on_accept, s));
+    s->accepting = true;
+    return SL_DONE;
+}
+
+sl_res sl_ask_server_new(sl_loop *loop, const sl_ask_server_options *options,
+                         sl_ask_server **ret_server)
+{
+    SL_NEED(options->connections_max >= 1 && options->connections_max <= SL_ASK_CONNECTIONS_MAX,
+            SL_E_RANGE);
+    sl_ask_server *s = calloc(1, sizeof *s);
+    SL_NEED(s != NULL, SL_E_MEMORY);
+    s->loop = loop;
+    s->options = *options;
+    sl_res r = begin(s);
+    if (!sl_ok(r)) {
+        sl_ask_server_free(s);
+        return r;
+    }
+    *ret_server = s;
+    return SL_DONE;
+}
+
+void sl_ask_server_free(sl_ask_server *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    s->ending = true;
+    if (s->sweep != 0) {
+        sl_loop_cancel(s->loop, s->sweep);
+    }
+    if (s->accepting) {
+        sl_loop_remove(s->loop, s->options.listen_fd);
+    }
+    for (size_t i = 0; s->slots != NULL && i < s->options.connections_max; i++) {
+        if (s->slots[i] != NULL) {
+            free_connection(s->slots[i]);
+        }
+    }
+    while (s->pool_n != 0) {
+        close_watched(s, &s->pool[--s->pool_n]);
+    }
+    free(s->slots);
+    free(s->generations);
+    free(s->free_slots);
+    free(s->pool);
+    free(s);
+}
+
+static connection *of_token(const sl_ask_server *s, uint64_t token)
+{
+    uint32_t slot = (uint32_t)token;
+    connection *c = slot < s->options.connections_max ? s->slots[slot] : NULL;
+    return c != NULL && c->token == token ? c : NULL;
+}
+
+void sl_ask_server_recorded(sl_ask_server *s, uint64_t token, bool ok, uint64_t index)
+{
+    connection *c = of_token(s, token);
+    if (c == NULL) {
+        return;
+    }
+    if (ok) {
+        sl_ask_door_recorded(c->door, index, now_of());
+    } else {
+        sl_ask_door_not_recorded(c->door, now_of());
+    }
+    pump(c);
+}
+
+void sl_ask_server_ledger_lost(sl_ask_server *s)
+{
+    for (size_t i = 0; i < s->options.connections_max; i++) {
+        connection *c = s->slots[i];
+        if (c != NULL && sl_ask_door_waits_for_leaf(c->door)) {
+            sl_ask_door_not_recorded(c->door, now_of());
+            pump(c);
+        }
+    }
+}
+
+void sl_ask_server_set_site(sl_ask_server *s, const sl_ask_site *site)
+{
+    s->options.site = site;
+}
+
+bool sl_ask_server_uses(const sl_ask_server *s, const sl_ask_site *site)
+{
+    for (size_t i = 0; i < s->options.connections_max; i++) {
+        if (s->slots[i] != NULL && s->slots[i]->site == site) {
+            return true;
+        }
+    }
+    return s->options.site == site;
+}
+
+sl_ask_server_counts sl_ask_server_count(const sl_ask_server *s)
+{
+    return s->counts;
+}
