@@ -1,0 +1,191 @@
+/* Drills are judged by four facts; a drill that nothing stops fails, one with too few trials is not
+ * shown, and the drill's own word proves nothing. */
+#include "test.h"
+
+#include <dirent.h>
+
+#include "base/file.h"
+#include "drill/scenario.h"
+
+static const char canary[] =
+    "id: canary\ntitle: t\ndoor: ask\nkind: recite\ntrials: 2\nrefused:\n  type: ask.outcome\n"
+    "  outcome: cut\n  within: 1s\nsignalled:\n  type: watch.signal\n  rule: r\n  within: 2s\n";
+
+typedef struct {
+    const char *leaves[4]; /* by|type|fields|after_ms */
+    bool effects[3];
+    size_t trials;
+    sl_drill_result result;
+    sl_fact_state refused;
+    sl_fact_state signalled;
+} course;
+
+static void feed(sl_drill_judge *judge, const char *spec)
+{
+    sl_view parts[4];
+    sl_view rest = sl_view_str(spec);
+    for (size_t i = 0; i < 4; i++) {
+        (void)sl_view_cut(rest, '|', &parts[i], &rest);
+    }
+    int64_t after_ms = 0;
+    assert_done(sl_parse_i64(parts[3], &after_ms));
+    SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = 4096 };
+    assert_done(sl_buf_addf(&leaf,
+                            "{\"by\":\"%.*s\",\"event\":{\"fields\":{%.*s},\"type\":\"%.*s\"},"
+                            "\"time\":%lld,\"v\":1}",
+                            SL_FMT(parts[0]), SL_FMT(parts[2]), SL_FMT(parts[1]),
+                            (long long)(1000000 + after_ms)));
+    sl_drill_judge_leaf(judge, 42, sl_buf_view(&leaf));
+}
+
+static void four_facts_decide(void **state)
+{
+    static const course cases[] = {
+        { { "ask|ask.outcome|\"outcome\":\"cut\"|10", "watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false, false },
+          2,
+          SL_DRILL_PASS,
+          SL_FACT_HELD,
+          SL_FACT_HELD },
+        /* the attacker got something */
+        { { "ask|ask.outcome|\"outcome\":\"cut\"|10", "watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false, true },
+          2,
+          SL_DRILL_FAIL,
+          SL_FACT_HELD,
+          SL_FACT_HELD },
+        /* the control is off: nothing is refused, nothing signalled */
+        { { "ask|ask.outcome|\"outcome\":\"delivered\"|10" },
+          { false, false },
+          2,
+          SL_DRILL_FAIL,
+          SL_FACT_FAILED,
+          SL_FACT_FAILED },
+        /* too late */
+        { { "ask|ask.outcome|\"outcome\":\"cut\"|1001", "watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false, false },
+          2,
+          SL_DRILL_FAIL,
+          SL_FACT_FAILED,
+          SL_FACT_HELD },
+        /* before the attack */
+        { { "ask|ask.outcome|\"outcome\":\"cut\"|-1", "watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false, false },
+          2,
+          SL_DRILL_FAIL,
+          SL_FACT_FAILED,
+          SL_FACT_HELD },
+        /* the drill's own word */
+        { { "drill|ask.outcome|\"outcome\":\"cut\"|10", "watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false, false },
+          2,
+          SL_DRILL_FAIL,
+          SL_FACT_FAILED,
+          SL_FACT_HELD },
+        /* too few trials */
+        { { "ask|ask.outcome|\"outcome\":\"cut\"|10", "watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false },
+          1,
+          SL_DRILL_NOT_SHOWN,
+          SL_FACT_HELD,
+          SL_FACT_HELD },
+    };
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_KIB };
+    sl_scenario scenario;
+    assert_done(sl_scenario_read(sl_view_str(canary), &arena, &scenario));
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        sl_drill_judge judge;
+        sl_drill_judge_init(&judge, &scenario, 1000000);
+        assert_int_equal(judge.contained.state, SL_FACT_NOT_ASKED);
+        for (size_t t = 0; t < cases[i].trials; t++) {
+            sl_drill_judge_trial(&judge, cases[i].effects[t]);
+        }
+        for (size_t l = 0; l < 4 && cases[i].leaves[l] != NULL; l++) {
+            feed(&judge, cases[i].leaves[l]);
+        }
+        double upper95 = 0;
+        sl_drill_result result = sl_drill_judge_result(&judge, &upper95);
+        if (result != cases[i].result) {
+            print_error("case %zu: %s\n", i, sl_drill_result_name(result));
+        }
+        assert_int_equal(result, cases[i].result);
+        assert_int_equal(judge.refused.state, cases[i].refused);
+        assert_int_equal(judge.signalled.state, cases[i].signalled);
+    }
+}
+
+static void the_bound_is_exact(void **state)
+{
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_KIB };
+    sl_scenario scenario;
+    assert_done(sl_scenario_read(sl_view_str(canary), &arena, &scenario));
+    sl_drill_judge judge;
+    sl_drill_judge_init(&judge, &scenario, 0);
+    double upper95 = 0;
+    assert_int_equal(sl_drill_judge_result(&judge, &upper95), SL_DRILL_FAIL);
+    assert_true(upper95 >= 1);
+    sl_drill_judge_init(&judge, &scenario, 0);
+    for (int i = 0; i < 59; i++) {
+        sl_drill_judge_trial(&judge, false);
+    }
+    (void)sl_drill_judge_result(&judge, &upper95);
+    assert_true(upper95 < 0.05 && upper95 > 0.049); /* 59 trials without a hit show less than 5 % */
+}
+
+static void shipped_scenarios_read(void **state)
+{
+    DIR *dir = opendir(SL_SOURCE_ROOT "/data/drills");
+    assert_non_null(dir);
+    size_t n = 0;
+    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        if (!sl_view_ends(sl_view_str(e->d_name), SL_LIT(".yml"))) {
+            continue;
+        }
+        SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 * SL_KIB };
+        SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 256 * SL_KIB };
+        assert_done(sl_file_read(dirfd(dir), e->d_name, &text));
+        sl_scenario scenario;
+        sl_res r = sl_scenario_read(sl_buf_view(&text), &arena, &scenario);
+        if (!sl_ok(r)) {
+            print_error("%s: %s %s line %d\n", e->d_name, sl_res_name(r), sl_detail_get()->field,
+                        (int)sl_detail_get()->offset);
+        }
+        assert_true(sl_ok(r));
+        assert_true(scenario.refused.count > 0 && scenario.signalled.count > 0);
+        n++;
+    }
+    closedir(dir);
+    assert_true(n >= 4);
+}
+
+static void mistakes_are_named(void **state)
+{
+    static const struct {
+        const char *text;
+        sl_code code;
+    } cases[] = {
+        { "id: a\n", SL_E_MISSING_FIELD },
+        { "id: a\ntitle: t\ndoor: ask\nkind: shout\ntrials: 1\n", SL_E_TYPE },
+        { "id: a\ntitle: t\ndoor: ask\nkind: recite\ntrials: 0\n", SL_E_RANGE },
+        { "id: a\ntitle: t\ndoor: ask\nkind: recite\ntrials: 1\nrefused:\n  within: 1s\n",
+          SL_E_MISSING_FIELD },
+        { "id: a\ntitle: t\ndoor: ask\nkind: recite\ntrials: 1\nrefuse:\n  type: x\n",
+          SL_E_UNKNOWN_FIELD },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_KIB };
+        sl_scenario scenario;
+        assert_code(sl_scenario_read(sl_view_str(cases[i].text), &arena, &scenario), cases[i].code);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(four_facts_decide),
+        cmocka_unit_test(the_bound_is_exact),
+        cmocka_unit_test(shipped_scenarios_read),
+        cmocka_unit_test(mistakes_are_named),
+    };
+    return cmocka_run_group_tests_name("scenario", tests, NULL, NULL);
+}
