@@ -11,7 +11,7 @@ static const char RESERVE[] = "wal/reserve";
 /* Collects what frontier_add completes: the hashes of tiles stand on levels 0, 8, 16 ... */
 static void take_node(void *ctx, unsigned level, uint64_t index, const sl_digest *node)
 {
-    sl_log *log = ctx;
+    sl_tlog *log = ctx;
     unsigned tile_level = level / 8;
 
     if (level % 8 != 0 || tile_level >= SL_TILE_LEVELS) {
@@ -39,7 +39,7 @@ static void take_node(void *ctx, unsigned level, uint64_t index, const sl_digest
 }
 
 /* Moves a complete bundle to the pending list. */
-static sl_res take_bundle(sl_log *log)
+static sl_res take_bundle(sl_tlog *log)
 {
     sl_pending_tile *tile = calloc(1, sizeof *tile);
 
@@ -53,7 +53,7 @@ static sl_res take_bundle(sl_log *log)
     return SL_DONE;
 }
 
-sl_res sl_log_integrate(sl_log *log, sl_view entry)
+sl_res sl_tlog_integrate(sl_tlog *log, sl_view entry)
 {
     sl_digest leaf = sl_merkle_leaf(&log->hasher, entry);
 
@@ -67,7 +67,7 @@ sl_res sl_log_integrate(sl_log *log, sl_view entry)
 }
 
 /* Begins writing the segment that is at `path` already. */
-static sl_res use_segment(sl_log *log, uint64_t first, uint64_t bytes)
+static sl_res use_segment(sl_tlog *log, uint64_t first, uint64_t bytes)
 {
     uint8_t header[SL_WAL_SEGMENT_HEADER_BYTES];
     char path[SL_WAL_NAME_BYTES];
@@ -94,14 +94,14 @@ static sl_res use_segment(sl_log *log, uint64_t first, uint64_t bytes)
     return SL_DONE;
 }
 
-sl_res sl_log_new_segment(sl_log *log, bool containment)
+sl_res sl_tlog_new_segment(sl_tlog *log, bool containment)
 {
     uint64_t first = log->frontier.size;
     char path[SL_WAL_NAME_BYTES];
 
-    if (log->segments_n == SL_LOG_SEGMENTS_MAX) {
-        SL_TRY(sl_log_trim(log));
-        SL_NEED(log->segments_n < SL_LOG_SEGMENTS_MAX, SL_E_DISK_FULL);
+    if (log->segments_n == SL_TLOG_SEGMENTS_MAX) {
+        SL_TRY(sl_tlog_trim(log));
+        SL_NEED(log->segments_n < SL_TLOG_SEGMENTS_MAX, SL_E_DISK_FULL);
     }
     sl_wal_name(first, path);
     sl_res r = log->disk->create(log->disk, path, log->segment_bytes);
@@ -121,7 +121,7 @@ sl_res sl_log_new_segment(sl_log *log, bool containment)
     return use_segment(log, first, log->reserve_bytes);
 }
 
-bool sl_log_has_room(sl_log *log)
+bool sl_tlog_has_room(sl_tlog *log)
 {
     if (!log->reserve_there) {
         sl_res r = log->disk->create(log->disk, RESERVE, log->reserve_bytes);
@@ -135,7 +135,7 @@ bool sl_log_has_room(sl_log *log)
 }
 
 /* Room for `n` bytes of entries in the current segment behind the batch so far. */
-static bool fits(const sl_log *log, size_t n)
+static bool fits(const sl_tlog *log, size_t n)
 {
     size_t note_bytes = SL_NOTE_NAME_BYTES_MAX * 2 + 512;
 
@@ -143,7 +143,7 @@ static bool fits(const sl_log *log, size_t n)
            log->file_at + sl_wal_batch_bytes(log->batch.n + n, note_bytes) <= log->file_bytes;
 }
 
-static sl_res make_room(sl_log *log, size_t n, bool containment)
+static sl_res make_room(sl_tlog *log, size_t n, bool containment)
 {
     if (log->batch_count == SL_WAL_COUNT_MAX || log->batch.n + n > SL_WAL_ENTRIES_BYTES_MAX) {
         return sl_fail(SL_E_AGAIN);
@@ -154,18 +154,18 @@ static sl_res make_room(sl_log *log, size_t n, bool containment)
     if (log->batch_count != 0) {
         return sl_fail(SL_E_AGAIN);
     }
-    SL_TRY(sl_log_new_segment(log, containment));
+    SL_TRY(sl_tlog_new_segment(log, containment));
     SL_NEED(fits(log, n), SL_E_LIMIT);
     /* A turn of segments is the moment to let go of the oldest; failing that is no harm. */
-    sl_res trimmed = sl_log_publish(log);
+    sl_res trimmed = sl_tlog_publish(log);
     if (sl_ok(trimmed)) {
-        trimmed = sl_log_trim(log);
+        trimmed = sl_tlog_trim(log);
     }
     (void)trimmed.code;
     return SL_DONE;
 }
 
-sl_res sl_log_add_leaf(sl_log *log, sl_view leaf, bool containment, uint64_t *ret_index)
+sl_res sl_tlog_add_leaf(sl_tlog *log, sl_view leaf, bool containment, uint64_t *ret_index)
 {
     SL_NEED(!log->broken, SL_E_CLOSED);
     SL_NEED(leaf.n <= SL_LEAF_BYTES_MAX, SL_E_LIMIT);
@@ -178,7 +178,8 @@ sl_res sl_log_add_leaf(sl_log *log, sl_view leaf, bool containment, uint64_t *re
     return SL_DONE;
 }
 
-sl_res sl_log_add(sl_log *log, sl_view event, const char *by, uint64_t now_ms, uint64_t *ret_index)
+sl_res sl_tlog_add(sl_tlog *log, sl_view event, const char *by, uint64_t now_ms,
+                   uint64_t *ret_index)
 {
     SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
     uint64_t time_ms = now_ms > log->time_ms ? now_ms : log->time_ms;
@@ -186,13 +187,13 @@ sl_res sl_log_add(sl_log *log, sl_view event, const char *by, uint64_t now_ms, u
 
     SL_TRY(sl_event_check(event, by, &containment));
     SL_TRY(sl_leaf_wrap(event, by, time_ms, &leaf));
-    SL_TRY(sl_log_add_leaf(log, sl_buf_view(&leaf), containment, ret_index));
+    SL_TRY(sl_tlog_add_leaf(log, sl_buf_view(&leaf), containment, ret_index));
     log->time_ms = time_ms;
     return SL_DONE;
 }
 
 /* Grows the tree by the batch. */
-static sl_res integrate_batch(sl_log *log)
+static sl_res integrate_batch(sl_tlog *log)
 {
     sl_view rest = sl_buf_view(&log->batch);
     sl_view entry;
@@ -202,11 +203,11 @@ static sl_res integrate_batch(sl_log *log)
         if (!more) {
             return SL_DONE;
         }
-        SL_TRY(sl_log_integrate(log, entry));
+        SL_TRY(sl_tlog_integrate(log, entry));
     }
 }
 
-static sl_res sign_note(sl_log *log)
+static sl_res sign_note(sl_tlog *log)
 {
     sl_checkpoint c = { .size = log->frontier.size,
                         .root = sl_frontier_root(&log->frontier, &log->hasher) };
@@ -216,7 +217,7 @@ static sl_res sign_note(sl_log *log)
     return sl_checkpoint_sign(&c, log->key, &log->note);
 }
 
-static sl_res write_batch(sl_log *log, uint64_t first)
+static sl_res write_batch(sl_tlog *log, uint64_t first)
 {
     SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_WAL_ENTRIES_BYTES_MAX + SL_MIB };
 
@@ -229,7 +230,7 @@ static sl_res write_batch(sl_log *log, uint64_t first)
     return SL_DONE;
 }
 
-sl_res sl_log_commit(sl_log *log)
+sl_res sl_tlog_commit(sl_tlog *log)
 {
     uint64_t first = log->frontier.size;
 
@@ -249,14 +250,14 @@ sl_res sl_log_commit(sl_log *log)
     SL_TRY(r);
     sl_buf_clear(&log->batch);
     log->batch_count = 0;
-    if (log->pending_bytes > SL_LOG_PENDING_BYTES_MAX / 2) {
-        sl_res flushed = sl_log_flush_tiles(log);
-        log->broken = !sl_ok(flushed) && log->pending_bytes > SL_LOG_PENDING_BYTES_MAX;
+    if (log->pending_bytes > SL_TLOG_PENDING_BYTES_MAX / 2) {
+        sl_res flushed = sl_tlog_flush_tiles(log);
+        log->broken = !sl_ok(flushed) && log->pending_bytes > SL_TLOG_PENDING_BYTES_MAX;
     }
     return SL_DONE;
 }
 
-static sl_res prepare(sl_log *log, const sl_log_options *options)
+static sl_res prepare(sl_tlog *log, const sl_tlog_options *options)
 {
     size_t n = strlen(options->origin);
 
@@ -278,29 +279,29 @@ static sl_res prepare(sl_log *log, const sl_log_options *options)
                         &log->vkey);
 }
 
-sl_res sl_log_open(const sl_log_options *options, sl_log **ret, sl_log_report *ret_report)
+sl_res sl_tlog_open(const sl_tlog_options *options, sl_tlog **ret, sl_tlog_report *ret_report)
 {
-    sl_log *log = calloc(1, sizeof *log);
+    sl_tlog *log = calloc(1, sizeof *log);
 
-    *ret_report = (sl_log_report){ .first_bad = SL_NOWHERE };
+    *ret_report = (sl_tlog_report){ .first_bad = SL_NOWHERE };
     SL_NEED(log != NULL, SL_E_MEMORY);
     sl_res r = prepare(log, options);
     if (sl_ok(r)) {
-        r = sl_log_recover(log, options, ret_report);
+        r = sl_tlog_recover(log, options, ret_report);
     }
     if (sl_ok(r)) {
         r = sign_note(log);
     }
     if (!sl_ok(r)) {
-        sl_log_free(log);
+        sl_tlog_free(log);
         return r;
     }
-    (void)sl_log_has_room(log);
+    (void)sl_tlog_has_room(log);
     *ret = log;
     return SL_DONE;
 }
 
-void sl_log_free(sl_log *log)
+void sl_tlog_free(sl_tlog *log)
 {
     if (log == NULL) {
         return;
@@ -324,37 +325,37 @@ void sl_log_free(sl_log *log)
     free(log);
 }
 
-uint64_t sl_log_size(const sl_log *log)
+uint64_t sl_tlog_size(const sl_tlog *log)
 {
     return log->frontier.size;
 }
 
-uint64_t sl_log_next(const sl_log *log)
+uint64_t sl_tlog_next(const sl_tlog *log)
 {
     return log->frontier.size + log->batch_count;
 }
 
-uint64_t sl_log_published(const sl_log *log)
+uint64_t sl_tlog_published(const sl_tlog *log)
 {
     return log->published;
 }
 
-uint64_t sl_log_time_ms(const sl_log *log)
+uint64_t sl_tlog_time_ms(const sl_tlog *log)
 {
     return log->time_ms;
 }
 
-sl_digest sl_log_root(sl_log *log)
+sl_digest sl_tlog_root(sl_tlog *log)
 {
     return sl_frontier_root(&log->frontier, &log->hasher);
 }
 
-sl_view sl_log_checkpoint(const sl_log *log)
+sl_view sl_tlog_checkpoint(const sl_tlog *log)
 {
     return sl_buf_view(&log->note);
 }
 
-const sl_vkey *sl_log_vkey(const sl_log *log)
+const sl_vkey *sl_tlog_vkey(const sl_tlog *log)
 {
     return &log->vkey;
 }

@@ -4,7 +4,7 @@
 
 #include "ledger/log.h"
 
-enum { SL_LOG_SEGMENTS_MAX = 4096, SL_LOG_PENDING_BYTES_MAX = 64 << 20 };
+enum { SL_TLOG_SEGMENTS_MAX = 4096, SL_TLOG_PENDING_BYTES_MAX = 64 << 20 };
 
 /* A full tile or bundle that is complete but not written yet. */
 typedef struct sl_pending_tile {
@@ -14,7 +14,7 @@ typedef struct sl_pending_tile {
     sl_buf bytes;
 } sl_pending_tile;
 
-struct sl_log {
+struct sl_tlog {
     sl_disk *disk;
     char origin[SL_ORIGIN_BYTES_MAX + 1];
     const sl_sign_key *key;
@@ -38,7 +38,7 @@ struct sl_log {
     uint64_t time_ms;
 
     /* the WAL */
-    uint64_t segments[SL_LOG_SEGMENTS_MAX]; /* first indexes, rising; the last is being written */
+    uint64_t segments[SL_TLOG_SEGMENTS_MAX]; /* first indexes, rising; the last is being written */
     size_t segments_n;
     int file;
     uint64_t file_bytes;
@@ -53,17 +53,18 @@ struct sl_log {
 };
 
 /* Adds one entry to tree, edges and bundle; complete tiles go to the pending list. */
-SL_MUST sl_res sl_log_integrate(sl_log *log, sl_view entry);
+SL_MUST sl_res sl_tlog_integrate(sl_tlog *log, sl_view entry);
 
 /* Opens the next segment, which must not exist. */
-SL_MUST sl_res sl_log_new_segment(sl_log *log, bool containment);
+SL_MUST sl_res sl_tlog_new_segment(sl_tlog *log, bool containment);
 
 /* Writes pending full tiles, keeping those that could not be written. */
-SL_MUST sl_res sl_log_flush_tiles(sl_log *log);
+SL_MUST sl_res sl_tlog_flush_tiles(sl_tlog *log);
 
 /* Removes segments whose leaves all are in durable full bundles. */
-SL_MUST sl_res sl_log_trim(sl_log *log);
+SL_MUST sl_res sl_tlog_trim(sl_tlog *log);
 
-SL_MUST sl_res sl_log_recover(sl_log *log, const sl_log_options *options, sl_log_report *report);
+SL_MUST sl_res sl_tlog_recover(sl_tlog *log, const sl_tlog_options *options,
+                               sl_tlog_report *report);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "ledger/log_internal.h"
 
-sl_res sl_log_flush_tiles(sl_log *log)
+sl_res sl_tlog_flush_tiles(sl_tlog *log)
 {
     char path[SL_TILE_PATH_BYTES];
 
@@ -24,7 +24,7 @@ sl_res sl_log_flush_tiles(sl_log *log)
     return SL_DONE;
 }
 
-static sl_res write_partials(sl_log *log)
+static sl_res write_partials(sl_tlog *log)
 {
     char path[SL_TILE_PATH_BYTES];
     uint64_t size = log->frontier.size;
@@ -45,10 +45,10 @@ static sl_res write_partials(sl_log *log)
     return log->disk->replace(log->disk, path, sl_buf_view(&log->bundle), false);
 }
 
-sl_res sl_log_publish(sl_log *log)
+sl_res sl_tlog_publish(sl_tlog *log)
 {
     SL_NEED(!log->broken, SL_E_CLOSED);
-    SL_TRY(sl_log_flush_tiles(log));
+    SL_TRY(sl_tlog_flush_tiles(log));
     if (log->published == log->frontier.size && log->published != 0) {
         return SL_DONE;
     }
@@ -59,7 +59,7 @@ sl_res sl_log_publish(sl_log *log)
 }
 
 /* Removes the partial tiles below full ones that are durable by now. */
-static sl_res remove_partials(sl_log *log, uint64_t full)
+static sl_res remove_partials(sl_tlog *log, uint64_t full)
 {
     char path[SL_TILE_PATH_BYTES + 4];
 
@@ -81,7 +81,7 @@ static sl_res remove_partials(sl_log *log, uint64_t full)
     return SL_DONE;
 }
 
-sl_res sl_log_trim(sl_log *log)
+sl_res sl_tlog_trim(sl_tlog *log)
 {
     uint64_t full = log->published / SL_TILE_WIDTH;
     size_t gone = 0;

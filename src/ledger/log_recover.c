@@ -22,8 +22,8 @@ typedef struct {
 } was_signed;
 
 typedef struct {
-    sl_log *log;
-    sl_log_report *report;
+    sl_tlog *log;
+    sl_tlog_report *report;
     was_signed before[SIGNED_MAX];
     size_t before_n;
     uint64_t start;
@@ -51,7 +51,7 @@ static sl_res remember(recovery *rec, sl_view note)
     return SL_DONE;
 }
 
-static sl_res remember_all(recovery *rec, const sl_log_options *options)
+static sl_res remember_all(recovery *rec, const sl_tlog_options *options)
 {
     SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_CHECKPOINT_BYTES_MAX };
     sl_res r = rec->log->disk->read(rec->log->disk, "checkpoint", &note);
@@ -109,7 +109,7 @@ static sl_res note_width(void *ctx, const char *name)
  * enough. */
 static sl_res fetch_prefix(void *ctx, int level, uint64_t index, unsigned width, sl_buf *out)
 {
-    sl_log *log = ctx;
+    sl_tlog *log = ctx;
     SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_BUNDLE_BYTES_MAX };
     char path[SL_TILE_PATH_BYTES + 4];
     width_search search = { .least = width };
@@ -129,7 +129,7 @@ static sl_res fetch_prefix(void *ctx, int level, uint64_t index, unsigned width,
     return sl_buf_add(out, sl_view_sub(sl_buf_view(&bytes), 0, (size_t)width * SL_DIGEST_BYTES));
 }
 
-static sl_res load_bundle_prefix(sl_log *log, uint64_t size)
+static sl_res load_bundle_prefix(sl_tlog *log, uint64_t size)
 {
     SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_BUNDLE_BYTES_MAX };
     char path[SL_TILE_PATH_BYTES];
@@ -154,7 +154,7 @@ static sl_res load_bundle_prefix(sl_log *log, uint64_t size)
  * first batch behind them is the signed one. */
 static sl_res load_from_tiles(recovery *rec, uint64_t size)
 {
-    sl_log *log = rec->log;
+    sl_tlog *log = rec->log;
     SL_OWN(sl_tile_reader, reader,
            sl_tile_reader_free) = { .size = size, .fetch = fetch_prefix, .ctx = log };
 
@@ -196,7 +196,7 @@ static sl_res replay_entries(recovery *rec, const sl_wal_batch *batch)
         if (!more) {
             break;
         }
-        SL_TRY(sl_log_integrate(rec->log, entry));
+        SL_TRY(sl_tlog_integrate(rec->log, entry));
         count++;
         if (rest.n == 0) {
             sl_buf_clear(&rec->last_leaf);
@@ -210,7 +210,7 @@ static sl_res replay_entries(recovery *rec, const sl_wal_batch *batch)
 
 static sl_res replay_batch(recovery *rec, const sl_wal_batch *batch)
 {
-    sl_log *log = rec->log;
+    sl_tlog *log = rec->log;
     sl_note note;
     sl_checkpoint c;
 
@@ -227,8 +227,8 @@ static sl_res replay_batch(recovery *rec, const sl_wal_batch *batch)
     SL_TRY(compare_here(rec, &root));
     sl_buf_clear(&rec->last_note);
     SL_TRY(sl_buf_add(&rec->last_note, batch->note));
-    if (log->pending_bytes > SL_LOG_PENDING_BYTES_MAX / 2) {
-        SL_TRY(sl_log_flush_tiles(log));
+    if (log->pending_bytes > SL_TLOG_PENDING_BYTES_MAX / 2) {
+        SL_TRY(sl_tlog_flush_tiles(log));
     }
     rec->report->first_bad = SL_NOWHERE;
     return SL_DONE;
@@ -283,7 +283,7 @@ static sl_res broken_here(recovery *rec)
  * refused ledger stays as it was found. */
 static sl_res continue_tail(recovery *rec)
 {
-    sl_log *log = rec->log;
+    sl_tlog *log = rec->log;
     size_t torn_n = rec->tail.n - rec->tail_at;
     char path[SL_WAL_NAME_BYTES];
 
@@ -310,7 +310,7 @@ static sl_res continue_tail(recovery *rec)
 
 static sl_res recover_segment(recovery *rec, size_t number)
 {
-    sl_log *log = rec->log;
+    sl_tlog *log = rec->log;
     SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SEGMENT_READ_BYTES_MAX };
     bool last = number + 1 == log->segments_n;
     char path[SL_WAL_NAME_BYTES];
@@ -346,7 +346,7 @@ static sl_res recover_segment(recovery *rec, size_t number)
 
 static sl_res note_segment(void *ctx, const char *name)
 {
-    sl_log *log = ctx;
+    sl_tlog *log = ctx;
     uint64_t first = 0;
 
     if (strcmp(name, "reserve") == 0) {
@@ -356,7 +356,7 @@ static sl_res note_segment(void *ctx, const char *name)
     if (!sl_ok(sl_wal_name_parse(name, &first))) {
         return SL_DONE;
     }
-    SL_NEED(log->segments_n < SL_LOG_SEGMENTS_MAX, SL_E_LIMIT);
+    SL_NEED(log->segments_n < SL_TLOG_SEGMENTS_MAX, SL_E_LIMIT);
     size_t at = log->segments_n++;
     for (; at > 0 && log->segments[at - 1] > first; at--) {
         log->segments[at] = log->segments[at - 1];
@@ -399,7 +399,7 @@ static sl_res check_last_signature(recovery *rec)
     return SL_DONE;
 }
 
-sl_res sl_log_recover(sl_log *log, const sl_log_options *options, sl_log_report *report)
+sl_res sl_tlog_recover(sl_tlog *log, const sl_tlog_options *options, sl_tlog_report *report)
 {
     SL_OWN(recovery, rec, recovery_free) = {
         .log = log,

@@ -36,23 +36,23 @@ static inline sl_sign_key log_key(uint8_t fill)
 }
 
 /* Adds leaves [from, to) and commits every `batch` of them and at the end. */
-static inline sl_res log_fill(sl_log *log, uint64_t from, uint64_t to, uint64_t batch)
+static inline sl_res log_fill(sl_tlog *log, uint64_t from, uint64_t to, uint64_t batch)
 {
     for (uint64_t i = from; i < to; i++) {
         SL_OWN(sl_buf, leaf, sl_buf_free) = leaf_of(i);
         uint64_t index = 0;
-        sl_res r = sl_log_add_leaf(log, sl_buf_view(&leaf), false, &index);
+        sl_res r = sl_tlog_add_leaf(log, sl_buf_view(&leaf), false, &index);
         if (sl_is(r, SL_E_AGAIN)) {
-            SL_TRY(sl_log_commit(log));
-            r = sl_log_add_leaf(log, sl_buf_view(&leaf), false, &index);
+            SL_TRY(sl_tlog_commit(log));
+            r = sl_tlog_add_leaf(log, sl_buf_view(&leaf), false, &index);
         }
         SL_TRY(r);
         SL_NEED(index == i, SL_E_BUG);
         if ((i + 1) % batch == 0) {
-            SL_TRY(sl_log_commit(log));
+            SL_TRY(sl_tlog_commit(log));
         }
     }
-    return sl_log_commit(log);
+    return sl_tlog_commit(log);
 }
 
 #endif

@@ -17,7 +17,7 @@ typedef struct {
     int dir_fd;
     sl_disk_dir disk;
     sl_sign_key key;
-    sl_log_options options;
+    sl_tlog_options options;
 } ledger;
 
 static ledger *make(uint64_t segment_bytes)
@@ -31,11 +31,11 @@ static ledger *make(uint64_t segment_bytes)
     assert_true(l->dir_fd >= 0);
     sl_disk_dir_init(&l->disk, l->dir_fd);
     l->key = log_key(3);
-    l->options = (sl_log_options){ .disk = &l->disk.disk,
-                                   .origin = "example.com/log",
-                                   .key = &l->key,
-                                   .segment_bytes = segment_bytes,
-                                   .reserve_bytes = 16384 };
+    l->options = (sl_tlog_options){ .disk = &l->disk.disk,
+                                    .origin = "example.com/log",
+                                    .key = &l->key,
+                                    .segment_bytes = segment_bytes,
+                                    .reserve_bytes = 16384 };
     return l;
 }
 
@@ -52,11 +52,11 @@ static void drop(ledger **l)
     free(*l);
 }
 
-static sl_log *open_log(ledger *l, sl_log_report *report)
+static sl_tlog *open_log(ledger *l, sl_tlog_report *report)
 {
-    sl_log *log = NULL;
+    sl_tlog *log = NULL;
 
-    assert_done(sl_log_open(&l->options, &log, report));
+    assert_done(sl_tlog_open(&l->options, &log, report));
     return log;
 }
 
@@ -78,24 +78,24 @@ static void sizes_and_roots_survive_reopening(void **state)
 
     for (size_t s = 0; s < SL_COUNT_OF(segments); s++) {
         SL_OWN(ledger *, l, drop) = make(segments[s]);
-        sl_log_report report;
+        sl_tlog_report report;
         sl_digest root = { 0 };
         uint64_t size = 0;
         for (int round = 0; round < 6; round++) {
-            sl_log *log = open_log(l, &report);
-            assert_int_equal(sl_log_size(log), size);
+            sl_tlog *log = open_log(l, &report);
+            assert_int_equal(sl_tlog_size(log), size);
             assert_false(report.torn);
             if (round > 0) {
-                sl_digest again = sl_log_root(log);
+                sl_digest again = sl_tlog_root(log);
                 assert_true(sl_digest_eq(&again, &root));
             }
             assert_done(log_fill(log, size, size + 700, 7));
             size += 700;
             if (round % 2 == 1) {
-                assert_done(sl_log_publish(log));
+                assert_done(sl_tlog_publish(log));
             }
-            root = sl_log_root(log);
-            sl_log_free(log);
+            root = sl_tlog_root(log);
+            sl_tlog_free(log);
         }
     }
 }
@@ -103,46 +103,46 @@ static void sizes_and_roots_survive_reopening(void **state)
 static void old_segments_are_let_go_and_the_rest_still_opens(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(128 * 1024);
-    sl_log_report report;
-    sl_log *log = open_log(l, &report);
+    sl_tlog_report report;
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(log_fill(log, 0, 20000, 300));
-    sl_digest root = sl_log_root(log);
-    sl_log_free(log);
+    sl_digest root = sl_tlog_root(log);
+    sl_tlog_free(log);
     assert_false(sl_path_exists(l->dir_fd, "wal/00000000000000000000"));
     log = open_log(l, &report);
-    sl_digest again = sl_log_root(log);
+    sl_digest again = sl_tlog_root(log);
     assert_true(sl_digest_eq(&again, &root));
     assert_true(report.replayed < 10000);
-    sl_log_free(log);
+    sl_tlog_free(log);
 }
 
 static void uncommitted_leaves_are_not_there(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(1 << 20);
     SL_OWN(sl_buf, leaf, sl_buf_free) = leaf_of(9);
-    sl_log_report report;
+    sl_tlog_report report;
     uint64_t index = 0;
-    sl_log *log = open_log(l, &report);
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(log_fill(log, 0, 5, 5));
-    assert_done(sl_log_add_leaf(log, sl_buf_view(&leaf), false, &index));
+    assert_done(sl_tlog_add_leaf(log, sl_buf_view(&leaf), false, &index));
     assert_int_equal(index, 5);
-    assert_int_equal(sl_log_size(log), 5);
-    sl_log_free(log);
+    assert_int_equal(sl_tlog_size(log), 5);
+    sl_tlog_free(log);
     log = open_log(l, &report);
-    assert_int_equal(sl_log_size(log), 5);
-    sl_log_free(log);
+    assert_int_equal(sl_tlog_size(log), 5);
+    sl_tlog_free(log);
 }
 
 static void a_torn_tail_is_cut_and_a_torn_middle_is_refused(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(1 << 20);
-    sl_log_report report;
-    sl_log *log = open_log(l, &report);
+    sl_tlog_report report;
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(log_fill(log, 0, 10, 5));
-    sl_log_free(log);
+    sl_tlog_free(log);
     /* 5 leaves a batch: the second begins behind the first. */
     SL_OWN(sl_buf, wal, sl_buf_free) = { .max = 2 << 20 };
     sl_wal_batch first;
@@ -153,32 +153,32 @@ static void a_torn_tail_is_cut_and_a_torn_middle_is_refused(void **state)
     flip(l, "wal/00000000000000000000", second + 70);
     log = open_log(l, &report);
     assert_true(report.torn);
-    assert_int_equal(sl_log_size(log), 5);
+    assert_int_equal(sl_tlog_size(log), 5);
     assert_done(log_fill(log, 5, 10, 5));
-    sl_log_free(log);
+    sl_tlog_free(log);
     flip(l, "wal/00000000000000000000", 16 + 70);
-    sl_log *none = NULL;
-    assert_code(sl_log_open(&l->options, &none, &report), SL_E_INTEGRITY);
+    sl_tlog *none = NULL;
+    assert_code(sl_tlog_open(&l->options, &none, &report), SL_E_INTEGRITY);
     assert_int_equal(report.first_bad, 0);
 }
 
 static void a_tail_cut_behind_the_published_checkpoint_is_a_rollback(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(1 << 20);
-    sl_log_report report;
-    sl_log *none = NULL;
-    sl_log *log = open_log(l, &report);
+    sl_tlog_report report;
+    sl_tlog *none = NULL;
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(log_fill(log, 0, 10, 10));
-    assert_done(sl_log_publish(log));
-    sl_log_free(log);
+    assert_done(sl_tlog_publish(log));
+    sl_tlog_free(log);
     flip(l, "wal/00000000000000000000", 16 + 70);
-    assert_code(sl_log_open(&l->options, &none, &report), SL_E_ROLLBACK);
+    assert_code(sl_tlog_open(&l->options, &none, &report), SL_E_ROLLBACK);
     /* It was refused and left as it was found: undoing the flip makes it whole. */
     flip(l, "wal/00000000000000000000", 16 + 70);
     log = open_log(l, &report);
-    assert_int_equal(sl_log_size(log), 10);
-    sl_log_free(log);
+    assert_int_equal(sl_tlog_size(log), 10);
+    sl_tlog_free(log);
 }
 
 static void a_checkpoint_from_outside_tells_a_rollback_and_a_fork(void **state)
@@ -187,50 +187,50 @@ static void a_checkpoint_from_outside_tells_a_rollback_and_a_fork(void **state)
     SL_OWN(ledger *, fork_of, drop) = make(1 << 20);
     SL_OWN(sl_buf, outside, sl_buf_free) = { .max = 4096 };
     SL_OWN(sl_buf, other, sl_buf_free) = leaf_of(77);
-    sl_log_report report;
-    sl_log *none = NULL;
+    sl_tlog_report report;
+    sl_tlog *none = NULL;
     uint64_t index = 0;
-    sl_log *log = open_log(l, &report);
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(log_fill(log, 0, 10, 5));
-    assert_done(sl_buf_add(&outside, sl_log_checkpoint(log)));
-    sl_log_free(log);
+    assert_done(sl_buf_add(&outside, sl_tlog_checkpoint(log)));
+    sl_tlog_free(log);
     sl_view notes[] = { sl_buf_view(&outside) };
     l->options.outside = notes;
     l->options.outside_n = 1;
     log = open_log(l, &report);
-    sl_log_free(log);
+    sl_tlog_free(log);
 
     /* The same key signs another history of the same length, and a shorter one. */
     log = open_log(fork_of, &report);
     assert_done(log_fill(log, 0, 5, 5));
-    sl_log_free(log);
+    sl_tlog_free(log);
     fork_of->options.outside = notes;
     fork_of->options.outside_n = 1;
-    assert_code(sl_log_open(&fork_of->options, &none, &report), SL_E_ROLLBACK);
+    assert_code(sl_tlog_open(&fork_of->options, &none, &report), SL_E_ROLLBACK);
     fork_of->options.outside_n = 0;
     log = open_log(fork_of, &report);
     for (int i = 0; i < 5; i++) {
-        assert_done(sl_log_add_leaf(log, sl_buf_view(&other), false, &index));
+        assert_done(sl_tlog_add_leaf(log, sl_buf_view(&other), false, &index));
     }
-    assert_done(sl_log_commit(log));
-    sl_log_free(log);
+    assert_done(sl_tlog_commit(log));
+    sl_tlog_free(log);
     fork_of->options.outside_n = 1;
-    assert_code(sl_log_open(&fork_of->options, &none, &report), SL_E_INTEGRITY);
+    assert_code(sl_tlog_open(&fork_of->options, &none, &report), SL_E_INTEGRITY);
 }
 
 static void another_key_cannot_open_it(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(1 << 20);
     SL_OWN(sl_sign_key, other, sl_sign_key_free) = log_key(4);
-    sl_log_report report;
-    sl_log *none = NULL;
-    sl_log *log = open_log(l, &report);
+    sl_tlog_report report;
+    sl_tlog *none = NULL;
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(log_fill(log, 0, 10, 5));
-    sl_log_free(log);
+    sl_tlog_free(log);
     l->options.key = &other;
-    assert_code(sl_log_open(&l->options, &none, &report), SL_E_SIGNATURE);
+    assert_code(sl_tlog_open(&l->options, &none, &report), SL_E_SIGNATURE);
 }
 
 static void ledger_time_never_decreases(void **state)
@@ -238,23 +238,23 @@ static void ledger_time_never_decreases(void **state)
     SL_OWN(ledger *, l, drop) = make(1 << 20);
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = 4096 };
     sl_event_watch_heartbeat beat = { .cursor = 4, .lag_ms = 2 };
-    sl_log_report report;
+    sl_tlog_report report;
     uint64_t index = 0;
-    sl_log *log = open_log(l, &report);
+    sl_tlog *log = open_log(l, &report);
 
     assert_done(sl_emit_watch_heartbeat(&(sl_event_head){ 0 }, &beat, &event));
-    assert_done(sl_log_add(log, sl_buf_view(&event), "watchd", 5000, &index));
-    assert_done(sl_log_add(log, sl_buf_view(&event), "watchd", 4000, &index));
-    assert_int_equal(sl_log_time_ms(log), 5000);
-    assert_code(sl_log_add(log, sl_buf_view(&event), "ask", 6000, &index), SL_E_DENIED);
-    assert_int_equal(sl_log_next(log), 2);
-    assert_done(sl_log_commit(log));
-    sl_log_free(log);
+    assert_done(sl_tlog_add(log, sl_buf_view(&event), "watchd", 5000, &index));
+    assert_done(sl_tlog_add(log, sl_buf_view(&event), "watchd", 4000, &index));
+    assert_int_equal(sl_tlog_time_ms(log), 5000);
+    assert_code(sl_tlog_add(log, sl_buf_view(&event), "ask", 6000, &index), SL_E_DENIED);
+    assert_int_equal(sl_tlog_next(log), 2);
+    assert_done(sl_tlog_commit(log));
+    sl_tlog_free(log);
     log = open_log(l, &report);
-    assert_int_equal(sl_log_time_ms(log), 5000);
-    assert_done(sl_log_add(log, sl_buf_view(&event), "watchd", 10, &index));
-    assert_int_equal(sl_log_time_ms(log), 5000);
-    sl_log_free(log);
+    assert_int_equal(sl_tlog_time_ms(log), 5000);
+    assert_done(sl_tlog_add(log, sl_buf_view(&event), "watchd", 10, &index));
+    assert_int_equal(sl_tlog_time_ms(log), 5000);
+    sl_tlog_free(log);
 }
 
 /* A directory whose disk gives out: create fails from now on. */
@@ -274,9 +274,9 @@ static uint64_t room_or_none(sl_disk *disk)
 static void a_full_disk_refuses_ordinary_leaves_and_still_takes_containment(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(16384);
-    sl_log_report report;
+    sl_tlog_report report;
     uint64_t index = 0;
-    sl_log *log = NULL;
+    sl_tlog *log = NULL;
     uint64_t n = 0;
 
     real_create = l->disk.disk.create;
@@ -291,21 +291,21 @@ static void a_full_disk_refuses_ordinary_leaves_and_still_takes_containment(void
     }
     assert_true(sl_is(r, SL_E_DISK_FULL));
     SL_OWN(sl_buf, leaf, sl_buf_free) = leaf_of(50);
-    uint64_t size = sl_log_size(log);
+    uint64_t size = sl_tlog_size(log);
     for (int i = 0; i < 20; i++) {
-        assert_done(sl_log_add_leaf(log, sl_buf_view(&leaf), true, &index));
-        assert_done(sl_log_commit(log));
+        assert_done(sl_tlog_add_leaf(log, sl_buf_view(&leaf), true, &index));
+        assert_done(sl_tlog_commit(log));
     }
-    assert_code(sl_log_add_leaf(log, sl_buf_view(&leaf), false, &index), SL_E_DISK_FULL);
-    assert_false(sl_log_has_room(log));
+    assert_code(sl_tlog_add_leaf(log, sl_buf_view(&leaf), false, &index), SL_E_DISK_FULL);
+    assert_false(sl_tlog_has_room(log));
     disk_is_full = false;
-    assert_true(sl_log_has_room(log));
-    assert_done(sl_log_add_leaf(log, sl_buf_view(&leaf), false, &index));
-    assert_done(sl_log_commit(log));
-    sl_log_free(log);
+    assert_true(sl_tlog_has_room(log));
+    assert_done(sl_tlog_add_leaf(log, sl_buf_view(&leaf), false, &index));
+    assert_done(sl_tlog_commit(log));
+    sl_tlog_free(log);
     log = open_log(l, &report);
-    assert_int_equal(sl_log_size(log), size + 21);
-    sl_log_free(log);
+    assert_int_equal(sl_tlog_size(log), size + 21);
+    sl_tlog_free(log);
 }
 
 int main(void)

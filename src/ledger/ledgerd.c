@@ -1,0 +1,356 @@
+/* The core of the ledger's process (ledgerd.h): links in, batches out. */
+#include "ledger/ledgerd.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/log_read.h"
+#include "ledger/protocol.h"
+
+enum {
+    PEERS_MAX = 64,
+    RANGES_MAX = 512,
+    MESSAGES_A_TURN = 64,
+    PUBLISH_EVERY_MS = 1000,
+    ANSWER_BYTES_MAX = 120 * 1024,
+};
+
+/* Events of one message that wait for the commit. */
+typedef struct {
+    uint64_t first_id;
+    uint64_t last_id;
+    uint64_t first_index;
+} range;
+
+typedef struct {
+    sl_ledgerd *d;
+    sl_ipc *link; /* NULL: free place */
+    bool doomed;  /* to be closed at the end of the turn: it may be in use further up */
+    char by[SL_NAME_BYTES_MAX + 1];
+    range ranges[RANGES_MAX];
+    size_t ranges_n;
+    bool reading; /* a READ waits for leaves at `cursor` */
+    uint64_t read_id;
+    uint64_t cursor;
+    uint32_t read_bytes;
+} peer;
+
+struct sl_ledgerd {
+    sl_tlog *log;
+    sl_loop *loop;
+    sl_wall_ms *now_ms;
+    peer *peers[PEERS_MAX];
+    uint64_t timer;
+    sl_res result;
+};
+
+static void close_peer(peer *p)
+{
+    if (p->link != NULL) {
+        sl_loop_remove(p->d->loop, sl_ipc_fd(p->link));
+        sl_ipc_close(p->link);
+        p->link = NULL;
+        p->doomed = false;
+        p->ranges_n = 0;
+        p->reading = false;
+    }
+}
+
+static void fail_all(sl_ledgerd *d, sl_res why)
+{
+    sl_log_res(SL_LOG_ERROR, "the ledger cannot be written", why);
+    d->result = why;
+    sl_loop_stop(d->loop);
+}
+
+/* A peer that does not take its answers loses the link: the ledger waits for nobody. */
+static void tell(peer *p, uint16_t type, uint64_t id, sl_view body)
+{
+    sl_res r = sl_ipc_send(p->link, type, id, body);
+
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_WARN, "a peer of the ledger does not take its answers", r);
+        p->doomed = true;
+    }
+}
+
+static void acknowledge(peer *p)
+{
+    uint8_t body[SL_LEDGER_ACK_BYTES];
+
+    for (size_t i = 0; i < p->ranges_n && !p->doomed; i++) {
+        sl_put_le64(body, p->ranges[i].first_id);
+        sl_put_le64(body + 8, p->ranges[i].last_id);
+        sl_put_le64(body + 16, p->ranges[i].first_index);
+        tell(p, SL_LEDGER_ACK, p->ranges[i].first_id, sl_view_of(body, sizeof body));
+    }
+    p->ranges_n = 0;
+}
+
+/* Answers a waiting READ if there is anything at its cursor. */
+static void serve_reader(peer *p)
+{
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = ANSWER_BYTES_MAX };
+    uint8_t header[SL_LEDGER_LEAVES_HEADER_BYTES];
+    uint64_t size = sl_tlog_size(p->d->log);
+    uint32_t count = 0;
+
+    if (!p->reading || p->cursor >= size) {
+        return;
+    }
+    memset(header, 0, sizeof header);
+    size_t most = p->read_bytes < ANSWER_BYTES_MAX ? p->read_bytes : ANSWER_BYTES_MAX;
+    sl_res r = sl_buf_add(&body, sl_view_of(header, sizeof header));
+    if (sl_ok(r)) {
+        r = sl_tlog_read(p->d->log, p->cursor, most, &body, &count);
+    }
+    p->reading = false;
+    if (!sl_ok(r)) {
+        r = sl_ipc_send_failed(p->link, p->read_id, r);
+        p->doomed = !sl_ok(r);
+        return;
+    }
+    sl_put_le64(body.p, p->cursor);
+    sl_put_le64(body.p + 8, size);
+    sl_put_le32(body.p + 16, count);
+    tell(p, SL_LEDGER_LEAVES, p->read_id, sl_buf_view(&body));
+}
+
+static void commit(void *context)
+{
+    sl_ledgerd *d = context;
+    sl_res r = sl_tlog_commit(d->log);
+
+    if (!sl_ok(r)) {
+        fail_all(d, r);
+        return;
+    }
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        peer *p = d->peers[i];
+        if (p != NULL && p->link != NULL && !p->doomed) {
+            acknowledge(p);
+        }
+        if (p != NULL && p->link != NULL && !p->doomed) {
+            serve_reader(p);
+        }
+    }
+}
+
+static void end_turn(void *context)
+{
+    sl_ledgerd *d = context;
+
+    commit(d);
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        if (d->peers[i] != NULL && d->peers[i]->doomed) {
+            close_peer(d->peers[i]);
+        }
+    }
+}
+
+static void publish(void *context)
+{
+    sl_ledgerd *d = context;
+
+    (void)sl_tlog_has_room(d->log);
+    if (sl_tlog_published(d->log) != sl_tlog_size(d->log)) {
+        sl_res r = sl_tlog_publish(d->log);
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_WARN, "tiles could not be written; they will be tried again", r);
+        }
+    }
+}
+
+static sl_res refuse(peer *p, uint64_t first_id, uint64_t last_id, sl_res why)
+{
+    uint8_t body[SL_LEDGER_NACK_BYTES];
+
+    sl_put_le64(body, first_id);
+    sl_put_le64(body + 8, last_id);
+    sl_put_le32(body + 16, (uint32_t)why.code);
+    return sl_ipc_send(p->link, SL_LEDGER_NACK, first_id, sl_view_of(body, sizeof body));
+}
+
+static sl_res add_event(peer *p, sl_view event, uint64_t *ret_index)
+{
+    sl_ledgerd *d = p->d;
+    sl_res r = sl_tlog_add(d->log, event, p->by, d->now_ms(), ret_index);
+
+    if (sl_is(r, SL_E_AGAIN)) {
+        commit(d);
+        SL_TRY(d->result);
+        SL_NEED(!p->doomed, SL_E_CLOSED);
+        r = sl_tlog_add(d->log, event, p->by, d->now_ms(), ret_index);
+    }
+    return r;
+}
+
+/* Takes the events of a message in order; from the first that is refused on, none of the rest. */
+static sl_res on_append(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    peer *p = context;
+    range taken = { .first_id = msg->id };
+    sl_view rest = msg->body;
+    sl_view event;
+    uint64_t n = 0;
+    uint64_t count = 0;
+
+    (void)link;
+    for (bool more = true; more;) {
+        SL_TRY(sl_bundle_next(&rest, &more, &event));
+        count += more;
+    }
+    rest = msg->body;
+    for (bool more = true;; n++) {
+        uint64_t index = 0;
+        SL_TRY(sl_bundle_next(&rest, &more, &event));
+        if (!more) {
+            break;
+        }
+        sl_res r = add_event(p, event, &index);
+        if (!sl_ok(r)) {
+            SL_TRY(p->d->result);
+            SL_NEED(!p->doomed, SL_E_CLOSED);
+            SL_TRY(refuse(p, msg->id + n, msg->id + count - 1, r));
+            break;
+        }
+        if (p->ranges_n > 0 && n > 0) {
+            p->ranges[p->ranges_n - 1].last_id = msg->id + n;
+            continue;
+        }
+        /* A commit in between has acknowledged what came before: a new range begins here. */
+        taken.first_id = msg->id + n;
+        taken.last_id = msg->id + n;
+        taken.first_index = index;
+        p->ranges[p->ranges_n++] = taken;
+    }
+    if (p->ranges_n == RANGES_MAX) {
+        commit(p->d);
+    }
+    return !p->doomed ? SL_DONE : sl_fail(SL_E_CLOSED);
+}
+
+static sl_res on_read(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    peer *p = context;
+
+    (void)link;
+    SL_NEED(!p->reading, SL_E_REFUSED);
+    p->reading = true;
+    p->read_id = msg->id;
+    p->cursor = sl_get_le64(msg->body.p);
+    p->read_bytes = sl_get_le32(msg->body.p + 8);
+    return SL_DONE;
+}
+
+static sl_res on_receipt(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    peer *p = context;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_RECEIPT_BYTES_MAX };
+    sl_res r = sl_tlog_receipt(p->d->log, sl_get_le64(msg->body.p), &text);
+
+    return sl_ok(r) ? sl_ipc_send(link, SL_IPC_OK, msg->id, sl_buf_view(&text))
+                    : sl_ipc_send_failed(link, msg->id, r);
+}
+
+static sl_res on_state(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    peer *p = context;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_CHECKPOINT_BYTES_MAX + 8 };
+    uint8_t time[8];
+
+    sl_put_le64(time, sl_tlog_time_ms(p->d->log));
+    SL_TRY(sl_buf_add(&body, sl_view_of(time, sizeof time)));
+    SL_TRY(sl_buf_add(&body, sl_tlog_checkpoint(p->d->log)));
+    return sl_ipc_send(link, SL_IPC_OK, msg->id, sl_buf_view(&body));
+}
+
+static const sl_ipc_rule RULES[] = {
+    { SL_LEDGER_APPEND, SL_IPC_ANY_PHASE, 3, SL_IPC_BYTES_MAX, 0, on_append },
+    { SL_LEDGER_READ, SL_IPC_ANY_PHASE, SL_LEDGER_READ_BYTES, SL_LEDGER_READ_BYTES, 0, on_read },
+    { SL_LEDGER_RECEIPT, SL_IPC_ANY_PHASE, 8, 8, 0, on_receipt },
+    { SL_LEDGER_STATE, SL_IPC_ANY_PHASE, 0, 0, 0, on_state },
+};
+static const sl_ipc_table TABLE = { "a peer of the ledger", RULES, SL_COUNT_OF(RULES) };
+
+static void on_ready(void *context, int fd, unsigned events)
+{
+    peer *p = context;
+
+    (void)fd;
+    (void)events;
+    sl_res r = sl_ipc_dispatch(p->link, MESSAGES_A_TURN, p);
+    if (!sl_ok(r)) {
+        if (!sl_is(r, SL_E_CLOSED)) {
+            sl_log_res(SL_LOG_WARN, "a peer of the ledger sent what it may not", r);
+        }
+        close_peer(p);
+    }
+}
+
+sl_res sl_ledgerd_new(sl_tlog *log, sl_loop *loop, sl_wall_ms *now_ms, sl_ledgerd **ret)
+{
+    sl_ledgerd *d = calloc(1, sizeof *d);
+
+    if (d == NULL) {
+        sl_tlog_free(log);
+        return sl_fail(SL_E_MEMORY);
+    }
+    *d = (sl_ledgerd){ .log = log, .loop = loop, .now_ms = now_ms, .result = SL_DONE };
+    sl_res r = sl_loop_every(loop, PUBLISH_EVERY_MS, publish, d, &d->timer);
+    if (!sl_ok(r)) {
+        sl_ledgerd_free(d);
+        return r;
+    }
+    sl_loop_after_turn(loop, end_turn, d);
+    *ret = d;
+    return SL_DONE;
+}
+
+void sl_ledgerd_free(sl_ledgerd *d)
+{
+    if (d == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        if (d->peers[i] != NULL) {
+            close_peer(d->peers[i]);
+            free(d->peers[i]);
+        }
+    }
+    sl_loop_cancel(d->loop, d->timer);
+    sl_loop_after_turn(d->loop, NULL, NULL);
+    sl_tlog_free(d->log);
+    free(d);
+}
+
+sl_res sl_ledgerd_add_peer(sl_ledgerd *d, const char *by, int fd)
+{
+    size_t at = 0;
+    sl_ipc *link = NULL;
+
+    SL_TRY(sl_ipc_open(fd, &TABLE, &link));
+    while (at < PEERS_MAX && d->peers[at] != NULL && d->peers[at]->link != NULL) {
+        at++;
+    }
+    if (at < PEERS_MAX && d->peers[at] == NULL) {
+        d->peers[at] = calloc(1, sizeof *d->peers[at]);
+    }
+    if (at == PEERS_MAX || d->peers[at] == NULL || strlen(by) > SL_NAME_BYTES_MAX) {
+        sl_ipc_close(link);
+        return sl_fail(SL_E_LIMIT);
+    }
+    peer *p = d->peers[at];
+    *p = (peer){ .d = d, .link = link };
+    (void)snprintf(p->by, sizeof p->by, "%s", by);
+    sl_res r = sl_loop_add(d->loop, sl_ipc_fd(link), SL_LOOP_READ, on_ready, p);
+    if (!sl_ok(r)) {
+        sl_ipc_close(link);
+        p->link = NULL;
+    }
+    return r;
+}
+
+sl_res sl_ledgerd_result(const sl_ledgerd *d)
+{
+    return d->result;
+}

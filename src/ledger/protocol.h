@@ -1,0 +1,35 @@
+/* What a link to `ledgerd` carries (base/ipc.h); numbers are little-endian.
+ *
+ *   APPEND   id = number of the first event; body = events as in an entry bundle (length, be16; bytes)
+ *   ACK      first event number u64, last u64, index of the first u64: durable and signed
+ *   NACK     first event number u64, last u64, sl_code u32: not taken, nothing of them is there
+ *   READ     cursor u64, bytes u32: leaves from the cursor on, when there are any
+ *   LEAVES   index of the first u64, size of the ledger u64, count u32, leaves as in a bundle
+ *   RECEIPT  index u64; the answer SL_IPC_OK carries a tlog-proof@v1
+ *   STATE    empty; SL_IPC_OK carries time in ms u64, then the signed checkpoint
+ *
+ * Every process with a link may send all four; which events it may write is in data/events.
+ */
+#ifndef SL_LEDGER_PROTOCOL_H
+#define SL_LEDGER_PROTOCOL_H
+
+#include "base/ipc.h"
+
+enum {
+    SL_LEDGER_APPEND = SL_IPC_TYPE_FIRST_FREE,
+    SL_LEDGER_ACK,
+    SL_LEDGER_NACK,
+    SL_LEDGER_READ,
+    SL_LEDGER_LEAVES,
+    SL_LEDGER_RECEIPT,
+    SL_LEDGER_STATE,
+};
+
+enum {
+    SL_LEDGER_ACK_BYTES = 24,
+    SL_LEDGER_NACK_BYTES = 20,
+    SL_LEDGER_READ_BYTES = 12,
+    SL_LEDGER_LEAVES_HEADER_BYTES = 20,
+};
+
+#endif
