@@ -112,23 +112,23 @@ static sl_res write_leaf_0(int site_fd, sl_view event, const sl_sign_key *key,
     SL_TRY(sl_dir_open(site_fd, "ledger", &ledger_fd));
     sl_disk_dir disk;
     sl_disk_dir_init(&disk, ledger_fd);
-    sl_log_options options = { .disk = &disk.disk, .origin = report->origin, .key = key };
-    sl_log *log = NULL;
-    sl_log_report opened;
-    SL_TRY(sl_log_open(&options, &log, &opened));
+    sl_tlog_options options = { .disk = &disk.disk, .origin = report->origin, .key = key };
+    sl_tlog *log = NULL;
+    sl_tlog_report opened;
+    SL_TRY(sl_tlog_open(&options, &log, &opened));
     uint64_t index = 0;
-    sl_res done = sl_log_add(log, event, "host", (uint64_t)sl_clock_wall_ms(), &index);
+    sl_res done = sl_tlog_add(log, event, "host", (uint64_t)sl_clock_wall_ms(), &index);
     if (sl_ok(done)) {
-        done = sl_log_commit(log);
+        done = sl_tlog_commit(log);
     }
     if (sl_ok(done)) {
-        done = sl_log_publish(log);
+        done = sl_tlog_publish(log);
     }
     if (sl_ok(done)) {
-        report->root = sl_log_root(log); /* of one leaf: that leaf's hash */
+        report->root = sl_tlog_root(log); /* of one leaf: that leaf's hash */
         report->genesis = report->root;
     }
-    sl_log_free(log);
+    sl_tlog_free(log);
     return done;
 }
 

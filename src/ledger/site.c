@@ -1,4 +1,4 @@
-/* Beginning and opening the ledger of a site (site.h). */
+/* Opening the ledger of a site (site.h). */
 #include "ledger/site.h"
 
 #include <errno.h>
@@ -99,70 +99,4 @@ sl_res sl_ledger_open(sl_ledger_files *files, sl_tlog **ret, sl_tlog_report *ret
                                 .outside = outside,
                                 .outside_n = files->outside_n };
     return sl_tlog_open(&options, ret, ret_report);
-}
-
-static sl_res write_vkey(const char *site, const char *origin, const sl_sign_key *key)
-{
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 4096 };
-    char path[4096];
-    sl_vkey vkey;
-
-    SL_TRY(sl_vkey_make(sl_view_str(origin), SL_NOTE_ED25519, &key->public_key, &vkey));
-    SL_TRY(sl_vkey_add(&text, &vkey));
-    SL_TRY(sl_buf_add_byte(&text, '\n'));
-    (void)snprintf(path, sizeof path, "%s/ledger/vkey", site);
-    return sl_file_create(AT_FDCWD, path, sl_buf_view(&text), 0644);
-}
-
-static sl_res make_key(const char *site, const char *origin)
-{
-    SL_OWN(sl_sign_key, key, sl_sign_key_free) = { 0 };
-    char path[4096];
-
-    (void)snprintf(path, sizeof path, "%s/state", site);
-    SL_TRY(sl_dir_make(AT_FDCWD, path, 0700));
-    (void)snprintf(path, sizeof path, "%s/ledger", site);
-    SL_TRY(sl_dir_make(AT_FDCWD, path, 0755));
-    SL_TRY(sl_sign_key_generate(&key));
-    (void)snprintf(path, sizeof path, "%s/%s", site, SL_LEDGER_KEY_PATH);
-    SL_TRY(sl_sign_key_save(&key, path));
-    return write_vkey(site, origin, &key);
-}
-
-/* Appends and publishes leaf 0, whose bytes are read back for their hash. */
-static sl_res write_genesis(sl_tlog *log, sl_view event, uint64_t now_ms, sl_digest *ret)
-{
-    SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
-    SL_OWN(sl_hasher, h, sl_hasher_free) = { 0 };
-    uint64_t index = 0;
-
-    SL_TRY(sl_leaf_wrap(event, "host", now_ms, &leaf));
-    SL_NEED(sl_tlog_next(log) == 0, SL_E_EXISTS);
-    SL_TRY(sl_tlog_add(log, event, "host", now_ms, &index));
-    SL_TRY(sl_tlog_commit(log));
-    SL_TRY(sl_tlog_publish(log));
-    *ret = sl_merkle_leaf(&h, sl_buf_view(&leaf));
-    return SL_DONE;
-}
-
-sl_res sl_ledger_begin(const char *site, const char *origin, uint64_t now_ms,
-                       sl_res (*genesis)(void *ctx, const sl_vkey *vkey, sl_buf *ret_event),
-                       void *ctx, sl_digest *ret_genesis)
-{
-    SL_OWN(sl_ledger_files, files, sl_ledger_files_close) = { .dir_fd = -1 };
-    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
-    char dir[4096];
-    char key[4096];
-    sl_tlog *log = NULL;
-    sl_tlog_report report;
-
-    SL_TRY(make_key(site, origin));
-    (void)snprintf(dir, sizeof dir, "%s/ledger", site);
-    (void)snprintf(key, sizeof key, "%s/%s", site, SL_LEDGER_KEY_PATH);
-    SL_TRY(sl_ledger_files_open(dir, key, &files));
-    SL_TRY(genesis(ctx, &files.vkey, &event));
-    SL_TRY(sl_ledger_open(&files, &log, &report));
-    sl_res r = write_genesis(log, sl_buf_view(&event), now_ms, ret_genesis);
-    sl_tlog_free(log);
-    return r;
 }

@@ -1,17 +1,16 @@
-/* The ledger's files within a site: where they are, how they begin, how they are opened.
+/* The ledger's files within a site: where they are, how they are opened.
  *
  *     ledger/vkey                the verifier key: origin, key id, public key
  *     ledger/{wal,checkpoint,tile}
  *     ledger/outside/NAME        checkpoints kept by others (witnesses); opening compares with them
- *     state/ledger.key           the signing key, mode 0600
+ *    state/ledgerd/ledger.key   the signing key, mode 0600
  */
 #ifndef SL_LEDGER_SITE_H
 #define SL_LEDGER_SITE_H
 
-#include "ledger/event.h"
 #include "ledger/log.h"
 
-#define SL_LEDGER_KEY_PATH "state/ledger.key"
+#define SL_LEDGER_KEY_PATH "state/ledgerd/ledger.key"
 enum { SL_LEDGER_OUTSIDE_MAX = 32 };
 
 /* Open files of a ledger that is about to be written. */
@@ -34,12 +33,5 @@ SL_MUST sl_res sl_ledger_files_open(const char *ledger_dir, const char *key_path
 
 /* Opens the log in them; `files` must stay as long as the log. */
 SL_MUST sl_res sl_ledger_open(sl_ledger_files *files, sl_tlog **ret, sl_tlog_report *ret_report);
-
-/* Begins a ledger in a new site: makes the key, writes vkey, appends `genesis` (an event
- * ledger.genesis) as leaf 0 by "host" and publishes. `*ret_genesis` is the leaf's hash.
- * The site's directory exists. Errors: SL_E_EXISTS, SL_E_IO. */
-SL_MUST sl_res sl_ledger_begin(const char *site, const char *origin, uint64_t now_ms,
-                               sl_res (*genesis)(void *ctx, const sl_vkey *vkey, sl_buf *ret_event),
-                               void *ctx, sl_digest *ret_genesis);
 
 #endif
