@@ -121,7 +121,7 @@ typedef struct {
     sl_finding *items;
     size_t n;
     size_t cap;
-    size_t max; /* adding past it: SL_E_LIMIT; 0 means SL_FINDINGS_MAX */
+    size_t max; /* adding past it: SL_E_LIMIT; 0 means about a million */
 } sl_findings;
 
 SL_MUST sl_res sl_findings_add(sl_findings *all, sl_finding one);
@@ -148,5 +148,6 @@ bool sl_detector_by_name(sl_view name, sl_detector *ret);
 bool sl_channel_by_name(sl_view name, sl_channel *ret);
 bool sl_verdict_by_name(sl_view name, sl_verdict *ret);
 bool sl_transform_by_name(sl_view name, sl_transform *ret);
+bool sl_view_kind_by_name(sl_view name, sl_view_kind *ret);
 
 #endif

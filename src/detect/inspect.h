@@ -22,6 +22,9 @@ typedef struct {
 SL_MUST sl_res sl_detect_build(const sl_detect_source *source, sl_detect **ret_detect);
 /* With the tables that the program carries: what `stoplog inspect` uses without a site. */
 SL_MUST sl_res sl_detect_build_default(sl_detect **ret_detect);
+/* The same with one more table of patterns (may be empty), and other hosts if `own_hosts`. */
+SL_MUST sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
+                                    sl_detect **ret_detect);
 /* As a snapshot section for other processes (patterns already compiled) and back. Opening copies
  * what it keeps. A snapshot of another version or another processor is refused: SL_E_VERSION. */
 SL_MUST sl_res sl_detect_save(const sl_detect *detect, sl_buf *out);

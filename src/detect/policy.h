@@ -32,6 +32,9 @@ sl_verdict sl_policy_judge(const sl_policy *policy, const sl_policy_context *con
 const char *sl_policy_rule_id(const sl_policy *policy, uint16_t rule);
 const char *sl_policy_rule_why(const sl_policy *policy, uint16_t rule);
 size_t sl_policy_rule_count(const sl_policy *policy);
+/* A rule in words ("class date, phone; channel answer; then transform with mask"), or as a JSON
+ * object. */
+SL_MUST sl_res sl_policy_describe(const sl_policy *policy, uint16_t rule, bool json, sl_buf *out);
 /* One finding explained in a line of JSON without its text: rule, span, class, score, why. */
 SL_MUST sl_res sl_policy_explain(const sl_policy *policy, const sl_finding *finding, sl_buf *out);
 

@@ -16,17 +16,20 @@ SL_MUST sl_res sl_pseudonyms_new(const uint8_t key[32], const sl_detect *detect,
                                  sl_pseudonyms **ret_map);
 void sl_pseudonyms_free(sl_pseudonyms *map);
 
-/* The surrogate of `original` (made on first use): of the same form (length class, separators,
- * letters for letters, digits for digits, valid where the form is dated), never equal to an
- * original or another's surrogate in this map, never in the roster. Borrowed from the map. */
-SL_MUST sl_res sl_pseudonyms_get(sl_pseudonyms *map, sl_class kind, sl_view original,
-                                 sl_view *ret_surrogate);
+/* The surrogate of `original` (made on first use) of the same form: separators, letters for
+ * letters, digits for digits; dates shifted by one offset for the whole map; names word by word in
+ * syllables of no language. Never equal to an original or another's surrogate in this map, never in
+ * the roster. Appended to `out`. */
+SL_MUST sl_res sl_pseudonyms_get(sl_pseudonyms *map, sl_class kind, sl_view original, sl_buf *out);
 size_t sl_pseudonyms_count(const sl_pseudonyms *map);
 /* Appends a finding (detector `pseudonym`, transform RESTORE) for every surrogate in `text` that
  * stands between word boundaries. */
 SL_MUST sl_res sl_pseudonyms_find(const sl_pseudonyms *map, sl_view text, sl_findings *findings);
-/* The longest surrogate in bytes. */
-size_t sl_pseudonyms_longest(const sl_pseudonyms *map);
+/* Drops findings that lie inside a surrogate: a stand-in looks like what it stands for. Canaries and
+ * secrets stay. The list must be sorted and stays so. */
+void sl_pseudonyms_shadow(sl_findings *findings);
+/* Appends what `surrogate`, a span that sl_pseudonyms_find gave, stands for; SL_E_NOT_FOUND if it is none. */
+SL_MUST sl_res sl_pseudonyms_restore(const sl_pseudonyms *map, sl_view surrogate, sl_buf *out);
 
 /* Appends `text` with every judged finding's transform applied to `out`. Overlapping findings are
  * rewritten as one: the union is masked, or takes the transform of the strongest, and the counts

@@ -1,0 +1,16 @@
+/* Data files that the program carries (written by tools/embed.py at build time). */
+#ifndef SL_DETECT_EMBEDDED_H
+#define SL_DETECT_EMBEDDED_H
+
+#include "base/bytes.h"
+
+typedef struct {
+    const char *name; /* without folders */
+    const uint8_t *bytes;
+    size_t n;
+} sl_embedded_file;
+
+extern const sl_embedded_file sl_embedded[];
+extern const size_t sl_embedded_count;
+
+#endif

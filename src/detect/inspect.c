@@ -1,0 +1,247 @@
+/* The engine set: building, saving, whole-string inspection (inspect.h).
+ * Long texts are looked at in windows that overlap by what is still undecided, so that memory is
+ * bounded and cost linear; a short one is one window. */
+#include "detect/window.h"
+
+#include "base/secret.h"
+#include "detect/embedded.h"
+#include "detect/scan_frontier.h"
+
+#define WINDOW_BYTES ((size_t)32768)
+#define HOSTS_BYTES_MAX ((size_t)1 << 20)
+#define ROSTER_BYTES_MAX ((size_t)1 << 31)
+
+static sl_res set_roster(sl_detect *d, sl_view roster, const uint8_t match_key[32])
+{
+    if (roster.n == 0) {
+        return SL_DONE;
+    }
+    d->roster_bytes.max = ROSTER_BYTES_MAX;
+    SL_TRY(sl_buf_add(&d->roster_bytes, roster));
+    return sl_roster_open(sl_buf_view(&d->roster_bytes), match_key, &d->roster);
+}
+
+static sl_res fill(sl_detect *d, const sl_detect_source *source)
+{
+    SL_TRY(sl_patterns_compile(source->pattern_tables, source->pattern_table_count, &d->patterns));
+    SL_TRY(sl_buf_add(&d->allowed_hosts, source->allowed_hosts));
+    return set_roster(d, source->roster, source->match_key);
+}
+
+static sl_res detect_new(sl_detect **ret)
+{
+    sl_detect *d = calloc(1, sizeof *d);
+    SL_NEED(d != NULL, SL_E_MEMORY);
+    d->allowed_hosts.max = HOSTS_BYTES_MAX;
+    *ret = d;
+    return SL_DONE;
+}
+
+sl_res sl_detect_build(const sl_detect_source *source, sl_detect **ret_detect)
+{
+    sl_detect *d = NULL;
+    SL_TRY(detect_new(&d));
+    sl_res r = fill(d, source);
+    if (!sl_ok(r)) {
+        sl_detect_free(d);
+        return r;
+    }
+    *ret_detect = d;
+    return SL_DONE;
+}
+
+sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
+                            sl_detect **ret_detect)
+{
+    sl_view tables[16];
+    size_t n = 0;
+    sl_view hosts = { 0 };
+    for (size_t i = 0; i < sl_embedded_count && n + 1 < SL_COUNT_OF(tables); i++) {
+        sl_view name = sl_view_str(sl_embedded[i].name);
+        sl_view text = sl_view_of(sl_embedded[i].bytes, sl_embedded[i].n);
+        if (sl_view_ends(name, SL_LIT(".tsv"))) {
+            tables[n++] = text;
+        } else if (sl_view_ends(name, SL_LIT("allowed-hosts.txt"))) {
+            hosts = text;
+        }
+    }
+    tables[n++] = extra_patterns;
+    sl_detect_source source = { .pattern_tables = tables,
+                                .pattern_table_count = n,
+                                .allowed_hosts = own_hosts ? allowed_hosts : hosts };
+    return sl_detect_build(&source, ret_detect);
+}
+
+sl_res sl_detect_build_default(sl_detect **ret_detect)
+{
+    return sl_detect_build_with((sl_view){ 0 }, false, (sl_view){ 0 }, ret_detect);
+}
+
+void sl_detect_free(sl_detect *detect)
+{
+    if (detect == NULL) {
+        return;
+    }
+    sl_patterns_free(detect->patterns);
+    sl_roster_free(detect->roster);
+    sl_buf_free(&detect->roster_bytes);
+    sl_buf_free(&detect->allowed_hosts);
+    free(detect);
+}
+
+/* ---- saved form: "SLDETEC1", then sections { u32 id, u64 length, bytes } ------------------------ */
+
+enum { SECTION_PATTERNS = 1, SECTION_HOSTS = 2, SECTION_ROSTER = 3 };
+
+static sl_res add_section(sl_buf *out, uint32_t id, sl_view bytes)
+{
+    uint8_t head[12];
+    sl_put_le32(head, id);
+    sl_put_le64(head + 4, bytes.n);
+    SL_TRY(sl_buf_add(out, sl_view_of(head, sizeof head)));
+    return sl_buf_add(out, bytes);
+}
+
+sl_res sl_detect_save(const sl_detect *detect, sl_buf *out)
+{
+    SL_OWN(sl_buf, patterns, sl_buf_free) = { .max = (size_t)1 << 28 };
+    SL_TRY(sl_patterns_save(detect->patterns, &patterns));
+    SL_TRY(sl_buf_add(out, SL_LIT("SLDETEC1")));
+    SL_TRY(add_section(out, SECTION_PATTERNS, sl_buf_view(&patterns)));
+    SL_TRY(add_section(out, SECTION_HOSTS, sl_buf_view(&detect->allowed_hosts)));
+    return add_section(out, SECTION_ROSTER, sl_buf_view(&detect->roster_bytes));
+}
+
+static sl_res open_section(sl_detect *d, uint32_t id, sl_view bytes, const uint8_t match_key[32])
+{
+    switch (id) {
+    case SECTION_PATTERNS:
+        SL_NEED(d->patterns == NULL, SL_E_DUPLICATE);
+        return sl_patterns_open(bytes, &d->patterns);
+    case SECTION_HOSTS:
+        return sl_buf_add(&d->allowed_hosts, bytes);
+    case SECTION_ROSTER:
+        SL_NEED(d->roster == NULL, SL_E_DUPLICATE);
+        return set_roster(d, bytes, match_key);
+    default:
+        return sl_fail_at(SL_E_VERSION, "detection snapshot section", id);
+    }
+}
+
+static sl_res open_all(sl_detect *d, sl_view saved, const uint8_t match_key[32])
+{
+    SL_NEED(sl_view_starts(saved, SL_LIT("SLDETEC1")), SL_E_VERSION);
+    size_t at = 8;
+    while (at < saved.n) {
+        SL_NEED(saved.n - at >= 12, SL_E_TRUNCATED);
+        uint64_t n = sl_get_le64(saved.p + at + 4);
+        SL_NEED(n <= saved.n - at - 12, SL_E_TRUNCATED);
+        SL_TRY(open_section(d, sl_get_le32(saved.p + at),
+                            sl_view_sub(saved, at + 12, at + 12 + (size_t)n), match_key));
+        at += 12 + (size_t)n;
+    }
+    SL_NEED(d->patterns != NULL, SL_E_MISSING_FIELD);
+    return SL_DONE;
+}
+
+sl_res sl_detect_open(sl_view saved, const uint8_t match_key[32], sl_detect **ret_detect)
+{
+    sl_detect *d = NULL;
+    SL_TRY(detect_new(&d));
+    sl_res r = open_all(d, saved, match_key);
+    if (!sl_ok(r)) {
+        sl_detect_free(d);
+        return r;
+    }
+    *ret_detect = d;
+    return SL_DONE;
+}
+
+/* ---- scratch ------------------------------------------------------------------------------- */
+
+sl_res sl_scratch_new(const sl_detect *detect, sl_scratch **ret_scratch)
+{
+    sl_scratch *s = calloc(1, sizeof *s);
+    SL_NEED(s != NULL, SL_E_MEMORY);
+    sl_res r = sl_pattern_work_new(detect->patterns, &s->patterns);
+    if (!sl_ok(r)) {
+        free(s);
+        return r;
+    }
+    *ret_scratch = s;
+    return SL_DONE;
+}
+
+void sl_scratch_free(sl_scratch *scratch)
+{
+    if (scratch == NULL) {
+        return;
+    }
+    sl_pattern_work_free(scratch->patterns);
+    for (size_t i = 0; i < SL_VIEW_LEVELS; i++) {
+        sl_fold_work_free(&scratch->plain[i]);
+        sl_views_free(&scratch->views[i]);
+    }
+    sl_fold_work_free(&scratch->unescaped);
+    sl_findings_free(&scratch->raw);
+    sl_findings_free(&scratch->found);
+    free(scratch);
+}
+
+/* ---- whole strings ------------------------------------------------------------------------- */
+
+sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                         sl_channel channel, sl_findings *findings)
+{
+    SL_OWN(sl_findings, window_findings, sl_findings_free) = { 0 };
+    size_t decided = 0;
+    size_t from = 0;
+    while (decided < text.n) {
+        size_t to = text.n - from > WINDOW_BYTES ? from + WINDOW_BYTES : text.n;
+        bool last = to == text.n;
+        sl_view window = sl_view_sub(text, from, to);
+        size_t open = window.n;
+        sl_findings_clear(&window_findings);
+        SL_TRY(sl_window_inspect(detect, scratch, window, channel, &window_findings, &open));
+        size_t frontier = window.n;
+        if (!last) {
+            frontier = sl_scan_frontier(window, &window_findings, open);
+            /* A single run longer than half a window is decided where the hold-back ends. */
+            if (frontier < WINDOW_BYTES / 2) {
+                frontier = sl_fold_back(window, window.n, SL_HOLD_CHARS);
+                frontier = frontier < WINDOW_BYTES / 2 ? WINDOW_BYTES / 2 : frontier;
+            }
+        }
+        for (size_t i = 0; i < window_findings.n; i++) {
+            sl_finding f = window_findings.items[i];
+            if (f.start >= frontier || f.start + from < decided) {
+                continue;
+            }
+            f.start += from;
+            f.end += from;
+            SL_TRY(sl_findings_add(findings, f));
+        }
+        decided = from + frontier;
+        size_t back = sl_scan_context(text, decided);
+        from = back > from || last ? back : decided;
+    }
+    return SL_DONE;
+}
+
+const char *sl_detect_rule_name(const sl_detect *detect, uint16_t rule)
+{
+    return sl_pattern_name(detect->patterns, rule);
+}
+
+bool sl_detect_in_roster(const sl_detect *detect, sl_view value)
+{
+    if (detect->roster == NULL) {
+        return false;
+    }
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
+    SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+    sl_folded folded;
+    /* When it cannot be told, it counts as being there. */
+    return !sl_ok(sl_fold(value, false, &work, &folded, NULL)) ||
+           !sl_ok(sl_roster_scan(detect->roster, folded.text, &found)) || found.n != 0;
+}

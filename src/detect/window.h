@@ -1,0 +1,42 @@
+/* One look at one window of text by all engines: what whole-string inspection and streams share.
+ * An engine sees the folded window, its decoded views, and says what it found and from where on it
+ * is still undecided. New engines (a sequence tagger, an injection model, an echo index) join in
+ * window.c and need nothing else. Internal to src/detect. */
+#ifndef SL_DETECT_WINDOW_H
+#define SL_DETECT_WINDOW_H
+
+#include "detect/exfil.h"
+#include "detect/fold.h"
+#include "detect/inspect.h"
+#include "detect/patterns.h"
+#include "detect/roster.h"
+#include "detect/views.h"
+
+struct sl_detect {
+    sl_patterns *patterns;
+    sl_roster *roster; /* or NULL */
+    sl_buf roster_bytes;
+    sl_buf allowed_hosts;
+};
+
+/* Depth of views: text, decoded, decoded once more. */
+#define SL_VIEW_LEVELS 3
+
+struct sl_scratch {
+    sl_pattern_work *patterns;
+    sl_fold_work plain[SL_VIEW_LEVELS];
+    sl_fold_work unescaped;
+    sl_views views[SL_VIEW_LEVELS];
+    sl_findings raw;   /* of one view, offsets of that view */
+    sl_findings found; /* of a window, before it is taken over */
+};
+
+/* Appends to `findings` what all engines find in `window`; offsets count from `base`. `*ret_open` is
+ * where (in the window) the first run begins that reaches its end and may go on. */
+SL_MUST sl_res sl_window_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view window,
+                                 sl_channel channel, sl_findings *findings, size_t *ret_open);
+
+/* Where the open token begins: after the last blank, bracket, quote or ideograph of the window. */
+size_t sl_window_token(sl_view window);
+
+#endif

@@ -1,0 +1,29 @@
+/* Words of folded text: runs of letters and digits, in lower case. Shared by the roster, the
+ * pseudonym map and whatever else matches values, so that all agree on what a value is. */
+#ifndef SL_DETECT_WORDS_H
+#define SL_DETECT_WORDS_H
+
+#include "base/bytes.h"
+
+/* Letters and digits; every byte of a character beyond ASCII counts as a letter. */
+static inline bool sl_is_word(uint8_t b)
+{
+    return (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') || b >= 0x80;
+}
+
+static inline uint8_t sl_lower(uint8_t b)
+{
+    return b >= 'A' && b <= 'Z' ? (uint8_t)(b + 32) : b;
+}
+
+static inline bool sl_is_digit(uint8_t b)
+{
+    return b >= '0' && b <= '9';
+}
+
+static inline bool sl_is_blank(uint8_t b)
+{
+    return b == ' ' || b == '\t' || b == '\n' || b == '\r' || b == '\f' || b == '\v';
+}
+
+#endif

@@ -1,0 +1,220 @@
+/* Whole texts: identifiers, secrets, links, the roster, and all of them in disguise. */
+#include "test.h"
+
+#include "detect/engines.h"
+
+typedef struct {
+    const char *text;
+    sl_class kind;
+    const char *span; /* the part of the text that is to be covered; NULL: any */
+} sample;
+
+static const sample FOUND[] = {
+    { "Seen on 03/14/2024 by the team", SL_CLASS_DATE, "03/14/2024" },
+    { "admitted 22 July 2013, stable", SL_CLASS_DATE, "22 July 2013" },
+    { "on 2014-01-02T11:45 she", SL_CLASS_DATE, "2014-01-02T11:45" },
+    { "a 92-year-old woman", SL_CLASS_AGE90, "92-year-old" },
+    { "MRN: 00483921 was", SL_CLASS_MRN, "00483921" },
+    { "SSN 123-45-6789.", SL_CLASS_SSN, "123-45-6789" },
+    { "NHS number 943 476 5919", SL_CLASS_NHS, "943 476 5919" },
+    { "call (415) 555-0132 today", SL_CLASS_PHONE, "(415) 555-0132" },
+    { "mail jane.doe@hospital.org now", SL_CLASS_EMAIL, "jane.doe@hospital.org" },
+    { "Subject 01-701-1083, a woman", SL_CLASS_SUBJECT, "01-701-1083" },
+    { "USUBJID CDISC01-701-1015 withdrew", SL_CLASS_SUBJECT, "CDISC01-701-1015" },
+    { "Kit number: K-20931", SL_CLASS_KIT, "K-20931" },
+    { "randomization number: R-1042", SL_CLASS_RANDOMISATION, "R-1042" },
+    { "card 4111 1111 1111 1111 exp", SL_CLASS_CARD, "4111 1111 1111 1111" },
+    { "IBAN DE89370400440532013000", SL_CLASS_IBAN, "DE89370400440532013000" },
+    { "lives at 12 Maple Street, Boston, MA 02115", SL_CLASS_STREET, "12 Maple Street" },
+    { "Boston, MA 02115", SL_CLASS_ZIP, "02115" },
+    { "from 203.0.113.9 at", SL_CLASS_IP, "203.0.113.9" },
+    { "DNI 12345678Z", SL_CLASS_DNI, "12345678Z" },
+    { "NIR 2 55 08 14 168 025 38", SL_CLASS_NIR, "2 55 08 14 168 025 38" },
+    { "Member ID: XKJ123456789", SL_CLASS_HEALTH_PLAN, "XKJ123456789" },
+    { "key ghp_abcdefghijklmnopqrstuvwxyz0123456789", SL_CLASS_PROVIDER_KEY, NULL },
+    { "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", SL_CLASS_PRIVATE_KEY,
+      "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----" },
+    { "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", SL_CLASS_JWT, NULL },
+    { "api_key = 'k3J9x0QmZt71LwYp4RsV'", SL_CLASS_HIGH_ENTROPY, "k3J9x0QmZt71LwYp4RsV" },
+    { "password: Tr0ub4dor&3", SL_CLASS_PASSWORD, "Tr0ub4dor&3" },
+    { "see ![x](https://evil.test/a?q=1) ok", SL_CLASS_REMOTE_IMAGE,
+      "![x](https://evil.test/a?q=1)" },
+    { "[here](https://evil.test/a)", SL_CLASS_REMOTE_LINK, NULL },
+    { "[r]: https://evil.test/a", SL_CLASS_REMOTE_LINK, NULL },
+    { "<img src=\"//evil.test/p.png\">", SL_CLASS_HTML_SOURCE, NULL },
+    { "go to <https://evil.test/a>", SL_CLASS_AUTOLINK, NULL },
+    { "Ms. Anneliese Quirinsdottir said", SL_CLASS_NAME, "Anneliese Quirinsdottir" },
+    { "tadhg o'brien", SL_CLASS_NAME, NULL },
+    { "zx7 310 0042", SL_CLASS_SUBJECT, NULL },
+    { "Violet-Heron 88213!", SL_CLASS_CANARY, "Violet-Heron 88213" },
+};
+
+static bool is_found(engines *e, sl_view text, sl_class kind, const char *span)
+{
+    SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+    assert_done(sl_detect_inspect(e->detect, e->scratch, text, SL_CHANNEL_USER, &found));
+    size_t start = span == NULL ? 0 : sl_view_find(text, sl_view_str(span), 0);
+    for (size_t i = 0; i < found.n; i++) {
+        const sl_finding *f = &found.items[i];
+        assert_true(f->start < f->end && f->end <= text.n);
+        bool covers = span == NULL || (f->start <= start && f->end >= start + strlen(span));
+        if (f->kind == kind && covers) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void what_is_there_is_found(void **state)
+{
+    engines *e = *state;
+    for (size_t i = 0; i < SL_COUNT_OF(FOUND); i++) {
+        if (!is_found(e, sl_view_str(FOUND[i].text), FOUND[i].kind, FOUND[i].span)) {
+            fail_msg("%s not found in: %s", sl_class_name(FOUND[i].kind), FOUND[i].text);
+        }
+    }
+}
+
+static void ordinary_clinical_text_is_not_touched(void **state)
+{
+    static const char *const CLEAN[] = {
+        "Strength 5/5 in all extremities, reflexes 2/4, pain 3/10.",
+        "BP 120/80, HR 72, RR 16, SpO2 98% on room air.",
+        "Start metformin 500 mg twice daily; A1c 7.2, LDL 130.",
+        "A 45-year-old man with Parkinson disease diagnosed in 2015.",
+        "Hemoglobin 13.4 g/dL, WBC 6.8, platelets 250.",
+        "CYP2D6*4 carrier, HER2 negative, KRAS G12C.",
+        "The study enrolled 254 patients over 26 weeks in 2013.",
+        "Dilute 1:1000 and give 0.3 mL IM.",
+        "Follow up in 2 weeks; repeat the MRI in 6 months.",
+        "See figure 3-2 and table 4.1 for doses of 10-20 mg.",
+        "The ratio was 1.5 (95% CI 1.2-1.9, p=0.003).",
+        "See https://example.org/guideline for the guideline.",
+    };
+    engines *e = *state;
+    for (size_t i = 0; i < SL_COUNT_OF(CLEAN); i++) {
+        SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+        assert_done(sl_detect_inspect(e->detect, e->scratch, sl_view_str(CLEAN[i]), SL_CHANNEL_USER,
+                                      &found));
+        for (size_t k = 0; k < found.n; k++) {
+            if (found.items[k].kind != SL_CLASS_URL) {
+                fail_msg("%s (%s) in: %s", sl_class_name((sl_class)found.items[k].kind),
+                         sl_detect_rule_name(e->detect, found.items[k].rule), CLEAN[i]);
+            }
+        }
+    }
+}
+
+/* "violet heron 88213" in the disguises of the gauntlet. */
+static const char *const DISGUISED[] = {
+    "VIOLET HERON 88213",
+    "v\xe2\x80\x8bi\xe2\x80\x8bo\xe2\x80\x8b"
+    "let heron 88213",
+    "\xef\xbd\x96\xef\xbd\x89\xef\xbd\x8f"
+    "let heron \xef\xbc\x98\xef\xbc\x98"
+    "213",
+    "vi\xd0\xbe"
+    "let her\xd0\xben 88213",
+    "v i o l e t   h e r o n   8 8 2 1 3",
+    "v-i-o-l-e-t h-e-r-o-n 8-8-2-1-3",
+    "dmlvbGV0IGhlcm9uIDg4MjEz",
+    "xx dmlvbGV0IGhlcm9uIDg4MjEz, yy",
+    "OZUW63DFOQQGQZLSN5XCAOBYGIYTG===",
+    "76696f6c6574206865726f6e203838323133",
+    "76 69 6f 6c 65 74 20 68 65 72 6f 6e 20 38 38 32 31 33",
+    "%76iolet%20heron%2088213",
+    "&#118;iolet heron &#56;8213",
+    "\\u0076iolet heron 88213",
+    "01110110 01101001 01101111 01101100 01100101 01110100 00100000 01101000 01100101 01110010 "
+    "01101111 01101110 00100000 00111000 00111000 00110010 00110001 00110011",
+    "ivbyrg ureba 88213",
+    "erlovg svilm 88213",
+    "31288 noreh teloiv",
+    "ZG1sdmJHVjBJR2hsY205dUlEZzRNakV6", /* base64 twice */
+};
+
+static void disguises_are_seen_through(void **state)
+{
+    engines *e = *state;
+    for (size_t i = 0; i < SL_COUNT_OF(DISGUISED); i++) {
+        if (!is_found(e, sl_view_str(DISGUISED[i]), SL_CLASS_CANARY, NULL)) {
+            fail_msg("canary not found in disguise %zu: %s", i, DISGUISED[i]);
+        }
+    }
+}
+
+static void a_value_deep_in_a_long_text_is_found(void **state)
+{
+    engines *e = *state;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = (size_t)1 << 20 };
+    /* At every offset around the window's edge. */
+    for (size_t shift = 32768 - 40; shift < 32768 + 8; shift += 3) {
+        sl_buf_clear(&text);
+        while (text.n < shift) {
+            assert_done(sl_buf_add_str(&text, "some prose here "));
+        }
+        text.n = shift;
+        assert_done(sl_buf_add_str(&text, " SSN 123-45-6789 and violet heron 88213 "));
+        for (size_t i = 0; i < 3000; i++) {
+            assert_done(sl_buf_add_str(&text, "more prose there "));
+        }
+        SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+        assert_done(
+            sl_detect_inspect(e->detect, e->scratch, sl_buf_view(&text), SL_CHANNEL_USER, &found));
+        size_t ssn = 0;
+        size_t canary = 0;
+        for (size_t i = 0; i < found.n; i++) {
+            ssn += found.items[i].kind == SL_CLASS_SSN;
+            canary += found.items[i].detector == SL_DETECTOR_CANARY;
+        }
+        assert_int_equal(ssn, 1);
+        assert_int_equal(canary, 1);
+    }
+}
+
+static void any_bytes_are_accepted(void **state)
+{
+    engines *e = *state;
+    uint8_t bytes[4096];
+    uint32_t x = 1;
+    for (size_t round = 0; round < 50; round++) {
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            x = x * 1664525U + 1013904223U;
+            bytes[i] = (uint8_t)(x >> 24);
+        }
+        SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+        assert_done(sl_detect_inspect(e->detect, e->scratch, sl_view_of(bytes, sizeof bytes),
+                                      SL_CHANNEL_USER, &found));
+    }
+}
+
+static void a_changed_or_foreign_snapshot_is_refused(void **state)
+{
+    engines *e = *state;
+    sl_detect *d = NULL;
+    uint8_t other[32] = { 9 };
+    assert_code(sl_detect_open(sl_buf_view(&e->saved), other, &d), SL_E_KEY);
+    assert_code(
+        sl_detect_open(sl_view_sub(sl_buf_view(&e->saved), 0, e->saved.n - 1), ENGINES_KEY, &d),
+        SL_E_TRUNCATED);
+    e->saved.p[e->saved.n - 40] ^= 1;
+    assert_code(sl_detect_open(sl_buf_view(&e->saved), ENGINES_KEY, &d), SL_E_INTEGRITY);
+    e->saved.p[e->saved.n - 40] ^= 1;
+    assert_code(sl_detect_open(SL_LIT("SLDETEC2"), ENGINES_KEY, &d), SL_E_VERSION);
+}
+
+int main(void)
+{
+    engines e = engines_new();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(what_is_there_is_found, &e),
+        cmocka_unit_test_prestate(ordinary_clinical_text_is_not_touched, &e),
+        cmocka_unit_test_prestate(disguises_are_seen_through, &e),
+        cmocka_unit_test_prestate(a_value_deep_in_a_long_text_is_found, &e),
+        cmocka_unit_test_prestate(any_bytes_are_accepted, &e),
+        cmocka_unit_test_prestate(a_changed_or_foreign_snapshot_is_refused, &e),
+    };
+    int failed = cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
+    engines_free(&e);
+    return failed;
+}
