@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "doors/ask/serve.h"
 #include "host/nginx_conf.h"
 
@@ -75,6 +76,25 @@ static void commit(void *context)
             sl_ask_server_recorded(l->server, tokens[i], ok, l->index++);
         }
     }
+}
+
+/* Goes on where a killed door stopped: counts the leaves, cuts off a torn last line (it was never
+ * acknowledged). */
+static sl_res go_on(file_ledger *l)
+{
+    SL_OWN(sl_buf, old, sl_buf_free) = { .max = 1 << 30 };
+    struct stat st;
+    SL_NEED(fstat(l->fd, &st) == 0, SL_E_IO);
+    SL_TRY(sl_buf_reserve(&old, (size_t)st.st_size + 1));
+    SL_TRY(sl_fd_pread_all(l->fd, old.p, (size_t)st.st_size, 0));
+    sl_view rest = sl_view_of(old.p, (size_t)st.st_size);
+    size_t whole = 0;
+    sl_view line;
+    while (sl_view_cut(rest, '\n', &line, &rest)) {
+        whole += line.n + 1;
+        l->index += !sl_view_starts(line, SL_LIT("{\"knock\""));
+    }
+    return ftruncate(l->fd, (off_t)whole) == 0 ? SL_DONE : sl_fail_os(SL_E_IO, "ledger");
 }
 
 static sl_res key(const void *context, sl_view text, int64_t wall_ms, sl_ask_identity *ret)
@@ -157,7 +177,7 @@ static sl_res serve(char **argv, int argc)
     static const sl_ask_roll roll = { .key = key, .grant = grant, .route = route };
     static const sl_ask_valves valves = { .take = take, .holds = holds };
     sl_loop *loop = NULL;
-    ledger.fd = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ledger.fd = open(argv[2], O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ledger.sync = argc <= 3;
     site = (sl_ask_site){ .roll = &roll,
                           .valves = &valves,
@@ -173,6 +193,8 @@ static sl_res serve(char **argv, int argc)
                                       .pool_max = 256,
                                       .stall_ms_max = 2000,
                                       .recorder = { &ledger, append, knock } };
+    SL_NEED(ledger.fd >= 0, SL_E_IO);
+    SL_TRY(go_on(&ledger));
     SL_NEED(ledger.fd >= 0 && options.listen_fd >= 0 && site.budget != NULL, SL_E_IO);
     SL_TRY(sl_loop_new(&loop));
     SL_TRY(sl_ask_server_new(loop, &options, &ledger.server));

@@ -6,7 +6,8 @@ Client record:  {"id": N, "receipt": index or None, "complete": bool, "bytes": r
                  "status": HTTP status or None}
 Upstream record: {"id": N} for every request that arrived, in order.
 Leaf:           {"type": "ask.intent" | "ask.outcome" | ..., "crossing": ID, "outcome": ...,
-                 "released_bytes": N}, in the order of the ledger; list index = leaf index.
+                 "released_bytes": N}, in the order of the ledger; list index = leaf index; the
+                 event's own fields are lifted beside its type.
 """
 
 
