@@ -50,7 +50,7 @@ sl_tally_log() {
         sl_fail "$1 did not run"
         return
     fi
-    line=$(tools/count-tests "$2") || true
+    line=$(tools/count-tests ${CHECK_NO_SKIP:-} "$2") || true
     sl_tally_line "$1" "$line"
 }
 
