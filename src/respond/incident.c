@@ -44,7 +44,7 @@ const sl_incident *sl_incidents_find(const sl_incidents *incidents, sl_view id)
     return NULL;
 }
 
-const sl_incident_action *sl_incident_action_find(const sl_incident *incident, sl_view action)
+const sl_incident_step *sl_incident_step_find(const sl_incident *incident, sl_view action)
 {
     for (size_t i = 0; i < incident->action_count; i++) {
         if (is(&incident->actions[i].id, action)) {
@@ -136,15 +136,15 @@ static sl_res fold_opened(sl_incidents *incidents, const leaf_view *leaf)
     return SL_DONE;
 }
 
-static sl_res fold_action(sl_incidents *incidents, const leaf_view *leaf, sl_action_state state)
+static sl_res fold_action(sl_incidents *incidents, const leaf_view *leaf, sl_step_state state)
 {
     sl_incident *incident = incident_of(incidents, leaf);
-    sl_action_kind kind = SL_ACTION_CUT;
-    if (incident == NULL || !sl_action_by_word(field(leaf, "action_kind"), &kind)) {
+    sl_containment kind = SL_CONTAIN_CUT;
+    if (incident == NULL || !sl_containment_by_word(field(leaf, "action_kind"), &kind)) {
         return SL_DONE; /* an operator's own act outside any incident, or one of a later version */
     }
-    SL_NEED(incident->action_count < SL_INCIDENT_ACTIONS_MAX, SL_E_LIMIT);
-    incident->actions[incident->action_count++] = (sl_incident_action){
+    SL_NEED(incident->action_count < SL_INCIDENT_STEPS_MAX, SL_E_LIMIT);
+    incident->actions[incident->action_count++] = (sl_incident_step){
         .id = copy_of(field(leaf, "action")),
         .kind = kind,
         .target = copy_of(field(leaf, "target")),
@@ -162,9 +162,9 @@ static void fold_undone(sl_incidents *incidents, const leaf_view *leaf)
     sl_view id = field(leaf, "action");
     for (size_t i = 0; i < incidents->count; i++) {
         for (size_t a = 0; a < incidents->all[i].action_count; a++) {
-            sl_incident_action *action = &incidents->all[i].actions[a];
+            sl_incident_step *action = &incidents->all[i].actions[a];
             if (id.n > 0 && is(&action->id, id)) {
-                action->state = SL_ACTION_UNDONE;
+                action->state = SL_STEP_UNDONE;
                 action->index = leaf->index;
             }
         }
@@ -184,10 +184,10 @@ sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view text)
         return fold_opened(incidents, &leaf);
     }
     if (sl_view_eq(type, SL_LIT("action.taken"))) {
-        return fold_action(incidents, &leaf, SL_ACTION_TAKEN);
+        return fold_action(incidents, &leaf, SL_STEP_TAKEN);
     }
     if (sl_view_eq(type, SL_LIT("action.failed"))) {
-        return fold_action(incidents, &leaf, SL_ACTION_FAILED);
+        return fold_action(incidents, &leaf, SL_STEP_FAILED);
     }
     if (sl_view_eq(type, SL_LIT("action.undone"))) {
         fold_undone(incidents, &leaf);
@@ -214,9 +214,9 @@ static const sl_incident *open_incident(const sl_incidents *incidents, const sl_
     return NULL;
 }
 
-static sl_view target_of(sl_action_kind kind, const sl_alarm *alarm)
+static sl_view target_of(sl_containment kind, const sl_alarm *alarm)
 {
-    switch (sl_action_scope_of(kind)) {
+    switch (sl_containment_scope_of(kind)) {
     case SL_SCOPE_PRINCIPAL:
         return alarm->principal;
     case SL_SCOPE_COMPARTMENT:
@@ -233,12 +233,12 @@ static sl_view target_of(sl_action_kind kind, const sl_alarm *alarm)
 
 /* Does this step stand: taken in any incident and not undone? A cut is over at once, so it may be
  * taken again. */
-static bool stands(const sl_incidents *incidents, sl_action_kind kind, sl_view target)
+static bool stands(const sl_incidents *incidents, sl_containment kind, sl_view target)
 {
-    for (size_t i = 0; kind != SL_ACTION_CUT && i < incidents->count; i++) {
+    for (size_t i = 0; kind != SL_CONTAIN_CUT && i < incidents->count; i++) {
         for (size_t a = 0; a < incidents->all[i].action_count; a++) {
-            const sl_incident_action *action = &incidents->all[i].actions[a];
-            if (action->kind == kind && action->state == SL_ACTION_TAKEN &&
+            const sl_incident_step *action = &incidents->all[i].actions[a];
+            if (action->kind == kind && action->state == SL_STEP_TAKEN &&
                 is(&action->target, target)) {
                 return true;
             }
@@ -248,14 +248,15 @@ static bool stands(const sl_incidents *incidents, sl_action_kind kind, sl_view t
 }
 
 /* Targets of this scope that automation has closed within the window; the same target counts once. */
-static size_t closed_lately(const sl_incidents *incidents, sl_action_scope scope, int64_t now_ms)
+static size_t closed_lately(const sl_incidents *incidents, sl_containment_scope scope,
+                            int64_t now_ms)
 {
     size_t n = 0;
     for (size_t i = 0; i < incidents->count; i++) {
         for (size_t a = 0; a < incidents->all[i].action_count; a++) {
-            const sl_incident_action *action = &incidents->all[i].actions[a];
-            bool counts = action->state != SL_ACTION_FAILED && action->kind != SL_ACTION_CUT &&
-                          sl_action_scope_of(action->kind) == scope &&
+            const sl_incident_step *action = &incidents->all[i].actions[a];
+            bool counts = action->state != SL_STEP_FAILED && action->kind != SL_CONTAIN_CUT &&
+                          sl_containment_scope_of(action->kind) == scope &&
                           now_ms - action->time_ms < SL_BLAST_WINDOW_MS;
             n += counts;
         }
@@ -263,12 +264,12 @@ static size_t closed_lately(const sl_incidents *incidents, sl_action_scope scope
     return n;
 }
 
-static bool over_blast(const sl_incidents *incidents, sl_action_kind kind, int64_t now_ms)
+static bool over_blast(const sl_incidents *incidents, sl_containment kind, int64_t now_ms)
 {
-    if (kind == SL_ACTION_CUT) {
+    if (kind == SL_CONTAIN_CUT) {
         return false; /* harms one answer and is over */
     }
-    sl_action_scope scope = sl_action_scope_of(kind);
+    sl_containment_scope scope = sl_containment_scope_of(kind);
     size_t most = SL_BLAST_DOORS_MAX;
     if (scope == SL_SCOPE_PRINCIPAL) {
         most = SL_BLAST_PRINCIPALS_MAX;
@@ -288,7 +289,7 @@ sl_plan sl_respond_plan(const sl_incidents *incidents, const sl_playbook *playbo
         }
     }
     for (size_t s = 0; plan.playbook != NULL && s < plan.playbook->step_count; s++) {
-        sl_action_kind kind = plan.playbook->steps[s];
+        sl_containment kind = plan.playbook->steps[s];
         sl_view target = target_of(kind, alarm);
         if (target.n == 0 || stands(incidents, kind, target)) {
             continue;

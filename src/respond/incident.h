@@ -10,7 +10,7 @@
 #include "respond/playbook.h"
 
 #define SL_INCIDENTS_MAX ((size_t)1024)
-#define SL_INCIDENT_ACTIONS_MAX ((size_t)32)
+#define SL_INCIDENT_STEPS_MAX ((size_t)32)
 #define SL_INCIDENT_TEXT_MAX ((size_t)64)
 
 /* In any ten minutes automation closes at most this many of each scope. */
@@ -23,18 +23,18 @@ typedef struct {
     char text[SL_INCIDENT_TEXT_MAX + 1];
 } sl_incident_text; /* ids and words of leaves fit (event.h) */
 
-typedef enum { SL_ACTION_TAKEN, SL_ACTION_UNDONE, SL_ACTION_FAILED } sl_action_state;
+typedef enum { SL_STEP_TAKEN, SL_STEP_UNDONE, SL_STEP_FAILED } sl_step_state;
 
 typedef struct {
     sl_incident_text id;
-    sl_action_kind kind;
+    sl_containment kind;
     sl_incident_text target;
-    sl_action_state state;
+    sl_step_state state;
     uint64_t index;  /* of the leaf that says so last */
     int64_t time_ms; /* when it was taken */
     uint64_t epoch;
     uint64_t duration_us;
-} sl_incident_action;
+} sl_incident_step;
 
 typedef struct {
     sl_incident_text id;
@@ -46,7 +46,7 @@ typedef struct {
     uint64_t signal_index; /* of the signal's leaf; UINT64_MAX: none */
     int64_t opened_ms;
     int64_t closed_ms; /* 0: open */
-    sl_incident_action actions[SL_INCIDENT_ACTIONS_MAX];
+    sl_incident_step actions[SL_INCIDENT_STEPS_MAX];
     size_t action_count;
 } sl_incident;
 
@@ -62,7 +62,7 @@ size_t sl_incidents_count(const sl_incidents *incidents);
 const sl_incident *sl_incidents_at(const sl_incidents *incidents, size_t at);
 /* NULL if there is none. */
 const sl_incident *sl_incidents_find(const sl_incidents *incidents, sl_view id);
-const sl_incident_action *sl_incident_action_find(const sl_incident *incident, sl_view action);
+const sl_incident_step *sl_incident_step_find(const sl_incident *incident, sl_view action);
 
 /* What the watch said. Views are borrowed; empty ones are absent. */
 typedef struct {
@@ -74,7 +74,7 @@ typedef struct {
 } sl_alarm;
 
 typedef struct {
-    sl_action_kind kind;
+    sl_containment kind;
     sl_view target; /* borrowed from the alarm; empty for the site */
     bool withheld;  /* over the budget of automation: an operator decides */
 } sl_plan_step;

@@ -7,33 +7,33 @@
 static const struct {
     const char *word;
     const char *inverse;
-    sl_action_scope scope;
+    sl_containment_scope scope;
 } actions[] = {
 #define X(name, word, inverse, scope) { word, inverse, scope },
-#include "respond/actions.def"
+#include "respond/containments.def"
 #undef X
 };
 
-const char *sl_action_word(sl_action_kind kind)
+const char *sl_containment_word(sl_containment kind)
 {
     return actions[kind].word;
 }
 
-const char *sl_action_inverse(sl_action_kind kind)
+const char *sl_containment_inverse(sl_containment kind)
 {
     return actions[kind].inverse;
 }
 
-sl_action_scope sl_action_scope_of(sl_action_kind kind)
+sl_containment_scope sl_containment_scope_of(sl_containment kind)
 {
     return actions[kind].scope;
 }
 
-bool sl_action_by_word(sl_view word, sl_action_kind *ret_kind)
+bool sl_containment_by_word(sl_view word, sl_containment *ret_kind)
 {
     for (size_t i = 0; i < SL_COUNT_OF(actions); i++) {
         if (sl_view_eq_str(word, actions[i].word)) {
-            *ret_kind = (sl_action_kind)i;
+            *ret_kind = (sl_containment)i;
             return true;
         }
     }
@@ -86,13 +86,13 @@ static sl_res read_action(const sl_json_doc *doc, const sl_json_node *step, sl_a
     const sl_json_node *ours = sl_json_get(doc, all, EXTENSION);
     sl_view word = { 0 };
     SL_TRY(text_of(doc, ours, "action", arena, &word));
-    sl_action_kind kind = SL_ACTION_CUT;
-    if (!sl_action_by_word(word, &kind)) {
+    sl_containment kind = SL_CONTAIN_CUT;
+    if (!sl_containment_by_word(word, &kind)) {
         return sl_fail_at(SL_E_UNSUPPORTED, "action", ours->offset);
     }
     sl_view inverse = { 0 };
     SL_TRY(text_of(doc, ours, "inverse", arena, &inverse));
-    if (!sl_view_eq_str(inverse, sl_action_inverse(kind))) {
+    if (!sl_view_eq_str(inverse, sl_containment_inverse(kind))) {
         return sl_fail_at(SL_E_CONFIG, "inverse", ours->offset);
     }
     SL_NEED(playbook->step_count < SL_PLAYBOOK_STEPS_MAX, SL_E_LIMIT);

@@ -8,13 +8,13 @@
 #include "base/arena.h"
 #include "base/json.h"
 
-/* Every containment is reversible (law 6), by the inverse in its row of actions.def. */
+/* Every containment is reversible (law 6), by the inverse in its row of containments.def. */
 typedef enum {
-#define X(name, word, inverse, scope) SL_ACTION_##name,
-#include "respond/actions.def"
+#define X(name, word, inverse, scope) SL_CONTAIN_##name,
+#include "respond/containments.def"
 #undef X
-    SL_ACTION_COUNT
-} sl_action_kind;
+    SL_CONTAIN_COUNT
+} sl_containment;
 
 typedef enum {
     SL_SCOPE_PRINCIPAL,
@@ -22,12 +22,12 @@ typedef enum {
     SL_SCOPE_DOOR,
     SL_SCOPE_PROCESS,
     SL_SCOPE_SITE,
-} sl_action_scope;
+} sl_containment_scope;
 
-const char *sl_action_word(sl_action_kind kind);
-const char *sl_action_inverse(sl_action_kind kind);
-sl_action_scope sl_action_scope_of(sl_action_kind kind);
-bool sl_action_by_word(sl_view word, sl_action_kind *ret_kind);
+const char *sl_containment_word(sl_containment kind);
+const char *sl_containment_inverse(sl_containment kind);
+sl_containment_scope sl_containment_scope_of(sl_containment kind);
+bool sl_containment_by_word(sl_view word, sl_containment *ret_kind);
 
 #define SL_PLAYBOOK_STEPS_MAX ((size_t)8)
 #define SL_PLAYBOOK_RULES_MAX ((size_t)16)
@@ -38,7 +38,7 @@ typedef struct {
     sl_view rules
         [SL_PLAYBOOK_RULES_MAX]; /* ids of the watch's rules; "*" at the end: any that begins so */
     size_t rule_count;
-    sl_action_kind steps[SL_PLAYBOOK_STEPS_MAX]; /* in order */
+    sl_containment steps[SL_PLAYBOOK_STEPS_MAX]; /* in order */
     size_t step_count;
 } sl_playbook;
 

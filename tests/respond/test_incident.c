@@ -65,16 +65,16 @@ static void a_leak_cuts_closes_and_unloads(void **state)
     sl_plan plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
     assert_null(plan.incident);
     assert_int_equal(plan.step_count, 3);
-    assert_int_equal(plan.steps[0].kind, SL_ACTION_CUT);
+    assert_int_equal(plan.steps[0].kind, SL_CONTAIN_CUT);
     assert_view(plan.steps[0].target, "p1");
-    assert_int_equal(plan.steps[1].kind, SL_ACTION_CLOSE_PRINCIPAL);
-    assert_int_equal(plan.steps[2].kind, SL_ACTION_UNLOAD_KEYS);
+    assert_int_equal(plan.steps[1].kind, SL_CONTAIN_CLOSE_PRINCIPAL);
+    assert_int_equal(plan.steps[2].kind, SL_CONTAIN_UNLOAD_KEYS);
     assert_view(plan.steps[2].target, "c1");
 
     alarm = alarm_of("proof_failed", "", "");
     plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
     assert_int_equal(plan.step_count, 1);
-    assert_int_equal(plan.steps[0].kind, SL_ACTION_CLOSE_SITE);
+    assert_int_equal(plan.steps[0].kind, SL_CONTAIN_CLOSE_SITE);
 
     alarm = alarm_of("lease_refused", "", ""); /* names neither a process nor a compartment */
     plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
@@ -108,12 +108,12 @@ static void standing_steps_are_not_taken_twice_and_undone_ones_are(void **state)
     assert_non_null(plan.incident);
     assert_string_equal(plan.incident->id.text, "i1");
     assert_int_equal(plan.step_count, 2); /* cut again, keys; the door is closed already */
-    assert_int_equal(plan.steps[1].kind, SL_ACTION_UNLOAD_KEYS);
+    assert_int_equal(plan.steps[1].kind, SL_CONTAIN_UNLOAD_KEYS);
 
     assert_done(fold(incidents, 100, "action.undone", "", "\"action\":\"a2\",\"approvals\":[]"));
-    const sl_incident_action *action =
-        sl_incident_action_find(sl_incidents_find(incidents, SL_LIT("i1")), SL_LIT("a2"));
-    assert_int_equal(action->state, SL_ACTION_UNDONE);
+    const sl_incident_step *action =
+        sl_incident_step_find(sl_incidents_find(incidents, SL_LIT("i1")), SL_LIT("a2"));
+    assert_int_equal(action->state, SL_STEP_UNDONE);
     assert_int_equal(action->duration_us, 90);
     plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
     assert_int_equal(plan.step_count, 3);
