@@ -121,7 +121,11 @@ static sl_incident *incident_of(sl_incidents *incidents, const leaf_view *leaf)
 
 static sl_res fold_opened(sl_incidents *incidents, const leaf_view *leaf)
 {
-    sl_incident *place = NULL;
+    sl_incident *place = incident_of(incidents, leaf);
+    if (place != NULL) { /* folded when it was recorded; now it has its index */
+        place->index = leaf->index;
+        return SL_DONE;
+    }
     SL_TRY(make_place(incidents, &place));
     *place = (sl_incident){
         .id = copy_of(field(leaf, "incident")),
@@ -142,6 +146,12 @@ static sl_res fold_action(sl_incidents *incidents, const leaf_view *leaf, sl_ste
     sl_containment kind = SL_CONTAIN_CUT;
     if (incident == NULL || !sl_containment_by_word(field(leaf, "action_kind"), &kind)) {
         return SL_DONE; /* an operator's own act outside any incident, or one of a later version */
+    }
+    for (size_t i = 0; i < incident->action_count; i++) {
+        if (is(&incident->actions[i].id, field(leaf, "action"))) {
+            incident->actions[i].index = leaf->index;
+            return SL_DONE;
+        }
     }
     SL_NEED(incident->action_count < SL_INCIDENT_STEPS_MAX, SL_E_LIMIT);
     incident->actions[incident->action_count++] = (sl_incident_step){

@@ -54,8 +54,9 @@ typedef struct sl_incidents sl_incidents;
 
 SL_MUST sl_res sl_incidents_new(sl_incidents **ret_incidents);
 void sl_incidents_free(sl_incidents *incidents);
-/* One leaf in the order of the ledger; leaves of other kinds are passed over. When all places are
- * taken the oldest closed incident is forgotten; if none is closed, SL_E_LIMIT. */
+/* One leaf in the order of the ledger; leaves of other kinds are passed over. Folding the same leaf
+ * again changes nothing but its index (the responder folds before the leaf is durable, with index
+ * UINT64_MAX). When all places are taken the oldest closed incident is forgotten; if none is closed, SL_E_LIMIT. */
 SL_MUST sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view leaf);
 size_t sl_incidents_count(const sl_incidents *incidents);
 /* In the order of their opening. */
