@@ -142,7 +142,7 @@ static bool looks_like_data(sl_view value)
     }
     bool mail = sl_view_find_byte(value, '@', 0) != SIZE_MAX &&
                 sl_view_find_byte(value, '.', 0) != SIZE_MAX;
-    return mail || (digits != 0 && letters <= 1 && value.n > 1);
+    return mail || (digits != 0 && letters == 0) || digits >= 5;
 }
 
 static bool is_header(const sl_reader *reader)

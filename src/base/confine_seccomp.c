@@ -125,10 +125,13 @@ static const char *const file_calls[] = {
     NULL
 };
 
-static const char *const fork_calls[] = { "vfork",   "wait4",      "waitid",
-                                          "kill",    "setpgid",    "getpgrp",
-                                          "setsid",  "pidfd_open", "pidfd_send_signal",
-                                          "getpgid", "getsid",     NULL };
+static const char *const fork_calls[] = {
+    "vfork",   "wait4",      "waitid",
+    "kill",    "setpgid",    "getpgrp",
+    "setsid",  "pidfd_open", "pidfd_send_signal",
+    "getpgid", "getsid",     "seccomp", /* a worker's own, tighter filter */
+    NULL
+};
 
 static const char *const exec_calls[] = {
     "execve",      "arch_prctl",  "set_tid_address", "getrlimit", "setrlimit",         "getgroups",

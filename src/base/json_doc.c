@@ -6,6 +6,9 @@
 #include <assert.h>
 #include <math.h>
 
+/* Above this many names sorting beats comparing each with each. */
+#define FEW_NAMES_MAX 12
+
 /* Appends the code point of the escape at `at` and returns its length in the raw text. The lexer has
  * checked it. */
 static size_t unescape(sl_view raw, size_t at, uint32_t *ret_code_point)
@@ -78,13 +81,22 @@ static sl_view decoded_name(const sl_json_node *key, uint8_t space[SL_JSON_KEY_B
     return (sl_view){ space, n };
 }
 
+/* Apart, because the compiler clears both spaces at every entry. */
+static int compare_escaped(const sl_json_node *left, const sl_json_node *right)
+{
+    uint8_t left_space[SL_JSON_KEY_BYTES_MAX];
+    uint8_t right_space[SL_JSON_KEY_BYTES_MAX];
+    return sl_view_cmp(decoded_name(left, left_space), decoded_name(right, right_space));
+}
+
 static int compare_names(const void *a, const void *b)
 {
     const sl_json_node *left = *(const sl_json_node *const *)a;
     const sl_json_node *right = *(const sl_json_node *const *)b;
-    uint8_t left_space[SL_JSON_KEY_BYTES_MAX];
-    uint8_t right_space[SL_JSON_KEY_BYTES_MAX];
-    return sl_view_cmp(decoded_name(left, left_space), decoded_name(right, right_space));
+    if (left->escaped || right->escaped) {
+        return compare_escaped(left, right);
+    }
+    return sl_view_cmp(left->raw, right->raw);
 }
 
 /* The object's keys in the order of their decoded names; to be freed with free(). */
@@ -103,10 +115,36 @@ static const sl_json_node **sorted_keys(const sl_json_doc *doc, const sl_json_no
     return keys;
 }
 
+/* Small objects without escaped names, nearly all there are: each name against those before it.
+ * False if the object is not such a one; then nothing was checked. */
+static bool check_few_names(const sl_json_doc *doc, const sl_json_node *object, sl_res *ret_result)
+{
+    const sl_json_node *names[FEW_NAMES_MAX];
+    size_t n = 0;
+    if (object->count > FEW_NAMES_MAX) {
+        return false;
+    }
+    *ret_result = SL_DONE;
+    sl_json_iter it = { 0 };
+    while (sl_json_each(doc, object, &it)) {
+        if (it.key->escaped) {
+            return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (sl_view_eq(names[i]->raw, it.key->raw)) {
+                *ret_result = sl_fail_at(SL_E_DUPLICATE, "json member name", it.key->offset);
+            }
+        }
+        names[n++] = it.key;
+    }
+    return true;
+}
+
 static sl_res check_duplicates(const sl_json_doc *doc, const sl_json_node *object)
 {
-    if (object->count < 2) {
-        return SL_DONE;
+    sl_res few = SL_DONE;
+    if (object->count < 2 || check_few_names(doc, object, &few)) {
+        return few;
     }
     const sl_json_node **keys = sorted_keys(doc, object);
     SL_NEED(keys != NULL, SL_E_MEMORY);

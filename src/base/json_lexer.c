@@ -1,6 +1,7 @@
 /* The JSON lexer (json.h): one token a call, the whole grammar checked, nothing allocated.
  * It must never accept what RFC 8259 refuses, nor look at a byte beyond the text. */
 #include "base/json.h"
+#include "base/json_run.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -127,31 +128,6 @@ static sl_res skip_escape(sl_json_lexer *lexer)
     return SL_DONE;
 }
 
-/* How many bytes from `at` on are plain: neither quote, backslash, control nor beyond ASCII. */
-static size_t plain_run(sl_view v, size_t at)
-{
-    size_t start = at;
-    const uint64_t ones = 0x0101010101010101u;
-    const uint64_t highs = 0x8080808080808080u;
-    while (v.n - at >= 8) {
-        uint64_t w;
-        memcpy(&w, v.p + at, 8);
-        uint64_t quote = w ^ (ones * '"');
-        uint64_t slash = w ^ (ones * '\\');
-        uint64_t hit = (quote - ones) & ~quote;
-        hit |= (slash - ones) & ~slash;
-        hit |= (w - ones * 0x20) & ~w;
-        if (((hit | w) & highs) != 0) {
-            break;
-        }
-        at += 8;
-    }
-    while (at < v.n && v.p[at] >= 0x20 && v.p[at] < 0x80 && v.p[at] != '"' && v.p[at] != '\\') {
-        at++;
-    }
-    return at - start;
-}
-
 /* At the opening quote. */
 static sl_res read_string(sl_json_lexer *lexer, sl_json_token *token)
 {
@@ -159,7 +135,7 @@ static sl_res read_string(sl_json_lexer *lexer, sl_json_token *token)
     size_t start = ++lexer->at;
     token->escaped = false;
     for (;;) {
-        lexer->at += plain_run(v, lexer->at);
+        lexer->at += sl_json_plain_run(v, lexer->at);
         if (lexer->at >= v.n) {
             return bad(lexer, "json string");
         }

@@ -223,6 +223,30 @@ static void numbers_beyond_a_double_are_out_of_range(void **state)
     assert_true(value > 6.9 && value < 7.1);
 }
 
+/* Few names are compared each with each, many and escaped ones are sorted: both must see doubles. */
+static void doubled_names_are_seen_in_objects_of_any_size(void **state)
+{
+    for (int count = 2; count < 40; count++) {
+        for (int escaped = 0; escaped < 2; escaped++) {
+            SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_MIB };
+            SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+            assert_done(sl_buf_add_str(&text, "{"));
+            for (int i = 0; i < count; i++) {
+                assert_done(sl_buf_addf(&text, "\"a%d\":0,", i));
+            }
+            size_t at = text.n;
+            assert_done(sl_buf_add_str(&text, escaped ? "\"\\u00610\":1}" : "\"a0\":1}"));
+            assert_code(sl_json_parse(sl_buf_view(&text), &doc), SL_E_DUPLICATE);
+            assert_int_equal(sl_detail_get()->offset, at);
+            text.p[at + 1] = 'b';
+            text.p[at + 2] = 'b';
+            if (!escaped) {
+                assert_done(sl_json_parse(sl_buf_view(&text), &doc));
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +260,7 @@ int main(void)
         cmocka_unit_test(canonical_form_refuses_what_leaves_never_hold),
         cmocka_unit_test(a_values_source_lies_in_the_text),
         cmocka_unit_test(numbers_beyond_a_double_are_out_of_range),
+        cmocka_unit_test(doubled_names_are_seen_in_objects_of_any_size),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

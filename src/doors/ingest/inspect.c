@@ -1,0 +1,149 @@
+/* The three passes over a file (inspect.h): which encoding, what columns, which identifiers. */
+#include "doors/ingest/inspect.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "artefact/record_sas.h"
+#include "base/file.h"
+#include "base/limits.h"
+
+typedef struct {
+    int fd;
+    uint64_t bytes;
+    sl_buf piece;
+} source;
+
+static void free_source(source *s)
+{
+    sl_buf_free(&s->piece);
+}
+
+static sl_res open_source(int fd, source *ret)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return sl_fail_os(SL_E_IO, "file");
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return sl_fail_at(SL_E_TYPE, "file", SL_NOWHERE);
+    }
+    if ((uint64_t)st.st_size > SL_OBJECT_BYTES_MAX) {
+        return sl_fail_at(SL_E_LIMIT, "file", SL_OBJECT_BYTES_MAX);
+    }
+    ret->fd = fd;
+    ret->bytes = (uint64_t)st.st_size;
+    ret->piece.max = SL_READER_PIECE_BYTES;
+    return sl_buf_reserve(&ret->piece, SL_READER_PIECE_BYTES);
+}
+
+static sl_res read_at(void *ctx, uint64_t offset, uint8_t *p, size_t n, size_t *ret_n)
+{
+    source *s = ctx;
+    uint64_t left = offset < s->bytes ? s->bytes - offset : 0;
+    *ret_n = left < n ? (size_t)left : n;
+    sl_res read = sl_fd_pread_all(s->fd, p, *ret_n, offset);
+    return sl_is(read, SL_E_TRUNCATED) ? sl_fail_at(SL_E_AGAIN, "file", offset) : read;
+}
+
+/* Gives the whole file to `each`, piece by piece, and its digest. */
+static sl_res read_all(source *s, sl_res (*each)(void *ctx, sl_view piece), void *ctx,
+                       sl_digest *ret_digest)
+{
+    SL_OWN(sl_hasher, hasher, sl_hasher_free) = { 0 };
+    sl_hasher_start(&hasher);
+    for (uint64_t at = 0; at < s->bytes; at += s->piece.n) {
+        SL_TRY(read_at(s, at, s->piece.p, s->piece.cap, &s->piece.n));
+        sl_hasher_add(&hasher, sl_buf_view(&s->piece));
+        SL_TRY(each(ctx, sl_buf_view(&s->piece)));
+    }
+    *ret_digest = sl_hasher_end(&hasher);
+    return SL_DONE;
+}
+
+static sl_res feed_encoding(void *ctx, sl_view piece)
+{
+    sl_encoding_feed(ctx, piece);
+    return SL_DONE;
+}
+
+static sl_res feed_reader(void *ctx, sl_view piece)
+{
+    return sl_reader_feed(ctx, piece);
+}
+
+static sl_res feed_nobody(void *ctx, sl_view piece)
+{
+    (void)ctx;
+    (void)piece;
+    return SL_DONE;
+}
+
+static bool is_sas(sl_format format)
+{
+    return format == SL_FORMAT_XPT || format == SL_FORMAT_SAS7BDAT;
+}
+
+/* One pass of records; the digest must be that of the first pass. */
+static sl_res read_records(source *s, const sl_inspection *known, sl_record_sink sink,
+                           sl_reader_stats *ret_stats)
+{
+    sl_digest digest;
+    SL_OWN(sl_reader *, reader, sl_reader_free) = NULL;
+    if (is_sas(known->format)) {
+        sl_record_source file = { .ctx = s, .bytes = s->bytes, .read_at = read_at };
+        SL_TRY(sl_sas_read(known->format, &file, sink, ret_stats));
+        SL_TRY(read_all(s, feed_nobody, NULL, &digest));
+    } else {
+        sl_reader_options options = { .format = known->format, .encoding = known->encoding };
+        SL_TRY(sl_reader_new(&options, sink, &reader));
+        SL_TRY(read_all(s, feed_reader, reader, &digest));
+        SL_TRY(sl_reader_finish(reader, ret_stats));
+    }
+    if (!sl_digest_eq(&digest, &known->digest)) {
+        return sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
+    }
+    return SL_DONE;
+}
+
+static sl_res identify_file(source *s, sl_view name, sl_inspection *found)
+{
+    sl_encoding_scan scan = { 0 };
+    size_t head = 0;
+    SL_TRY(read_all(s, feed_encoding, &scan, &found->digest));
+    found->encoding = sl_encoding_decide(&scan);
+    SL_TRY(read_at(s, 0, s->piece.p, 65536, &head));
+    found->format = sl_format_detect(sl_view_of(s->piece.p, head), name, found->encoding);
+    found->bytes = s->bytes;
+    return SL_DONE;
+}
+
+static sl_res survey_file(source *s, sl_view record_id, sl_survey *survey, sl_inspection *found,
+                          sl_buf *report)
+{
+    sl_reader_stats stats = { 0 };
+    SL_TRY(read_records(s, found, sl_survey_profile(survey), &stats));
+    SL_TRY(sl_survey_settle(survey, record_id));
+    SL_TRY(read_records(s, found, sl_survey_harvest(survey), &stats));
+    found->records = stats.records;
+    found->subjects = survey->subjects;
+    found->identifiers = survey->identifiers;
+    memcpy(found->classes, survey->classes, sizeof found->classes);
+    return sl_survey_report(survey, found->format, found->encoding, &stats, report);
+}
+
+sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_taker taker,
+                         sl_inspection *ret_inspection, sl_buf *report)
+{
+    SL_OWN(source, s, free_source) = { 0 };
+    SL_OWN(sl_survey, survey, sl_survey_free) = { 0 };
+    sl_inspection found = { 0 };
+    SL_TRY(open_source(fd, &s));
+    SL_TRY(identify_file(&s, name, &found));
+    SL_TRY(sl_survey_init(&survey, found.format, taker.take, taker.ctx));
+    SL_TRY(survey_file(&s, record_id, &survey, &found, report));
+    *ret_inspection = found;
+    return SL_DONE;
+}

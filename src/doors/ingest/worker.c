@@ -1,0 +1,237 @@
+/* The worker process and the frames that it sends (worker.h).
+ *
+ * A frame: u8 kind, u8 class, u16 zero, u32 length, u64 number, then `length` bytes, little endian.
+ * 'I' an identifier (number: its record), 'R' a piece of the report, 'E' an error (number: its code,
+ * bytes: its offset), 'D' the end (bytes: the inspection in numbers). */
+#include "doors/ingest/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/confine_worker.h"
+#include "base/file.h"
+
+enum { HEADER_BYTES = 16, FRAME_BYTES_MAX = 65536 };
+/* format, encoding, bytes, records, subjects, identifiers, classes..., digest */
+#define DONE_NUMBERS (6 + (size_t)SL_CLASS_COUNT)
+#define DONE_BYTES (DONE_NUMBERS * 8 + SL_DIGEST_BYTES)
+
+typedef struct {
+    int fd;
+    sl_buf out;
+} sender;
+
+static sl_res flush(sender *s)
+{
+    SL_TRY(sl_fd_write_all(s->fd, sl_buf_view(&s->out)));
+    sl_buf_clear(&s->out);
+    return SL_DONE;
+}
+
+static sl_res send_frame(sender *s, char kind, uint8_t about, uint64_t number, sl_view bytes)
+{
+    uint8_t header[HEADER_BYTES] = { (uint8_t)kind, about };
+    sl_put_le32(header + 4, (uint32_t)bytes.n);
+    sl_put_le64(header + 8, number);
+    if (s->out.n + HEADER_BYTES + bytes.n > s->out.max) {
+        SL_TRY(flush(s));
+    }
+    SL_TRY(sl_buf_add(&s->out, sl_view_of(header, sizeof header)));
+    return sl_buf_add(&s->out, bytes);
+}
+
+static sl_res send_identifier(void *ctx, sl_class kind, sl_view value, uint64_t record)
+{
+    return send_frame(ctx, 'I', (uint8_t)kind, record, value);
+}
+
+static sl_res send_done(sender *s, const sl_inspection *found)
+{
+    uint8_t bytes[DONE_BYTES];
+    const uint64_t first[6] = {
+        (uint64_t)found->format, (uint64_t)found->encoding, found->bytes,
+        found->records,          found->subjects,           found->identifiers
+    };
+    for (size_t i = 0; i < DONE_NUMBERS; i++) {
+        sl_put_le64(bytes + i * 8, i < 6 ? first[i] : found->classes[i - 6]);
+    }
+    memcpy(bytes + DONE_NUMBERS * 8, found->digest.b, SL_DIGEST_BYTES);
+    SL_TRY(send_frame(s, 'D', 0, 0, sl_view_of(bytes, sizeof bytes)));
+    return flush(s);
+}
+
+static sl_res send_report(sender *s, sl_view report)
+{
+    for (size_t at = 0; at < report.n; at += FRAME_BYTES_MAX) {
+        SL_TRY(send_frame(s, 'R', 0, 0, sl_view_sub(report, at, at + FRAME_BYTES_MAX)));
+    }
+    return SL_DONE;
+}
+
+static sl_res send_error(sender *s, sl_res why)
+{
+    uint8_t offset[8];
+    sl_put_le64(offset, sl_detail_get()->offset);
+    SL_TRY(send_frame(s, 'E', 0, (uint64_t)why.code, sl_view_of(offset, sizeof offset)));
+    return flush(s);
+}
+
+static sl_res work(sender *s, int fd, sl_view name, sl_view record_id)
+{
+    sl_inspection found;
+    SL_OWN(sl_buf, report, sl_buf_free) = { .max = SL_REPORT_BYTES_MAX };
+    sl_ingest_taker taker = { .ctx = s, .take = send_identifier };
+    SL_TRY(sl_ingest_inspect(fd, name, record_id, taker, &found, &report));
+    SL_TRY(send_report(s, sl_buf_view(&report)));
+    return send_done(s, &found);
+}
+
+/* What the child does; never returns. */
+static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view record_id, bool confined)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4 * FRAME_BYTES_MAX };
+    sender s = { .fd = pipe_fd, .out = out };
+    const int keep[] = { fd, pipe_fd };
+    sl_res r = confined ? sl_confine_worker(keep, SL_COUNT_OF(keep)) : SL_DONE;
+    if (sl_ok(r)) {
+        r = work(&s, fd, name, record_id);
+    }
+    if (!sl_ok(r)) {
+        sl_buf_clear(&s.out);
+        r = send_error(&s, r);
+    }
+    _exit(sl_ok(r) ? 0 : 1);
+}
+
+static sl_res take_done(sl_worker_frames *frames, sl_view bytes)
+{
+    sl_inspection *found = &frames->inspection;
+    uint64_t numbers[DONE_NUMBERS];
+    SL_NEED(bytes.n == DONE_BYTES, SL_E_SYNTAX);
+    for (size_t i = 0; i < DONE_NUMBERS; i++) {
+        numbers[i] = sl_get_le64(bytes.p + i * 8);
+        SL_NEED(numbers[i] <= (uint64_t)1 << 52, SL_E_SYNTAX); /* counts of leaves are this small */
+    }
+    SL_NEED(numbers[0] < SL_FORMAT_COUNT && numbers[1] < SL_ENCODING_COUNT, SL_E_SYNTAX);
+    found->format = (sl_format)numbers[0];
+    found->encoding = (sl_encoding)numbers[1];
+    found->bytes = numbers[2];
+    found->records = numbers[3];
+    found->subjects = numbers[4];
+    found->identifiers = numbers[5];
+    memcpy(found->classes, numbers + 6, sizeof found->classes);
+    memcpy(found->digest.b, bytes.p + DONE_NUMBERS * 8, SL_DIGEST_BYTES);
+    frames->done = true;
+    return SL_DONE;
+}
+
+/* The worker's own error as ours: its code and offset, under a name of ours. */
+static sl_res take_error(uint64_t code, sl_view bytes)
+{
+    SL_NEED(bytes.n == 8 && code > SL_OK && code < SL_CODE_COUNT, SL_E_SYNTAX);
+    return sl_fail_at((sl_code)code, "file", sl_get_le64(bytes.p));
+}
+
+static sl_res take_frame(sl_worker_frames *frames, const uint8_t header[HEADER_BYTES],
+                         sl_view bytes)
+{
+    uint64_t number = sl_get_le64(header + 8);
+    SL_NEED(!frames->done && sl_get_le16(header + 2) == 0, SL_E_SYNTAX);
+    switch (header[0]) {
+    case 'I':
+        SL_NEED(header[1] < SL_CLASS_COUNT && bytes.n <= SL_IDENTIFIER_BYTES_MAX, SL_E_SYNTAX);
+        return frames->taker.take(frames->taker.ctx, (sl_class)header[1], bytes, number);
+    case 'R':
+        return sl_buf_add(frames->report, bytes);
+    case 'E':
+        return take_error(number, bytes);
+    case 'D':
+        return take_done(frames, bytes);
+    default:
+        return sl_fail(SL_E_SYNTAX);
+    }
+}
+
+sl_res sl_worker_take(sl_worker_frames *frames, sl_buf *pending)
+{
+    size_t at = 0;
+    sl_res r = SL_DONE;
+    while (sl_ok(r) && pending->n - at >= HEADER_BYTES) {
+        const uint8_t *header = pending->p + at;
+        size_t length = sl_get_le32(header + 4);
+        if (length > FRAME_BYTES_MAX) {
+            r = sl_fail(SL_E_SYNTAX);
+        } else if (pending->n - at - HEADER_BYTES < length) {
+            break;
+        } else {
+            r = take_frame(frames, header, sl_view_of(header + HEADER_BYTES, length));
+            at += HEADER_BYTES + length;
+        }
+    }
+    sl_buf_drop_front(pending, at);
+    return r;
+}
+
+/* Reads frames until the end of the pipe or the deadline. */
+static sl_res listen_to(int pipe_fd, sl_worker_frames *frames)
+{
+    SL_OWN(sl_buf, pending, sl_buf_free) = { .max = 2 * FRAME_BYTES_MAX + HEADER_BYTES };
+    uint64_t deadline = sl_clock_mono_ns() / 1000000 + SL_INSPECT_SECONDS_MAX * 1000;
+    for (;;) {
+        uint64_t now = sl_clock_mono_ns() / 1000000;
+        struct pollfd wait = { .fd = pipe_fd, .events = POLLIN };
+        if (now >= deadline || poll(&wait, 1, (int)(deadline - now)) == 0) {
+            return sl_fail_at(SL_E_TIMEOUT, "worker", SL_INSPECT_SECONDS_MAX);
+        }
+        SL_TRY(sl_buf_reserve(&pending, FRAME_BYTES_MAX));
+        ssize_t got = read(pipe_fd, pending.p + pending.n, FRAME_BYTES_MAX);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return frames->done && pending.n == 0 ? SL_DONE
+                                                  : sl_fail_at(SL_E_CLOSED, "worker", SL_NOWHERE);
+        }
+        pending.n += (size_t)got;
+        SL_TRY(sl_worker_take(frames, &pending));
+    }
+}
+
+sl_res sl_ingest_worker(int fd, sl_view name, sl_view record_id, bool confined,
+                        sl_ingest_taker taker, sl_inspection *ret_inspection, sl_buf *report)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return sl_fail_os(SL_E_IO, "pipe");
+    }
+    SL_OWN(int, in, sl_fd_close) = ends[0];
+    SL_OWN(int, out, sl_fd_close) = ends[1];
+    pid_t child = fork();
+    if (child < 0) {
+        return sl_fail_os(SL_E_IO, "fork");
+    }
+    if (child == 0) {
+        run_child(fd, out, name, record_id, confined);
+    }
+    sl_fd_close(&out);
+    sl_worker_frames frames = { .taker = taker, .report = report };
+    sl_res heard = listen_to(in, &frames);
+    sl_detail detail = *sl_detail_get();
+    if (!sl_ok(heard)) {
+        (void)kill(child, SIGKILL);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    if (!sl_ok(heard)) {
+        return sl_fail_at((sl_code)heard.code, detail.field, detail.offset);
+    }
+    *ret_inspection = frames.inspection;
+    return SL_DONE;
+}
