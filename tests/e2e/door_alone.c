@@ -105,7 +105,7 @@ static sl_res key(const void *context, sl_view text, int64_t wall_ms, sl_ask_ide
     *ret = (sl_ask_identity){ .principal = { { 1 } },
                               .lineage = { { 2 } },
                               .grant = "00112233aabbccdd",
-                              .purpose = SL_LIT("research") };
+                              .purpose = "research" };
     return SL_DONE;
 }
 

@@ -432,7 +432,7 @@ static sl_res inspect(sl_ask_door *d)
     d->look = (sl_ask_look){ .detect = d->site->detect,
                              .scratch = d->site->scratch,
                              .policy = d->site->policy,
-                             .purpose = d->who.purpose,
+                             .purpose = sl_view_str(d->who.purpose),
                              .pseudonyms = d->pseudonyms };
     sl_ask_look_init(&d->look, d->forward.max);
     sl_ask_walk walk = { .doc = &d->doc,
@@ -498,7 +498,7 @@ static sl_res begin_answer(sl_ask_door *d)
                                   .scratch = d->site->scratch,
                                   .policy = d->site->policy,
                                   .pseudonyms = d->pseudonyms,
-                                  .purpose = d->who.purpose,
+                                  .purpose = sl_view_str(d->who.purpose),
                                   .model = d->route.name,
                                   .request = &d->facts,
                                   .restore_tools = d->who.restore_tools,

@@ -22,16 +22,16 @@ typedef struct {
     size_t upstreams_n;
 } sl_ask_route;
 
-/* The one who asks. All views live as long as the snapshot. */
+/* The one who asks. The tools' names live as long as the configuration. */
 typedef struct {
     sl_valve_id principal;
     sl_valve_id lineage;
     sl_valve_slot principal_slot;
     sl_valve_slot compartments[SL_TICKET_COMPARTMENTS_MAX]; /* that the model draws on */
     size_t compartments_n;
-    sl_view compartment; /* id of the first, for leaves; empty when there is none */
+    char compartment[33]; /* id of the first in hex, for leaves; "" when there is none */
     char grant[17];      /* id in hex */
-    sl_view purpose;
+    char purpose[SL_NAME_BYTES_MAX + 1];
     uint32_t features;   /* granted, bit by sl_ask_feature */
     uint64_t requests_h; /* budgets of the lineage; 0: none of this kind */
     uint64_t tokens_d;

@@ -28,7 +28,7 @@ static sl_event_head head_of(const sl_ask_leaf_head *head, leaf_words *words)
     put_id(head->who->principal, words->principal);
     return (sl_event_head){ .principal = sl_view_str(words->principal),
                             .door = SL_LIT("ask"),
-                            .compartment = head->who->compartment,
+                            .compartment = sl_view_str(head->who->compartment),
                             .crossing = sl_view_str(head->crossing) };
 }
 

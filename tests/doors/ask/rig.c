@@ -54,7 +54,7 @@ void rig_init(rig *r)
     r->who = (sl_ask_identity){ .principal = { { 1, 2, 3 } },
                                 .lineage = { { 4, 5, 6 } },
                                 .grant = "00112233aabbccdd",
-                                .purpose = SL_LIT("research") };
+                                .purpose = "research" };
     r->route = (sl_ask_route){ .name = SL_LIT("trial-model"),
                                .upstream_model = SL_LIT("ngram-1"),
                                .upstreams = { SL_LIT("main"), SL_LIT("spare") },

@@ -1,0 +1,149 @@
+/* The ask door's configuration; the form is told in config.h. */
+#include "doors/ask/config.h"
+
+#include <stddef.h>
+
+#include "base/yaml.h"
+
+typedef struct {
+    int64_t body_max;
+    int64_t first_byte_max;
+    int64_t silence_max;
+    sl_yaml_texts abilities;
+    sl_yaml_texts restore_tools;
+    const sl_yaml_node *models;
+} section;
+
+typedef struct {
+    sl_view name;
+    sl_view served_as;
+    sl_yaml_texts upstreams;
+    sl_yaml_texts compartments;
+} model_fields;
+
+static const sl_yaml_field section_fields[] = {
+    { .key = "body_max",
+      .type = SL_YAML_AS_SIZE,
+      .offset = offsetof(section, body_max),
+      .min = 1024,
+      .max = SL_ASK_BODY_BYTES_MAX },
+    { .key = "first_byte_max",
+      .type = SL_YAML_AS_DURATION,
+      .offset = offsetof(section, first_byte_max),
+      .min = 100,
+      .max = 86400000 },
+    { .key = "silence_max",
+      .type = SL_YAML_AS_DURATION,
+      .offset = offsetof(section, silence_max),
+      .min = 100,
+      .max = 86400000 },
+    { .key = "abilities", .type = SL_YAML_AS_TEXTS, .offset = offsetof(section, abilities) },
+    { .key = "restore_tools",
+      .type = SL_YAML_AS_TEXTS,
+      .offset = offsetof(section, restore_tools) },
+    { .key = "models", .type = SL_YAML_AS_LIST, .offset = offsetof(section, models) },
+    { 0 },
+};
+
+static const sl_yaml_field model_table[] = {
+    { .key = "name",
+      .type = SL_YAML_AS_TEXT,
+      .required = true,
+      .offset = offsetof(model_fields, name) },
+    { .key = "served_as", .type = SL_YAML_AS_TEXT, .offset = offsetof(model_fields, served_as) },
+    { .key = "upstreams",
+      .type = SL_YAML_AS_TEXTS,
+      .required = true,
+      .offset = offsetof(model_fields, upstreams) },
+    { .key = "compartments",
+      .type = SL_YAML_AS_TEXTS,
+      .offset = offsetof(model_fields, compartments) },
+    { 0 },
+};
+
+static sl_res copy_texts(const sl_yaml_texts *from, const char *field, sl_view *to, size_t max,
+                         size_t *ret_n)
+{
+    if (from->n > max) {
+        return sl_fail_at(SL_E_LIMIT, field, max);
+    }
+    for (size_t i = 0; i < from->n; i++) {
+        to[i] = from->items[i];
+    }
+    *ret_n = from->n;
+    return SL_DONE;
+}
+
+static sl_res read_model(sl_ask_config *config, const sl_yaml_node *node)
+{
+    if (config->models_n == SL_ASK_MODELS_MAX) {
+        return sl_fail_at(SL_E_LIMIT, "models", node->line);
+    }
+    model_fields fields = { 0 };
+    SL_TRY(sl_yaml_read(&config->arena, node, model_table, &fields));
+    sl_ask_model *model = &config->models[config->models_n];
+    *model = (sl_ask_model){ .all = fields.compartments.items == NULL };
+    model->route.name = fields.name;
+    model->route.upstream_model = fields.served_as.n == 0 ? fields.name : fields.served_as;
+    SL_TRY(copy_texts(&fields.upstreams, "upstreams", model->route.upstreams, SL_ASK_UPSTREAMS_MAX,
+                      &model->route.upstreams_n));
+    SL_TRY(copy_texts(&fields.compartments, "compartments", model->compartments,
+                      SL_TICKET_COMPARTMENTS_MAX, &model->compartments_n));
+    config->models_n++;
+    return SL_DONE;
+}
+
+static sl_res read_abilities(sl_ask_config *config, const sl_yaml_texts *names)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        sl_ask_feature feature = SL_FEATURE_NONE;
+        if (!sl_ask_feature_by_name(names->items[i], &feature)) {
+            return sl_fail_at(SL_E_UNKNOWN_FIELD, "abilities", i);
+        }
+        config->features |= 1U << feature;
+    }
+    return SL_DONE;
+}
+
+static sl_res read_section(sl_ask_config *config, const sl_yaml_node *node)
+{
+    section all = { .body_max = (int64_t)config->limits.body_bytes_max,
+                    .first_byte_max = (int64_t)config->limits.first_ms_max,
+                    .silence_max = (int64_t)config->limits.silence_ms_max };
+    SL_TRY(sl_yaml_read(&config->arena, node, section_fields, &all));
+    config->limits.body_bytes_max = (size_t)all.body_max;
+    config->limits.first_ms_max = (uint64_t)all.first_byte_max;
+    config->limits.silence_ms_max = (uint64_t)all.silence_max;
+    SL_TRY(read_abilities(config, &all.abilities));
+    SL_TRY(copy_texts(&all.restore_tools, "restore_tools", config->restore_tools,
+                      SL_ASK_RESTORE_TOOLS_MAX, &config->restore_tools_n));
+    const sl_yaml_node *model = all.models == NULL ? NULL : all.models->first;
+    for (; model != NULL; model = model->next) {
+        SL_TRY(read_model(config, model));
+    }
+    return SL_DONE;
+}
+
+static sl_res read_all(sl_ask_config *config, sl_view yaml)
+{
+    const sl_yaml_node *root = NULL;
+    SL_TRY(sl_yaml_parse(&config->arena, yaml, &root));
+    const sl_yaml_node *node = sl_yaml_get(root, "ask");
+    return node == NULL ? SL_DONE : read_section(config, node);
+}
+
+sl_res sl_ask_config_read(sl_view yaml, sl_ask_config *ret_config)
+{
+    *ret_config = (sl_ask_config){ .arena = { .max = 4 * SL_MIB }, .limits = sl_ask_limits_default };
+    sl_res r = read_all(ret_config, yaml);
+    if (!sl_ok(r)) {
+        sl_ask_config_free(ret_config);
+    }
+    return r;
+}
+
+void sl_ask_config_free(sl_ask_config *config)
+{
+    sl_arena_free(&config->arena);
+    *config = (sl_ask_config){ 0 };
+}

@@ -1,0 +1,321 @@
+/* The process `ask` of a site: its place, its peers, its loop. Crossings are carried by serve.c; what
+ * it knows of principals it folds from the ledger's leaves. It serves when it has folded all that
+ * the ledger held at its start. */
+#include "doors/ask/daemon.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/random.h"
+#include "crypto/crypto.h"
+#include "doors/ask/known.h"
+#include "doors/ask/serve.h"
+#include "ledger/client.h"
+#include "ledger/events.gen.h"
+#include "ledger/tiles.h"
+
+enum {
+    LEAVES_BYTES_MAX = 64 * 1024,
+    CATCH_UP_MS_MAX = 60 * 1000,
+    KNOCK_SOURCES_MAX = 256,
+    CONNECTIONS_MAX = 2048,
+    POOL_MAX = 64,
+    STALL_MS_MAX = 60 * 1000,
+};
+
+static const sl_confine_path PATHS[] = {
+    { "run/sock/egress.sock", "/egress.sock", SL_PATH_SOCKET },
+    { "policy", "/policy", SL_PATH_READ },
+};
+
+static const sl_confine_profile PROFILE = {
+    .name = "ask",
+    .may = SL_MAY_FILES | SL_MAY_CONNECT | SL_MAY_ACCEPT,
+    .paths = PATHS,
+    .path_count = SL_COUNT_OF(PATHS),
+    .files_max = 2 * CONNECTIONS_MAX + 256,
+};
+
+typedef struct {
+    sl_proc *self;
+    sl_loop *loop;
+    sl_ask_config config;
+    sl_ask_known *known;
+    sl_ask_site site;
+    sl_detect *detect;
+    sl_scratch *scratch;
+    sl_policy *policy;
+    sl_ledger_client *ledger;
+    sl_ask_server *server;
+    bool reading; /* a question for leaves is out */
+    bool caught_up;
+    sl_res result;
+} ask_state;
+
+/* ---- the ledger ---- */
+
+typedef struct {
+    ask_state *ask;
+    uint64_t token;
+} waiting;
+
+static void on_recorded(void *context, sl_res result, uint64_t index)
+{
+    waiting *w = context;
+    sl_ask_server_recorded(w->ask->server, w->token, sl_ok(result), index);
+    free(w);
+}
+
+static sl_res append(void *context, sl_view event, uint64_t token)
+{
+    ask_state *s = context;
+    SL_NEED(s->ledger != NULL, SL_E_CLOSED);
+    waiting *w = calloc(1, sizeof *w);
+    SL_NEED(w != NULL, SL_E_MEMORY);
+    *w = (waiting){ s, token };
+    sl_res r = sl_ledger_client_append(s->ledger, event, on_recorded, w);
+    if (!sl_ok(r)) {
+        free(w);
+    }
+    return r;
+}
+
+static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t count, sl_view leaves,
+                      uint64_t size);
+
+static void ask_for_leaves(ask_state *s)
+{
+    if (s->ledger != NULL && !s->reading) {
+        s->reading = sl_ok(sl_ledger_client_read(s->ledger, sl_ask_known_next(s->known),
+                                                 LEAVES_BYTES_MAX, on_leaves, s));
+    }
+}
+
+static sl_res fold(ask_state *s, uint64_t index, sl_view leaves)
+{
+    for (;;) {
+        bool more = false;
+        sl_view leaf;
+        SL_TRY(sl_bundle_next(&leaves, &more, &leaf));
+        if (!more) {
+            return SL_DONE;
+        }
+        SL_TRY(sl_ask_known_leaf(s->known, index++, leaf));
+    }
+}
+
+static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t count, sl_view leaves,
+                      uint64_t size)
+{
+    ask_state *s = context;
+    (void)count;
+    s->reading = false;
+    if (!sl_ok(result)) {
+        return;
+    }
+    sl_res r = fold(s, first, leaves);
+    if (!sl_ok(r)) {
+        /* A roll that cannot be read on must not be used: the process ends and starts anew. */
+        sl_log_res(SL_LOG_ERROR, "the ledger's leaves cannot be read on", r);
+        s->result = r;
+        sl_loop_stop(s->loop);
+        return;
+    }
+    s->caught_up = s->caught_up || sl_ask_known_next(s->known) >= size;
+    ask_for_leaves(s);
+}
+
+static void lose_ledger(ask_state *s)
+{
+    sl_loop_remove(s->loop, sl_ledger_client_fd(s->ledger));
+    sl_ledger_client_free(s->ledger);
+    s->ledger = NULL;
+    s->reading = false;
+    if (s->server != NULL) {
+        sl_ask_server_ledger_lost(s->server);
+    }
+}
+
+static void on_ledger(void *context, int fd, unsigned events)
+{
+    ask_state *s = context;
+    (void)fd;
+    (void)events;
+    if (!sl_ok(sl_ledger_client_pump(s->ledger))) {
+        lose_ledger(s);
+    }
+}
+
+static sl_res take_ledger(ask_state *s)
+{
+    int fd = sl_proc_take_link(s->self, "ledgerd", 0);
+    if (fd < 0) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_ledger_client_new(fd, &s->ledger));
+    SL_TRY(sl_loop_add(s->loop, sl_ledger_client_fd(s->ledger), SL_LOOP_READ, on_ledger, s));
+    ask_for_leaves(s);
+    return SL_DONE;
+}
+
+static void on_relink(void *context, const char *peer, unsigned index)
+{
+    ask_state *s = context;
+    (void)index;
+    if (sl_view_eq_str(sl_view_str(peer), "ledgerd")) {
+        if (s->ledger != NULL) {
+            lose_ledger(s);
+        }
+        sl_res r = take_ledger(s);
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_ERROR, "the ledger's link could not be taken", r);
+        }
+    }
+}
+
+static void on_control(void *context, int fd, unsigned events)
+{
+    ask_state *s = context;
+    (void)fd;
+    (void)events;
+    s->result = sl_proc_pump(s->self);
+    if (!sl_ok(s->result)) {
+        sl_loop_stop(s->loop);
+    }
+}
+
+/* ---- life ---- */
+
+/* The site's own policy when it has one, else the one that the program carries. */
+static sl_res load_policy(ask_state *s)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    sl_res r = sl_file_read(AT_FDCWD, "/policy/ask.yml", &text);
+    if (sl_is(r, SL_E_NOT_FOUND)) {
+        SL_TRY(sl_policy_load_default(&s->policy));
+    } else {
+        SL_TRY(r);
+        SL_TRY(sl_policy_load(sl_buf_view(&text), &s->policy));
+    }
+    sl_digest digest = sl_sha256(sl_buf_view(&text));
+    memcpy(s->site.policy_digest, digest.b, sizeof digest.b);
+    return SL_DONE;
+}
+
+static sl_res prepare(ask_state *s)
+{
+    SL_TRY(sl_ask_config_read(sl_proc_config(s->self), &s->config));
+    SL_TRY(sl_ask_known_new(&s->config, sl_proc_valve(s->self), &s->known));
+    SL_TRY(sl_detect_build_default(&s->detect));
+    SL_TRY(sl_scratch_new(s->detect, &s->scratch));
+    SL_TRY(load_policy(s));
+    SL_TRY(sl_random_bytes(s->site.pseudonym_key, sizeof s->site.pseudonym_key));
+    s->site.detect = s->detect;
+    s->site.scratch = s->scratch;
+    s->site.policy = s->policy;
+    s->site.roll = sl_ask_known_roll(s->known);
+    s->site.valves = sl_ask_known_valves(s->known);
+    s->site.limits = s->config.limits;
+    s->site.budget = calloc(1, sl_budget_bytes());
+    SL_NEED(s->site.budget != NULL, SL_E_MEMORY);
+    return SL_DONE;
+}
+
+/* The origin for receipts stands in the newest checkpoint's first line. */
+static sl_res learn_origin(ask_state *s)
+{
+    static char origin[256];
+    SL_OWN(sl_buf, checkpoint, sl_buf_free) = { .max = 65536 };
+    sl_view line;
+    sl_view rest;
+    uint64_t time_ms = 0;
+    SL_TRY(sl_ledger_state_wait(s->ledger, CATCH_UP_MS_MAX, &checkpoint, &time_ms));
+    SL_NEED(sl_view_cut(sl_buf_view(&checkpoint), '\n', &line, &rest), SL_E_SYNTAX);
+    SL_NEED(line.n < sizeof origin, SL_E_LIMIT);
+    memcpy(origin, line.p, line.n);
+    origin[line.n] = '\0';
+    s->site.origin = origin;
+    return SL_DONE;
+}
+
+static sl_res catch_up(ask_state *s)
+{
+    uint64_t end_ms = sl_clock_boot_ns() / 1000000 + CATCH_UP_MS_MAX;
+    while (!s->caught_up && sl_ok(s->result)) {
+        SL_NEED(sl_clock_boot_ns() / 1000000 < end_ms, SL_E_TIMEOUT);
+        SL_TRY(sl_loop_turn(s->loop, 100));
+    }
+    return s->result;
+}
+
+static sl_res serve(ask_state *s)
+{
+    sl_proc_on_relink(s->self, on_relink, s);
+    SL_TRY(sl_loop_add(s->loop, sl_proc_control_fd(s->self), SL_LOOP_READ, on_control, s));
+    int fd = sl_proc_take_link(s->self, "ledgerd", 0);
+    SL_NEED(fd >= 0, SL_E_UNAVAILABLE);
+    SL_TRY(sl_ledger_client_new(fd, &s->ledger));
+    SL_TRY(learn_origin(s));
+    SL_TRY(sl_loop_add(s->loop, sl_ledger_client_fd(s->ledger), SL_LOOP_READ, on_ledger, s));
+    ask_for_leaves(s);
+    SL_TRY(catch_up(s));
+    sl_ask_server_options options = { .site = &s->site,
+                                      .listen_fd = sl_proc_listening(s->self, "ask"),
+                                      .egress_path = "/egress.sock",
+                                      .connections_max = CONNECTIONS_MAX,
+                                      .pool_max = POOL_MAX,
+                                      .stall_ms_max = STALL_MS_MAX,
+                                      .recorder = { .context = s, .append = append } };
+    SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
+    SL_TRY(sl_ask_server_new(s->loop, &options, &s->server));
+    SL_TRY(sl_proc_serving(s->self));
+    SL_TRY(sl_loop_run(s->loop));
+    return sl_is(s->result, SL_E_CLOSED) ? SL_DONE : s->result;
+}
+
+static void drop(ask_state *s)
+{
+    sl_ask_server_free(s->server);
+    s->server = NULL;
+    sl_ledger_client_free(s->ledger);
+    sl_loop_free(s->loop);
+    sl_policy_free(s->policy);
+    sl_scratch_free(s->scratch);
+    sl_detect_free(s->detect);
+    sl_ask_known_free(s->known);
+    sl_ask_config_free(&s->config);
+    free(s->site.budget);
+}
+
+static sl_res entry(sl_proc *self)
+{
+    static ask_state s;
+    s = (ask_state){ .self = self };
+    sl_res r = sl_loop_new(&s.loop);
+    if (sl_ok(r)) {
+        r = prepare(&s);
+    }
+    if (sl_ok(r)) {
+        r = serve(&s);
+    }
+    drop(&s);
+    return r;
+}
+
+static sl_res warm(sl_proc *self)
+{
+    (void)self;
+    return sl_crypto_init();
+}
+
+const sl_proc_decl sl_ask_decl = {
+    .name = "ask",
+    .entry = entry,
+    .profile = &PROFILE,
+    .peers = { "ledgerd", "keeper" },
+    .listens = { { .name = "ask" } },
+    .when_dead = SL_PROC_RESTART,
+    .warm = warm,
+};
