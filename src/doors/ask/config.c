@@ -134,7 +134,8 @@ static sl_res read_all(sl_ask_config *config, sl_view yaml)
 
 sl_res sl_ask_config_read(sl_view yaml, sl_ask_config *ret_config)
 {
-    *ret_config = (sl_ask_config){ .arena = { .max = 4 * SL_MIB }, .limits = sl_ask_limits_default };
+    *ret_config =
+        (sl_ask_config){ .arena = { .max = 4 * SL_MIB }, .limits = sl_ask_limits_default };
     sl_res r = read_all(ret_config, yaml);
     if (!sl_ok(r)) {
         sl_ask_config_free(ret_config);

@@ -3,15 +3,19 @@
  * the ledger held at its start. */
 #include "doors/ask/daemon.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/random.h"
 #include "crypto/crypto.h"
 #include "doors/ask/known.h"
 #include "doors/ask/serve.h"
+#include "doors/ask/strangers.h"
 #include "ledger/client.h"
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
@@ -19,7 +23,6 @@
 enum {
     LEAVES_BYTES_MAX = 64 * 1024,
     CATCH_UP_MS_MAX = 60 * 1000,
-    KNOCK_SOURCES_MAX = 256,
     CONNECTIONS_MAX = 2048,
     POOL_MAX = 64,
     STALL_MS_MAX = 60 * 1000,
@@ -49,6 +52,7 @@ typedef struct {
     sl_policy *policy;
     sl_ledger_client *ledger;
     sl_ask_server *server;
+    sl_strangers strangers;
     bool reading; /* a question for leaves is out */
     bool caught_up;
     sl_res result;
@@ -80,6 +84,50 @@ static sl_res append(void *context, sl_view event, uint64_t token)
         free(w);
     }
     return r;
+}
+
+/* ---- strangers ---- */
+
+static void on_counted(void *context, sl_res result, uint64_t index)
+{
+    (void)context;
+    (void)index;
+    if (!sl_ok(result)) {
+        sl_log_res(SL_LOG_WARN, "a count of refusals could not be recorded", result);
+    }
+}
+
+/* One leaf for each prefix, reason and second that is over. */
+static void record_strangers(void *context)
+{
+    ask_state *s = context;
+    sl_stranger one;
+    while (s->ledger != NULL && sl_strangers_take(&s->strangers, sl_clock_wall_ms(), &one)) {
+        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+        sl_event_head head = { .door = SL_LIT("ask") };
+        sl_event_ledger_refused fields = {
+            .door = SL_LIT("ask"),
+            .prefix = sl_view_str(one.prefix),
+            .window_s = one.second,
+            .count = one.count,
+            .reason = sl_view_str(sl_res_name((sl_res){ one.code })),
+        };
+        sl_res r = sl_emit_ledger_refused(&head, &fields, &event);
+        if (sl_ok(r)) {
+            r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_counted, s);
+        }
+        if (!sl_ok(r)) {
+            on_counted(s, r, 0);
+        }
+    }
+}
+
+static void knock(void *context, const char *source, sl_res why)
+{
+    ask_state *s = context;
+    if (!sl_strangers_add(&s->strangers, source, why, sl_clock_wall_ms())) {
+        sl_log(SL_LOG_WARN, "more refusals of strangers than can be told apart");
+    }
 }
 
 static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t count, sl_view leaves,
@@ -267,9 +315,11 @@ static sl_res serve(ask_state *s)
                                       .connections_max = CONNECTIONS_MAX,
                                       .pool_max = POOL_MAX,
                                       .stall_ms_max = STALL_MS_MAX,
-                                      .recorder = { .context = s, .append = append } };
+                                      .recorder = { s, append, knock } };
     SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
+    uint64_t timer = 0;
     SL_TRY(sl_ask_server_new(s->loop, &options, &s->server));
+    SL_TRY(sl_loop_every(s->loop, 1000, record_strangers, s, &timer));
     SL_TRY(sl_proc_serving(s->self));
     SL_TRY(sl_loop_run(s->loop));
     return sl_is(s->result, SL_E_CLOSED) ? SL_DONE : s->result;

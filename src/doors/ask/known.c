@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 struct sl_ask_known {
     const sl_ask_config *config;
     const sl_valve *valve;
