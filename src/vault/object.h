@@ -72,6 +72,9 @@ SL_MUST sl_res sl_draft_end_part(sl_draft *draft);
 SL_MUST sl_res sl_draft_settle(sl_draft *draft, sl_manifest *ret_manifest);
 /* Puts the settled draft in its place: there whole after this, after a crash there or not. */
 SL_MUST sl_res sl_draft_commit(sl_draft *draft);
+/* Takes a committed draft out of sight again, where what should follow it failed: the version is gone
+ * and its folder removed by sl_draft_free. Nothing for one that was not committed, or NULL. */
+void sl_draft_retract(sl_draft *draft);
 /* Frees; a draft that was not committed is removed from the disk. Fit for SL_OWN. */
 void sl_draft_free(sl_draft **draft);
 

@@ -221,6 +221,16 @@ sl_res sl_draft_commit(sl_draft *draft)
     return SL_DONE;
 }
 
+void sl_draft_retract(sl_draft *draft)
+{
+    char path[SL_OBJECT_PATH_BYTES_MAX];
+    if (draft == NULL || !draft->committed || !sl_ok(sl_object_path(&draft->manifest.ref, path))) {
+        return;
+    }
+    int moved = renameat2(draft->vault_fd, path, draft->vault_fd, draft->hidden, RENAME_NOREPLACE);
+    draft->committed = moved != 0;
+}
+
 static void remove_folder(int at_fd, const char *path)
 {
     static const char *const others[] = { "manifest" };

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/confine_worker.h"
 #include "base/file.h"
+#include "crypto/crypto.h"
 
 enum { HEADER_BYTES = 16, FRAME_BYTES_MAX = 65536 };
 /* format, encoding, bytes, records, subjects, identifiers, classes..., digest */
@@ -208,6 +209,7 @@ sl_res sl_ingest_worker(int fd, sl_view name, sl_view record_id, bool confined,
                         sl_ingest_taker taker, sl_inspection *ret_inspection, sl_buf *report)
 {
     int ends[2];
+    SL_TRY(sl_crypto_init()); /* the child may not open the provider's files any more */
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return sl_fail_os(SL_E_IO, "pipe");
     }
