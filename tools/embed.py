@@ -1,26 +1,29 @@
 #!/usr/bin/env python3
 """Write data files as C arrays, so that the program carries its default tables.
 
-usage: embed.py OUTPUT.c FILE...   (run by the build; sorted by name so that builds repeat)
+usage: embed.py HEADER ARRAY OUTPUT.c FILE...   (run by the build; sorted by name so that builds repeat)
+
+HEADER declares `extern const sl_embedded_file ARRAY[];` and `extern const size_t ARRAY_count;`.
 """
 import os
 import sys
 
 
 def main():
-    output, files = sys.argv[1], sorted(sys.argv[2:], key=os.path.basename)
+    header, array, output = sys.argv[1:4]
+    files = sorted(sys.argv[4:], key=os.path.basename)
     with open(output, "w", encoding="ascii") as out:
-        out.write('#include "detect/embedded.h"\n')
+        out.write(f'#include "{header}"\n')
         for index, name in enumerate(files):
             data = open(name, "rb").read()
             out.write(f"static const uint8_t file_{index}[] = {{\n")
             for at in range(0, len(data), 20):
                 out.write(" ".join(f"{b}," for b in data[at:at + 20]) + "\n")
             out.write("0 };\n")
-        out.write("const sl_embedded_file sl_embedded[] = {\n")
+        out.write(f"const sl_embedded_file {array}[] = {{\n")
         for index, name in enumerate(files):
             out.write(f'{{ "{os.path.basename(name)}", file_{index}, sizeof file_{index} - 1 }},\n')
-        out.write(f"}};\nconst size_t sl_embedded_count = {len(files)};\n")
+        out.write(f"}};\nconst size_t {array}_count = {len(files)};\n")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,7 @@
 #ifndef SL_DETECT_EMBEDDED_H
 #define SL_DETECT_EMBEDDED_H
 
-#include "base/bytes.h"
-
-typedef struct {
-    const char *name; /* without folders */
-    const uint8_t *bytes;
-    size_t n;
-} sl_embedded_file;
+#include "base/embedded.h"
 
 extern const sl_embedded_file sl_embedded[];
 extern const size_t sl_embedded_count;
