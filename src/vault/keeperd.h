@@ -1,0 +1,10 @@
+/* The process `keeper` of a site: the core of keeper.h on its links, its valves and its clocks. */
+#ifndef SL_VAULT_KEEPERD_H
+#define SL_VAULT_KEEPERD_H
+
+#include "base/proc.h"
+
+/* Its declaration for the supervisor. It may open its keystore and its KMS folder and nothing else. */
+extern const sl_proc_decl sl_keeperd_decl;
+
+#endif
