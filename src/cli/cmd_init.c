@@ -2,12 +2,12 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/cli.h"
+#include "cli/admin.h"
 #include "host/init.h"
 
 #define USAGE                                                                                      \
     "init [DIR] --operator [NAME=]PUBKEY... [--quorum N] [--delay SECONDS] [--origin TEXT] "       \
-    "[--kms file|pkcs11]"
+    "[--kms file|pkcs11] [--passphrase-file FILE]"
 
 /* A key as text, or the file that holds it. */
 static sl_res parse_key(sl_view text, sl_public_key *ret)
@@ -55,7 +55,7 @@ static sl_res parse_number(const char *text, uint64_t max, int64_t *ret)
     return SL_DONE;
 }
 
-static sl_res parse(int argc, char **argv, sl_init_options *o, bool *ret_usage)
+static sl_res parse(int argc, char **argv, sl_init_options *o, sl_buf *passphrase, bool *ret_usage)
 {
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -70,6 +70,9 @@ static sl_res parse(int argc, char **argv, sl_init_options *o, bool *ret_usage)
             o->origin = argv[++i];
         } else if (strcmp(argv[i], "--kms") == 0 && more) {
             o->kms = argv[++i];
+        } else if (strcmp(argv[i], "--passphrase-file") == 0 && more) {
+            SL_TRY(sl_passphrase_read(argv[++i], passphrase));
+            o->passphrase = sl_buf_view(passphrase);
         } else if (argv[i][0] != '-') {
             o->directory = argv[i];
         } else {
@@ -119,7 +122,8 @@ int sl_cmd_init(sl_cli *cli, int argc, char **argv)
     o = (sl_init_options){ .directory = cli->site, .kms = "file" };
     o.genesis.delay_ms = INT64_C(86400000);
     bool usage = false;
-    sl_res done = parse(argc, argv, &o, &usage);
+    SL_OWN(sl_buf, passphrase, sl_passphrase_free) = { .max = SL_UNLOCK_BYTES_MAX };
+    sl_res done = parse(argc, argv, &o, &passphrase, &usage);
     if (usage || (sl_ok(done) && o.genesis.operators_count == 0)) {
         return sl_cli_usage(cli, USAGE);
     }
@@ -132,6 +136,11 @@ int sl_cmd_init(sl_cli *cli, int argc, char **argv)
     }
     if (sl_ok(done)) {
         done = print(cli, &o, &report);
+    }
+    if (sl_ok(done) && o.passphrase.n == 0) {
+        (void)fprintf(stderr, "The vault opens by a key file on the same disk (state/keeper/key): "
+                              "fit for a demo, not for\npatients' data. Give --passphrase-file "
+                              "for a vault that only its passphrase opens.\n");
     }
     return sl_ok(done) ? 0 : sl_cli_fail(cli, "cannot make the site", done);
 }

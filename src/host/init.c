@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "ledger/events.gen.h"
 #include "ledger/log.h"
+#include "vault/keeper.h"
 
 static const char *const directories[] = { "policy",       "state",         "state/warden",
                                            "state/keeper", "state/ledgerd", "ledger",
@@ -156,6 +157,14 @@ static sl_res name_ledger(const sl_init_options *options, const sl_sign_key *key
     return SL_DONE;
 }
 
+static sl_res make_vault(const sl_init_options *options, const draft *d,
+                         const sl_init_report *report)
+{
+    char path[4200];
+    (void)snprintf(path, sizeof path, "%s/state/keeper", d->path);
+    return sl_vault_init(path, report->site, options->kms, options->passphrase);
+}
+
 static sl_res fill(const sl_init_options *options, const draft *d, sl_init_report *report)
 {
     SL_OWN(int, site_fd, sl_fd_close) = -1;
@@ -180,6 +189,7 @@ static sl_res fill(const sl_init_options *options, const draft *d, sl_init_repor
     free(genesis);
     SL_TRY(made);
     SL_TRY(write_leaf_0(site_fd, sl_buf_view(&event), &key, report));
+    SL_TRY(make_vault(options, d, report));
     SL_TRY(sl_file_create(site_fd, "ledger/vkey", sl_view_str(report->vkey), 0644));
     SL_TRY(sl_file_create(site_fd, "config.yml", sl_view_str(config_text), 0644));
     return sl_dir_sync(site_fd, ".");

@@ -11,6 +11,7 @@ typedef struct {
     const char *origin;      /* of the ledger; NULL: stoplog.local/SITE */
     sl_genesis_roll genesis; /* operators, quorum, delay; the site's id is drawn here */
     const char *kms;         /* "file" or "pkcs11" */
+    sl_view passphrase;      /* of the vault; empty: a key file, for demos */
 } sl_init_options;
 
 typedef struct {

@@ -41,6 +41,9 @@ sl_res sl_vault_key_file(const char *dir, sl_buf *out)
 
 sl_res sl_vault_init(const char *dir, const char *site, const char *driver, sl_view passphrase)
 {
+    if (strcmp(driver, "file") != 0) {
+        return sl_fail_at(SL_E_UNSUPPORTED, "kms", SL_NOWHERE);
+    }
     SL_OWN(int, fd, sl_fd_close) = -1;
     SL_OWN(sl_buf, key, sl_buf_free) = { .max = KEY_FILE_BYTES_MAX };
     SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
