@@ -104,11 +104,18 @@ sl_res sl_proof_parse_lines(sl_view *rest, sl_proof *ret)
 
 static const char RECEIPT_HEADER[] = "c2sp.org/tlog-proof@v1";
 
-sl_res sl_receipt_write(uint64_t index, const sl_proof *proof, sl_view checkpoint_note, sl_buf *out)
+sl_res sl_receipt_write(sl_view leaf, uint64_t index, const sl_proof *proof,
+                        sl_view checkpoint_note, sl_buf *out)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_RECEIPT_BYTES_MAX };
 
-    SL_TRY(sl_buf_addf(&text, "%s\nindex %" PRIu64 "\n", RECEIPT_HEADER, index));
+    SL_TRY(sl_buf_addf(&text, "%s\n", RECEIPT_HEADER));
+    if (leaf.n != 0) {
+        SL_TRY(sl_buf_add_str(&text, "extra "));
+        SL_TRY(sl_base64_add(&text, leaf));
+        SL_TRY(sl_buf_add_byte(&text, '\n'));
+    }
+    SL_TRY(sl_buf_addf(&text, "index %" PRIu64 "\n", index));
     SL_TRY(sl_proof_add_lines(proof, &text));
     SL_TRY(sl_buf_add_byte(&text, '\n'));
     SL_TRY(sl_buf_add(&text, checkpoint_note));
@@ -126,7 +133,8 @@ sl_res sl_receipt_parse(sl_view text, sl_receipt *ret)
     SL_TRY(next_line(&text, &line));
     if (sl_view_starts(line, SL_LIT("extra "))) {
         SL_OWN(sl_buf, extra, sl_buf_free) = { .max = SL_RECEIPT_BYTES_MAX };
-        SL_TRY(sl_base64_decode(sl_view_sub(line, 6, line.n), &extra));
+        r.extra = sl_view_sub(line, 6, line.n);
+        SL_TRY(sl_base64_decode(r.extra, &extra));
         SL_TRY(next_line(&text, &line));
     }
     SL_NEED(sl_view_starts(line, SL_LIT("index ")), SL_E_SYNTAX);
@@ -135,6 +143,15 @@ sl_res sl_receipt_parse(sl_view text, sl_receipt *ret)
     r.checkpoint_note = text;
     *ret = r;
     return SL_DONE;
+}
+
+sl_res sl_receipt_leaf(sl_view receipt, sl_buf *ret_leaf)
+{
+    sl_receipt r;
+
+    SL_TRY(sl_receipt_parse(receipt, &r));
+    SL_NEED(r.extra.n != 0, SL_E_NOT_FOUND);
+    return sl_base64_decode(r.extra, ret_leaf);
 }
 
 sl_res sl_receipt_check(sl_view receipt, sl_view entry, const sl_vkey *log_key,

@@ -31,17 +31,23 @@ SL_MUST sl_res sl_checkpoint_parse(sl_view text, sl_checkpoint *ret);
  * Errors: those of sl_note_open; SL_E_SIGNATURE where the origin is another's. */
 SL_MUST sl_res sl_checkpoint_open(sl_view note, const sl_vkey *log_key, sl_checkpoint *ret);
 
-/* Appends a receipt: index, inclusion proof, checkpoint note. */
-SL_MUST sl_res sl_receipt_write(uint64_t index, const sl_proof *proof, sl_view checkpoint_note,
-                                sl_buf *out);
+/* Appends a receipt: the leaf itself in the line for extra data (or nothing, if empty), its index,
+ * the inclusion proof, the checkpoint note. */
+SL_MUST sl_res sl_receipt_write(sl_view leaf, uint64_t index, const sl_proof *proof,
+                                sl_view checkpoint_note, sl_buf *out);
 
 typedef struct {
     uint64_t index;
     sl_proof proof;
     sl_view checkpoint_note; /* into the receipt */
+    sl_view extra;           /* base64 of the leaf, into the receipt; empty if there is none */
 } sl_receipt;
 
+/* Errors: SL_E_SYNTAX, SL_E_LIMIT, SL_E_TRUNCATED. */
 SL_MUST sl_res sl_receipt_parse(sl_view text, sl_receipt *ret);
+
+/* Appends the leaf that a receipt carries. Errors: SL_E_NOT_FOUND. */
+SL_MUST sl_res sl_receipt_leaf(sl_view receipt, sl_buf *ret_leaf);
 
 /* Checks a receipt for `entry` offline: the signature of the log over the checkpoint, and the proof.
  * Errors: SL_E_SIGNATURE, SL_E_INTEGRITY, those of parsing. */

@@ -78,10 +78,14 @@ sl_res sl_tlog_receipt(sl_tlog *log, uint64_t index, sl_buf *out)
 {
     SL_OWN(sl_tile_reader, reader,
            sl_tile_reader_free) = { .size = log->frontier.size, .fetch = fetch, .ctx = log };
+    SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = 2 + SL_LEAF_BYTES_MAX };
+    uint32_t count = 0;
     sl_proof proof;
 
+    SL_TRY(sl_tlog_read(log, index, 1, &leaf, &count));
     SL_TRY(sl_tree_prove(index, log->frontier.size, sl_tile_node, &reader, &proof));
-    return sl_receipt_write(index, &proof, sl_buf_view(&log->note), out);
+    return sl_receipt_write(sl_view_sub(sl_buf_view(&leaf), 2, leaf.n), index, &proof,
+                            sl_buf_view(&log->note), out);
 }
 
 sl_res sl_tlog_growth(sl_tlog *log, uint64_t from, sl_proof *ret)
