@@ -133,11 +133,23 @@ static const char *const fork_calls[] = {
     NULL
 };
 
-static const char *const exec_calls[] = {
-    "execve",      "arch_prctl",  "set_tid_address", "getrlimit", "setrlimit",         "getgroups",
-    "getresuid",   "getresgid",   "socketpair",      "pipe",      "sched_setaffinity", "capget",
-    "getpriority", "setpriority", "prctl",           NULL
-};
+static const char *const exec_calls[] = { "execve",
+                                          "arch_prctl",
+                                          "set_tid_address",
+                                          "getrlimit",
+                                          "setrlimit",
+                                          "getgroups",
+                                          "getresuid",
+                                          "getresgid",
+                                          "socketpair",
+                                          "pipe",
+                                          "sched_setaffinity",
+                                          "capget",
+                                          "getpriority",
+                                          "setpriority",
+                                          "prctl",
+                                          "epoll_create",
+                                          NULL };
 
 /* No honest part of ours calls these: the process ends at once and the supervisor tells. */
 static const char *const danger_calls[] = { "ptrace",
@@ -272,6 +284,9 @@ static int add_processes(scmp_filter_ctx filter, uint32_t may)
     }
     if ((may & SL_MAY_EXEC) != 0) {
         bad |= add_all(filter, SCMP_ACT_ALLOW, exec_calls);
+        /* Stock nginx wants a signal from the channel to its workers, and does not start without. */
+        bad |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                SCMP_A1(SCMP_CMP_EQ, FIOASYNC));
     } else {
         bad |= seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0);
         bad |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,

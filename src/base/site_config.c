@@ -97,6 +97,7 @@ typedef struct {
     const sl_yaml_node *keeper;
     const sl_yaml_node *ledger;
     const sl_yaml_node *host;
+    const sl_yaml_node *ask; /* read by the door itself (doors/ask/config.h) */
 } sections;
 
 static const sl_yaml_field section_fields[] = {
@@ -105,6 +106,7 @@ static const sl_yaml_field section_fields[] = {
     { .key = "keeper", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, keeper) },
     { .key = "ledger", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, ledger) },
     { .key = "host", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, host) },
+    { .key = "ask", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, ask) },
     { .key = NULL },
 };
 

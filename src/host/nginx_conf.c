@@ -266,7 +266,7 @@ static sl_res check_egress(const sl_nginx_egress *egress)
 {
     SL_TRY(check_path(egress->run_dir, "run_dir"));
     SL_TRY(check_optional(egress->user, "user"));
-    SL_TRY(check_path(egress->listen_socket, "listen_socket"));
+    SL_TRY(check_word(egress->listen_socket, "listen_socket"));
     SL_TRY(check_optional(egress->count_socket, "count_socket"));
     SL_TRY(check_path(egress->ca_file, "ca_file"));
     SL_TRY(check_range(egress->body_bytes_max, 1024, (size_t)1 << 30, "body_bytes_max"));
