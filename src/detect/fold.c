@@ -608,6 +608,27 @@ static bool is_ascii(sl_view t)
     return true;
 }
 
+static size_t ascii_run(sl_view t, size_t at)
+{
+    size_t i = at;
+    while (i < t.n && t.p[i] < 0x80) {
+        i++;
+    }
+    return i - at;
+}
+
+/* A run of plain characters at once: they fold to themselves. */
+static sl_res emit_ascii(pass *s, size_t at, size_t n)
+{
+    size_t begin = s->work->text.n;
+    SL_TRY(emit(s, s->text.p + at, n, at));
+    for (size_t i = 0; i < n; i++) {
+        s->work->map[begin + i] = (uint32_t)(at + i);
+    }
+    s->before_hidden = s->text.p[at + n - 1];
+    return SL_DONE;
+}
+
 sl_res sl_fold(sl_view text, bool escapes, sl_fold_work *work, sl_folded *ret_folded,
                sl_findings *hidden)
 {
@@ -623,6 +644,13 @@ sl_res sl_fold(sl_view text, bool escapes, sl_fold_work *work, sl_folded *ret_fo
     sl_buf_clear(&work->text);
     pass s = { .text = text, .escapes = escapes, .work = work, .hidden = hidden };
     for (size_t at = 0; at < text.n;) {
+        size_t plain =
+            escapes || s.hidden_count != 0 || s.interleaved != 0 ? 0 : ascii_run(text, at);
+        if (plain > 1) {
+            SL_TRY(emit_ascii(&s, at, plain));
+            at += plain;
+            continue;
+        }
         size_t length = 1;
         uint32_t cp = read_one(text, at, escapes, &length);
         SL_TRY(fold_one(&s, cp, at));

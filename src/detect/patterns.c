@@ -1,6 +1,7 @@
 /* Pattern tables, their automaton, and the proof of each match (patterns.h).
- * Text is first narrowed to windows around bytes that every pattern needs (a digit, '@', "://" ...),
- * then scanned with the start of each match reported; the longest match that proves itself counts.
+ * Text is narrowed to windows around bytes that every pattern needs (a digit, '@', "://" ...) and
+ * scanned for the ends of matches; a pattern that ended somewhere is asked alone where it began; the
+ * longest match that proves itself counts.
  * Vectorscan sees folded text only, in block mode: streams bring their own windows. */
 #include "detect/patterns.h"
 
@@ -23,9 +24,12 @@
 #define CONTEXT_BEFORE ((size_t)40)
 #define CONTEXT_AFTER ((size_t)16)
 /* A window reaches so far around a trigger, and further to the next blank. */
-#define WINDOW_BEFORE ((size_t)128)
-#define WINDOW_AFTER ((size_t)64)
+#define WINDOW_BEFORE ((size_t)72)
+#define WINDOW_AFTER ((size_t)56)
 #define WINDOW_BLANK ((size_t)256)
+/* From the end of a match back so far, and further to a blank, its beginning is looked for. */
+#define CONFIRM_BACK ((size_t)160)
+#define CONFIRM_TOKEN ((size_t)4096)
 /* Texts shorter than this are scanned whole. */
 #define WHOLE_BYTES ((size_t)256)
 
@@ -37,6 +41,7 @@ typedef struct {
     uint16_t score;
     uint8_t kind;
     uint8_t value;
+    uint8_t group; /* group_kind */
     bool caseless;
     uint8_t context_count;
     bool negative[CONTEXT_PER_PATTERN];
@@ -49,13 +54,33 @@ typedef struct {
     sl_view text;
 } definition;
 
+/* A set's words by a 32-bit hash: a chance hit costs nothing but a context that is too kind. */
+#define SET_SLOTS ((size_t)512)
+typedef struct {
+    uint32_t slots[SET_SLOTS]; /* 0 is empty */
+} word_set;
+
+/* Patterns are asked only where their own sort of trigger stands; most are in the first group. */
+typedef enum {
+    GROUP_MAIN,
+    GROUP_WORD,   /* a word that mixes letters and digits */
+    GROUP_STREET, /* digits, a blank, a letter */
+    GROUP_STATE,  /* two capitals, blanks, a digit */
+    GROUP_MAIL,   /* '@' */
+    GROUP_COUNT
+} group_kind;
+
 struct sl_patterns {
     sl_arena arena;
     sl_buf tables; /* all tables, one after another */
-    hs_database_t *db;
+    /* A group's patterns together say quickly where something ends; a pattern alone then says where
+     * it begins. Reporting starts for all at once would cost three times as much. */
+    hs_database_t *groups[GROUP_COUNT]; /* or NULL: the group is empty */
+    hs_database_t **single;
     pattern *patterns;
     size_t count;
     definition sets[SETS_MAX];
+    word_set *set_words;
     size_t set_count;
     definition macros[MACROS_MAX];
     size_t macro_count;
@@ -73,6 +98,10 @@ struct sl_pattern_work {
     size_t n;
     size_t cap;
     size_t base;
+    match *ends; /* of the first pass: `start` is not set */
+    size_t ends_n;
+    size_t ends_cap;
+    uint32_t id; /* of the pattern that is asked alone */
     bool failed;
 };
 
@@ -165,6 +194,22 @@ static sl_res parse_value(sl_view text, size_t line, uint8_t *ret)
     return line_error("pattern table: value", line);
 }
 
+static sl_res parse_flags(sl_view flags, size_t line, pattern *out)
+{
+    static const char GROUPS[] = "-wsz@";
+    for (size_t i = 0; i < flags.n; i++) {
+        const char *group = strchr(GROUPS, flags.p[i]);
+        if (flags.p[i] == 'i') {
+            out->caseless = true;
+        } else if (group != NULL && *group != 0) {
+            out->group = (uint8_t)(group - GROUPS);
+        } else {
+            return line_error("pattern table: flags", line);
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res parse_pattern(sl_patterns *p, sl_view row, size_t line)
 {
     sl_view f[8];
@@ -175,7 +220,8 @@ static sl_res parse_pattern(sl_patterns *p, sl_view row, size_t line)
         }
     }
     SL_NEED(p->count < PATTERNS_MAX, SL_E_LIMIT);
-    pattern one = { .caseless = sl_view_eq_str(f[2], "i") };
+    pattern one = { 0 };
+    SL_TRY(parse_flags(f[2], line, &one));
     sl_class kind;
     if (!sl_class_by_name(f[1], &kind)) {
         return line_error("pattern table: class", line);
@@ -214,6 +260,40 @@ static sl_res parse_definition(definition *all, size_t *count, size_t max, sl_vi
     return SL_DONE;
 }
 
+static uint8_t lower(uint8_t b)
+{
+    return b >= 'A' && b <= 'Z' ? (uint8_t)(b + 32) : b;
+}
+
+/* FNV-1a of the word in lower case; never 0. */
+static uint32_t hash_word(sl_view word)
+{
+    uint32_t h = 2166136261U;
+    for (size_t i = 0; i < word.n; i++) {
+        h = (h ^ lower(word.p[i])) * 16777619U;
+    }
+    return h == 0 ? 1 : h;
+}
+
+static sl_res parse_set(sl_patterns *p, sl_view row, size_t line)
+{
+    size_t words = 0;
+    size_t index = p->set_count;
+    SL_TRY(parse_definition(p->sets, &p->set_count, SETS_MAX, row, line));
+    word_set *set = &p->set_words[index];
+    for (sl_view rest = p->sets[index].text; rest.n != 0;) {
+        sl_view word;
+        (void)sl_view_cut(rest, '|', &word, &rest);
+        SL_NEED(++words < SET_SLOTS / 2, SL_E_LIMIT);
+        size_t at = hash_word(word) % SET_SLOTS;
+        while (set->slots[at] != 0) {
+            at = (at + 1) % SET_SLOTS;
+        }
+        set->slots[at] = hash_word(word);
+    }
+    return SL_DONE;
+}
+
 static sl_res parse_tables(sl_patterns *p)
 {
     sl_view rest = sl_buf_view(&p->tables);
@@ -224,8 +304,7 @@ static sl_res parse_tables(sl_patterns *p)
             continue;
         }
         if (row.p[0] == '@') {
-            SL_TRY(parse_definition(p->sets, &p->set_count, SETS_MAX, sl_view_sub(row, 1, row.n),
-                                    line));
+            SL_TRY(parse_set(p, sl_view_sub(row, 1, row.n), line));
         } else if (row.p[0] == '=') {
             SL_TRY(parse_definition(p->macros, &p->macro_count, MACROS_MAX,
                                     sl_view_sub(row, 1, row.n), line));
@@ -243,7 +322,11 @@ static sl_res patterns_new(const sl_view *tables, size_t count, sl_patterns **re
     p->arena.max = 4 * TABLE_BYTES_MAX;
     p->tables.max = TABLE_BYTES_MAX;
     p->patterns = calloc(PATTERNS_MAX, sizeof *p->patterns);
-    sl_res r = p->patterns == NULL ? sl_fail(SL_E_MEMORY) : SL_DONE;
+    p->single = calloc(PATTERNS_MAX, sizeof *p->single);
+    p->set_words = calloc(SETS_MAX, sizeof *p->set_words);
+    sl_res r = p->patterns == NULL || p->single == NULL || p->set_words == NULL
+                   ? sl_fail(SL_E_MEMORY)
+                   : SL_DONE;
     for (size_t i = 0; sl_ok(r) && i < count; i++) {
         r = sl_buf_add(&p->tables, tables[i]);
         if (sl_ok(r)) {
@@ -261,24 +344,56 @@ static sl_res patterns_new(const sl_view *tables, size_t count, sl_patterns **re
     return SL_DONE;
 }
 
-static sl_res compile(sl_patterns *p)
+static unsigned flags_of(const pattern *one)
+{
+    return one->caseless ? (unsigned)HS_FLAG_CASELESS : 0U;
+}
+
+static sl_res compile_failed(hs_compile_error_t *error, size_t pattern_index)
+{
+    hs_free_compile_error(error);
+    return sl_fail_at(SL_E_SYNTAX, "pattern (counted from 0)", pattern_index);
+}
+
+static sl_res compile_single(sl_patterns *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        hs_compile_error_t *error = NULL;
+        unsigned flags = flags_of(&p->patterns[i]) | HS_FLAG_SOM_LEFTMOST;
+        if (hs_compile(p->patterns[i].expression, flags, HS_MODE_BLOCK, NULL, &p->single[i],
+                       &error) != HS_SUCCESS) {
+            return compile_failed(error, i);
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res compile_group(sl_patterns *p, group_kind group)
 {
     const char *expressions[PATTERNS_MAX];
     unsigned flags[PATTERNS_MAX];
     unsigned ids[PATTERNS_MAX];
+    unsigned n = 0;
     for (size_t i = 0; i < p->count; i++) {
-        expressions[i] = p->patterns[i].expression;
-        flags[i] =
-            HS_FLAG_SOM_LEFTMOST | (p->patterns[i].caseless ? (unsigned)HS_FLAG_CASELESS : 0U);
-        ids[i] = (unsigned)i;
+        if (p->patterns[i].group == group) {
+            expressions[n] = p->patterns[i].expression;
+            flags[n] = flags_of(&p->patterns[i]);
+            ids[n++] = (unsigned)i;
+        }
     }
     hs_compile_error_t *error = NULL;
-    if (hs_compile_multi(expressions, flags, ids, (unsigned)p->count, HS_MODE_BLOCK, NULL, &p->db,
-                         &error) != HS_SUCCESS) {
-        int at = error != NULL ? error->expression : -1;
-        hs_free_compile_error(error);
-        return sl_fail_at(SL_E_SYNTAX, "pattern (counted from 0)",
-                          at < 0 ? SL_NOWHERE : (uint64_t)at);
+    if (n != 0 && hs_compile_multi(expressions, flags, ids, n, HS_MODE_BLOCK, NULL,
+                                   &p->groups[group], &error) != HS_SUCCESS) {
+        return compile_failed(error, 0);
+    }
+    return SL_DONE;
+}
+
+static sl_res compile(sl_patterns *p)
+{
+    SL_TRY(compile_single(p));
+    for (unsigned group = 0; group < GROUP_COUNT; group++) {
+        SL_TRY(compile_group(p, (group_kind)group));
     }
     return SL_DONE;
 }
@@ -296,43 +411,85 @@ sl_res sl_patterns_compile(const sl_view *tables, size_t count, sl_patterns **re
     return SL_DONE;
 }
 
-/* Layout: u32 length of tables, tables, u32 length of automaton, automaton. */
-sl_res sl_patterns_save(const sl_patterns *patterns, sl_buf *out)
+static sl_res save_bytes(sl_view v, sl_buf *out)
+{
+    uint8_t length[4];
+    sl_put_le32(length, (uint32_t)v.n);
+    SL_TRY(sl_buf_add(out, sl_view_of(length, 4)));
+    return sl_buf_add(out, v);
+}
+
+/* An empty group is saved as no bytes. */
+static sl_res save_automaton(const hs_database_t *db, sl_buf *out)
 {
     char *bytes = NULL;
     size_t n = 0;
-    SL_NEED(hs_serialize_database(patterns->db, &bytes, &n) == HS_SUCCESS, SL_E_MEMORY);
-    uint8_t length[4];
-    sl_put_le32(length, (uint32_t)patterns->tables.n);
-    sl_res r = sl_buf_add(out, sl_view_of(length, 4));
-    if (sl_ok(r)) {
-        r = sl_buf_add(out, sl_buf_view(&patterns->tables));
+    if (db == NULL) {
+        return save_bytes((sl_view){ 0 }, out);
     }
-    sl_put_le32(length, (uint32_t)n);
-    if (sl_ok(r)) {
-        r = sl_buf_add(out, sl_view_of(length, 4));
-    }
-    if (sl_ok(r)) {
-        r = sl_buf_add(out, sl_view_of(bytes, n));
-    }
+    SL_NEED(hs_serialize_database(db, &bytes, &n) == HS_SUCCESS, SL_E_MEMORY);
+    sl_res r = save_bytes(sl_view_of(bytes, n), out);
     free(bytes);
     return r;
 }
 
+/* Layout: tables, the groups' automata, each pattern's automaton; each with its length in 32 bits. */
+sl_res sl_patterns_save(const sl_patterns *patterns, sl_buf *out)
+{
+    SL_TRY(save_bytes(sl_buf_view(&patterns->tables), out));
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        SL_TRY(save_automaton(patterns->groups[i], out));
+    }
+    for (size_t i = 0; i < patterns->count; i++) {
+        SL_TRY(save_automaton(patterns->single[i], out));
+    }
+    return SL_DONE;
+}
+
+static sl_res open_bytes(sl_view *rest, sl_view *ret)
+{
+    SL_NEED(rest->n >= 4, SL_E_TRUNCATED);
+    size_t n = sl_get_le32(rest->p);
+    SL_NEED(n <= rest->n - 4, SL_E_TRUNCATED);
+    *ret = sl_view_sub(*rest, 4, 4 + n);
+    *rest = sl_view_sub(*rest, 4 + n, rest->n);
+    return SL_DONE;
+}
+
+static sl_res open_automaton(sl_view *rest, hs_database_t **ret)
+{
+    sl_view bytes;
+    SL_TRY(open_bytes(rest, &bytes));
+    if (bytes.n != 0 &&
+        hs_deserialize_database((const char *)bytes.p, bytes.n, ret) != HS_SUCCESS) {
+        return sl_fail_at(SL_E_VERSION, "pattern automaton", 0);
+    }
+    return SL_DONE;
+}
+
+static sl_res open_automata(sl_patterns *p, sl_view rest)
+{
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        SL_TRY(open_automaton(&rest, &p->groups[i]));
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        SL_TRY(open_automaton(&rest, &p->single[i]));
+        SL_NEED(p->single[i] != NULL, SL_E_TRUNCATED);
+    }
+    SL_NEED(rest.n == 0, SL_E_TRAILING);
+    return SL_DONE;
+}
+
 sl_res sl_patterns_open(sl_view saved, sl_patterns **ret_patterns)
 {
-    SL_NEED(saved.n >= 8, SL_E_TRUNCATED);
-    size_t tables = sl_get_le32(saved.p);
-    SL_NEED(tables <= saved.n - 8, SL_E_TRUNCATED);
-    sl_view table = sl_view_sub(saved, 4, 4 + tables);
-    size_t automaton = sl_get_le32(saved.p + 4 + tables);
-    SL_NEED(automaton == saved.n - 8 - tables, SL_E_TRUNCATED);
+    sl_view table;
     sl_patterns *p = NULL;
+    SL_TRY(open_bytes(&saved, &table));
     SL_TRY(patterns_new(&table, 1, &p));
-    if (hs_deserialize_database((const char *)saved.p + 8 + tables, automaton, &p->db) !=
-        HS_SUCCESS) {
+    sl_res r = open_automata(p, saved);
+    if (!sl_ok(r)) {
         sl_patterns_free(p);
-        return sl_fail_at(SL_E_VERSION, "pattern automaton", 0);
+        return r;
     }
     *ret_patterns = p;
     return SL_DONE;
@@ -343,7 +500,14 @@ void sl_patterns_free(sl_patterns *patterns)
     if (patterns == NULL) {
         return;
     }
-    hs_free_database(patterns->db);
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        hs_free_database(patterns->groups[i]);
+    }
+    for (size_t i = 0; patterns->single != NULL && i < patterns->count; i++) {
+        hs_free_database(patterns->single[i]);
+    }
+    free(patterns->single);
+    free(patterns->set_words);
     sl_buf_free(&patterns->tables);
     sl_arena_free(&patterns->arena);
     free(patterns->patterns);
@@ -364,8 +528,16 @@ sl_res sl_pattern_work_new(const sl_patterns *patterns, sl_pattern_work **ret_wo
 {
     sl_pattern_work *w = calloc(1, sizeof *w);
     SL_NEED(w != NULL, SL_E_MEMORY);
-    if (hs_alloc_scratch(patterns->db, &w->scratch) != HS_SUCCESS) {
-        free(w);
+    bool all = true;
+    for (size_t i = 0; i < GROUP_COUNT && all; i++) {
+        all = patterns->groups[i] == NULL ||
+              hs_alloc_scratch(patterns->groups[i], &w->scratch) == HS_SUCCESS;
+    }
+    for (size_t i = 0; i < patterns->count && all; i++) {
+        all = hs_alloc_scratch(patterns->single[i], &w->scratch) == HS_SUCCESS;
+    }
+    if (!all) {
+        sl_pattern_work_free(w);
         return sl_fail(SL_E_MEMORY);
     }
     *ret_work = w;
@@ -377,6 +549,7 @@ void sl_pattern_work_free(sl_pattern_work *work)
     if (work != NULL) {
         hs_free_scratch(work->scratch);
         free(work->matches);
+        free(work->ends);
         free(work);
     }
 }
@@ -493,24 +666,41 @@ static size_t window_end(sl_view t, size_t trigger)
 
 /* ---- matches ------------------------------------------------------------------------------- */
 
+static bool push(match **all, size_t *n, size_t *cap, match one)
+{
+    if (*n == *cap) {
+        size_t more = *cap == 0 ? 256 : *cap * 2;
+        match *items = more > MATCHES_MAX ? NULL : realloc(*all, more * sizeof *items);
+        if (items == NULL) {
+            return false;
+        }
+        *all = items;
+        *cap = more;
+    }
+    (*all)[(*n)++] = one;
+    return true;
+}
+
+static int on_end(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                  void *context)
+{
+    (void)from;
+    (void)flags;
+    sl_pattern_work *w = context;
+    match one = { .end = w->base + (size_t)to, .id = id };
+    w->failed = !push(&w->ends, &w->ends_n, &w->ends_cap, one);
+    return w->failed;
+}
+
 static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                     void *context)
 {
+    (void)id;
     (void)flags;
     sl_pattern_work *w = context;
-    if (w->n == w->cap) {
-        size_t cap = w->cap == 0 ? 256 : w->cap * 2;
-        match *more = cap > MATCHES_MAX ? NULL : realloc(w->matches, cap * sizeof *more);
-        if (more == NULL) {
-            w->failed = true;
-            return 1;
-        }
-        w->matches = more;
-        w->cap = cap;
-    }
-    w->matches[w->n++] =
-        (match){ .start = w->base + (size_t)from, .end = w->base + (size_t)to, .id = id };
-    return 0;
+    match one = { .start = w->base + (size_t)from, .end = w->base + (size_t)to, .id = w->id };
+    w->failed = !push(&w->matches, &w->n, &w->cap, one);
+    return w->failed;
 }
 
 /* By pattern, then start, then the longest first. */
@@ -527,37 +717,23 @@ static int match_order(const void *a, const void *b)
     return x->end > y->end ? -1 : (x->end < y->end ? 1 : 0);
 }
 
-static uint8_t lower(uint8_t b)
-{
-    return b >= 'A' && b <= 'Z' ? (uint8_t)(b + 32) : b;
-}
-
 static bool is_word_byte(uint8_t b)
 {
     return (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z');
 }
 
-/* Is `word` (of text, any case) one of "a|b|c"? */
-static bool in_set(sl_view set, sl_view word)
+static bool in_set(const word_set *set, sl_view word)
 {
-    while (set.n != 0) {
-        sl_view one;
-        (void)sl_view_cut(set, '|', &one, &set);
-        if (one.n != word.n) {
-            continue;
-        }
-        size_t i = 0;
-        while (i < one.n && one.p[i] == lower(word.p[i])) {
-            i++;
-        }
-        if (i == one.n) {
+    uint32_t hash = hash_word(word);
+    for (size_t at = hash % SET_SLOTS; set->slots[at] != 0; at = (at + 1) % SET_SLOTS) {
+        if (set->slots[at] == hash) {
             return true;
         }
     }
     return false;
 }
 
-static bool set_within(sl_view set, sl_view text, size_t from, size_t to)
+static bool set_within(const word_set *set, sl_view text, size_t from, size_t to)
 {
     for (size_t i = from; i < to;) {
         if (!is_word_byte(text.p[i])) {
@@ -569,11 +745,13 @@ static bool set_within(sl_view set, sl_view text, size_t from, size_t to)
             end++;
         }
         sl_view whole = sl_view_sub(text, i, end);
-        sl_view head;
-        sl_view rest;
-        (void)sl_view_cut(whole, '-', &head, &rest);
+        size_t dash = i;
+        while (dash < end && text.p[dash] != '-') {
+            dash++;
+        }
+        sl_view head = sl_view_sub(text, i, dash);
         bool cut_off = i == from && from > 0 && is_word_byte(text.p[from - 1]);
-        if (!cut_off && (in_set(set, whole) || in_set(set, head))) {
+        if (!cut_off && (in_set(set, whole) || (head.n < whole.n && in_set(set, head)))) {
             return true;
         }
         i = end;
@@ -584,7 +762,7 @@ static bool set_within(sl_view set, sl_view text, size_t from, size_t to)
 static bool context_holds(const sl_patterns *p, const pattern *one, sl_view text, const match *m)
 {
     for (size_t i = 0; i < one->context_count; i++) {
-        sl_view set = p->sets[one->context[i]].text;
+        const word_set *set = &p->set_words[one->context[i]];
         size_t from = m->start > CONTEXT_BEFORE ? m->start - CONTEXT_BEFORE : 0;
         bool found = set_within(set, text, from, m->start);
         if (one->negative[i]) {
@@ -694,24 +872,27 @@ static sl_res report_all(const sl_patterns *p, sl_pattern_work *w, sl_view text,
     return SL_DONE;
 }
 
-static sl_res scan_window(const sl_patterns *p, sl_pattern_work *w, sl_view text, size_t from,
-                          size_t to)
+static sl_res scan_part(const hs_database_t *db, sl_pattern_work *w, sl_view text, size_t from,
+                        size_t to, match_event_handler on)
 {
     w->base = from;
-    hs_error_t e = hs_scan(p->db, (const char *)text.p + from, (unsigned)(to - from), 0, w->scratch,
-                           on_match, w);
+    hs_error_t e =
+        hs_scan(db, (const char *)text.p + from, (unsigned)(to - from), 0, w->scratch, on, w);
     SL_NEED(!w->failed, SL_E_LIMIT);
     SL_NEED(e == HS_SUCCESS, SL_E_BUG);
     return SL_DONE;
 }
 
-sl_res sl_patterns_scan(const sl_patterns *patterns, sl_pattern_work *work, sl_view text,
-                        sl_findings *findings)
+/* ---- the first pass: where do matches end? --------------------------------------------------- */
+
+/* The main group: windows around anything that it needs. */
+static sl_res scan_main(const sl_patterns *p, sl_pattern_work *w, sl_view text)
 {
-    SL_NEED(text.n < UINT32_MAX, SL_E_LIMIT);
-    work->n = 0;
-    work->failed = false;
+    const hs_database_t *db = p->groups[GROUP_MAIN];
     size_t done = 0;
+    if (db == NULL) {
+        return SL_DONE;
+    }
     for (size_t at = next_trigger(text, 0); at < text.n;) {
         size_t from = text.n <= WHOLE_BYTES ? 0 : window_start(text, at, done);
         size_t to = text.n <= WHOLE_BYTES ? text.n : window_end(text, at);
@@ -720,10 +901,163 @@ sl_res sl_patterns_scan(const sl_patterns *patterns, sl_pattern_work *work, sl_v
             to = window_end(text, next);
             next = next_trigger(text, to);
         }
-        SL_TRY(scan_window(patterns, work, text, from, to));
+        SL_TRY(scan_part(db, w, text, from, to, on_end));
         done = to;
         at = next;
     }
+    return SL_DONE;
+}
+
+/* A window of a smaller group that still grows. */
+typedef struct {
+    size_t from;
+    size_t to;
+} open_window;
+
+static sl_res flush_window(const sl_patterns *p, sl_pattern_work *w, sl_view text, group_kind group,
+                           open_window *open)
+{
+    if (open->to > open->from && p->groups[group] != NULL) {
+        SL_TRY(scan_part(p->groups[group], w, text, open->from, open->to, on_end));
+    }
+    return SL_DONE;
+}
+
+static sl_res widen_window(const sl_patterns *p, sl_pattern_work *w, sl_view text, group_kind group,
+                           open_window *open, size_t at)
+{
+    size_t from = window_start(text, at, 0);
+    if (from <= open->to || open->to == 0) {
+        open->from = open->to == 0 ? from : open->from;
+        open->to = window_end(text, at);
+        return SL_DONE;
+    }
+    SL_TRY(flush_window(p, w, text, group, open));
+    *open = (open_window){ .from = from, .to = window_end(text, at) };
+    return SL_DONE;
+}
+
+static bool is_letter(uint8_t b)
+{
+    return (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z');
+}
+
+static bool is_capital(uint8_t b)
+{
+    return b >= 'A' && b <= 'Z';
+}
+
+static bool is_digit_byte(uint8_t b)
+{
+    return b >= '0' && b <= '9';
+}
+
+/* Two capitals, an optional comma, one or more blanks, and here the digits. */
+static bool state_before(sl_view t, size_t at)
+{
+    size_t i = at;
+    while (i > 0 && at - i < 4 && t.p[i - 1] == ' ') {
+        i--;
+    }
+    if (i == at) {
+        return false;
+    }
+    i -= i > 0 && t.p[i - 1] == ',' ? 1U : 0U;
+    return i >= 2 && is_capital(t.p[i - 1]) && is_capital(t.p[i - 2]);
+}
+
+/* The smaller groups: all but one need a run of digits with the right neighbours. */
+static sl_res scan_small(const sl_patterns *p, sl_pattern_work *w, sl_view text)
+{
+    open_window open[GROUP_COUNT] = { 0 };
+    for (size_t i = 0; i < text.n;) {
+        if (text.p[i] == '@') {
+            SL_TRY(widen_window(p, w, text, GROUP_MAIL, &open[GROUP_MAIL], i));
+        }
+        if (!is_digit_byte(text.p[i])) {
+            i++;
+            continue;
+        }
+        size_t start = i;
+        while (i < text.n && is_digit_byte(text.p[i])) {
+            i++;
+        }
+        bool dashed = i + 1 < text.n && text.p[i] == '-' && is_digit_byte(text.p[i + 1]);
+        bool before =
+            start > 0 && (is_letter(text.p[start - 1]) ||
+                          (text.p[start - 1] == '-' && start > 1 && is_letter(text.p[start - 2])));
+        if (before || (i < text.n && is_letter(text.p[i])) || (dashed && before) ||
+            (i + 1 < text.n && text.p[i] == '-' && is_letter(text.p[i + 1]))) {
+            SL_TRY(widen_window(p, w, text, GROUP_WORD, &open[GROUP_WORD], start));
+        }
+        size_t next = i < text.n && is_letter(text.p[i]) ? i + 1 : i; /* 12a Main Street */
+        if (next + 1 < text.n && text.p[next] == ' ' && is_word_byte(text.p[next + 1])) {
+            SL_TRY(widen_window(p, w, text, GROUP_STREET, &open[GROUP_STREET], start));
+        }
+        if (state_before(text, start)) {
+            SL_TRY(widen_window(p, w, text, GROUP_STATE, &open[GROUP_STATE], start));
+        }
+    }
+    for (unsigned group = GROUP_MAIN + 1; group < GROUP_COUNT; group++) {
+        SL_TRY(flush_window(p, w, text, (group_kind)group, &open[group]));
+    }
+    return SL_DONE;
+}
+
+/* ---- the second pass: where do they begin? --------------------------------------------------- */
+
+static int end_order(const void *a, const void *b)
+{
+    const match *x = a;
+    const match *y = b;
+    if (x->id != y->id) {
+        return x->id < y->id ? -1 : 1;
+    }
+    return x->end < y->end ? -1 : (x->end > y->end ? 1 : 0);
+}
+
+static size_t confirm_start(sl_view t, size_t end)
+{
+    size_t at = end > CONFIRM_BACK ? end - CONFIRM_BACK : 0;
+    size_t limit = at > CONFIRM_TOKEN ? at - CONFIRM_TOKEN : 0;
+    while (at > limit && !is_blank(t.p[at - 1])) {
+        at--;
+    }
+    return at;
+}
+
+/* Ends of one pattern that stand close together are asked at once. */
+static sl_res confirm_all(const sl_patterns *p, sl_pattern_work *w, sl_view text)
+{
+    for (size_t i = 0; i < w->ends_n;) {
+        uint32_t id = w->ends[i].id;
+        size_t from = confirm_start(text, w->ends[i].end);
+        size_t to = w->ends[i].end;
+        for (i++; i < w->ends_n && w->ends[i].id == id && w->ends[i].end - to <= CONFIRM_BACK / 2;
+             i++) {
+            to = w->ends[i].end;
+        }
+        w->id = id;
+        to += to < text.n ? 1 : 0; /* the byte behind decides about the word's boundary */
+        SL_TRY(scan_part(p->single[id], w, text, from, to, on_match));
+    }
+    return SL_DONE;
+}
+
+sl_res sl_patterns_scan(const sl_patterns *patterns, sl_pattern_work *work, sl_view text,
+                        sl_findings *findings)
+{
+    SL_NEED(text.n < UINT32_MAX, SL_E_LIMIT);
+    work->n = 0;
+    work->ends_n = 0;
+    work->failed = false;
+    SL_TRY(scan_main(patterns, work, text));
+    SL_TRY(scan_small(patterns, work, text));
+    if (work->ends_n == 0) {
+        return SL_DONE;
+    }
+    qsort(work->ends, work->ends_n, sizeof *work->ends, end_order);
+    SL_TRY(confirm_all(patterns, work, text));
     if (work->n > 1) {
         qsort(work->matches, work->n, sizeof *work->matches, match_order);
     }

@@ -369,9 +369,23 @@ static bool looks_hex(sl_view t, size_t i)
            base16_value(t.p[i + 3]) >= 0 && base16_value(t.p[i + 4]) >= 0;
 }
 
+/* Most positions of prose can be told by the two bytes behind them. */
+static bool may_be_spaced(sl_view t, size_t i)
+{
+    static const uint8_t SEPARATORS[256] = {
+        [' '] = 1, ['-'] = 1, ['_'] = 1, ['.'] = 1, ['*'] = 1,
+        ['|'] = 1, ['~'] = 1, [','] = 1, [':'] = 1, ['+'] = 1
+    };
+    return SEPARATORS[t.p[i + 1]] + SEPARATORS[t.p[i + 2]] != 0 || (t.p[i] | 1) == '1';
+}
+
 static sl_res find_spaced(sl_view t, sl_views *views)
 {
     for (size_t i = 0; i + 9 < t.n;) {
+        if (!may_be_spaced(t, i)) {
+            i++;
+            continue;
+        }
         size_t end = i + 1;
         if (looks_spaced(t, i)) {
             SL_TRY(take_spaced(t, i, views, &end));
