@@ -47,7 +47,7 @@ typedef struct {
     sl_proc_entry entry;              /* NULL: external */
     const sl_proc_external *external; /* NULL: entry */
     const sl_confine_profile *profile;
-    /* Links to other processes; declare each pair once, on either side. A peer with several
+    /* Links to other processes; either side of a pair may declare it. A peer with several
      * instances gives one link for each. */
     const char *peers[SL_PROC_PEERS_MAX];
     sl_proc_listen listens[SL_PROC_LISTENS_MAX];

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/proc_wire.h"
+#include "host/host.h"
 
 static const struct {
     const char *name;
@@ -95,6 +97,10 @@ static int help(FILE *out, int status)
 
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], SL_PROC_ARGUMENT) == 0) {
+        /* Started by the supervisor: a process of the site, not a command. */
+        return sl_host_process(sl_host_table, sl_host_table_count, argv[2]);
+    }
     sl_cli cli = { .site = getenv("STOPLOG_SITE") };
     if (cli.site == NULL || cli.site[0] == 0) {
         cli.site = "stoplog-site";

@@ -29,10 +29,10 @@ static bool talks_to(const sl_proc_decl *a, const sl_proc_decl *b)
 sl_res sl_host_make_links(sl_supervisor *host)
 {
     for (size_t i = 0; i < host->instance_count; i++) {
-        for (size_t j = 0; j < host->instance_count; j++) {
+        for (size_t j = i + 1; j < host->instance_count; j++) {
             sl_instance *a = &host->instances[i];
             sl_instance *b = &host->instances[j];
-            if (i == j || !talks_to(a->decl, b->decl)) {
+            if (!talks_to(a->decl, b->decl) && !talks_to(b->decl, a->decl)) {
                 continue;
             }
             SL_NEED(host->link_count < SL_HOST_LINKS_MAX, SL_E_LIMIT);

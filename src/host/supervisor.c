@@ -58,14 +58,17 @@ sl_instance *sl_host_find(sl_supervisor *host, sl_view name)
 
 void sl_host_check_all_up(sl_supervisor *host)
 {
+    uint32_t missing = 0;
     for (size_t i = 0; i < host->instance_count; i++) {
         if (host->instances[i].state != SL_INSTANCE_SERVING) {
             return;
         }
+        missing |= host->instances[i].missing;
     }
-    if (!host->was_up && !host->going) {
+    /* Told again when the warden came back: it must know. */
+    if (!host->going) {
         host->was_up = true;
-        sl_host_say(host, SL_HOST_ALL_UP, "", 0);
+        sl_host_say(host, SL_HOST_ALL_UP, "", (int)missing);
     }
 }
 
@@ -332,7 +335,7 @@ static sl_res make_sockets(sl_supervisor *host)
     return SL_DONE;
 }
 
-/* As root, what a process may write belongs to its user. */
+/* As root, what a process may write, and its own state, belongs to its user. */
 static uid_t owner_for_walk;
 static int give_to_owner(const char *path, const struct stat *st, int kind, struct FTW *walk)
 {
@@ -349,10 +352,13 @@ static sl_res own_paths(const sl_supervisor *host, const sl_instance *instance)
     const sl_confine_profile *profile = instance->decl->profile;
     for (size_t i = 0; i < profile->path_count; i++) {
         const sl_confine_path *path = &profile->paths[i];
-        if ((path->may & SL_PATH_WRITE) == 0 || path->from[0] == '/') {
+        bool writes = (path->may & SL_PATH_WRITE) != 0;
+        if (path->from[0] == '/' || (!writes && strncmp(path->from, "state/", 6) != 0)) {
             continue;
         }
-        SL_TRY(sl_dir_make(host->site_fd, path->from, 0700));
+        if (writes) {
+            SL_TRY(sl_dir_make(host->site_fd, path->from, 0700));
+        }
         char full[4096];
         int n = snprintf(full, sizeof full, "%s/%s", host->options->site, path->from);
         SL_NEED(n > 0 && (size_t)n < sizeof full, SL_E_LIMIT);

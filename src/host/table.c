@@ -1,6 +1,11 @@
 /* The processes of a site, in the order of their start. A module declares its process and its profile
  * beside its code; here they come together. Who talks to whom can be read off the declarations. */
 #include "host/host.h"
+#include "ledger/ledgerd.h"
+#include "respond/wardend.h"
 
-const sl_proc_decl *const sl_host_table[] = { NULL };
-const size_t sl_host_table_count = 0;
+const sl_proc_decl *const sl_host_table[] = {
+    &sl_ledgerd_decl,
+    &sl_wardend_decl,
+};
+const size_t sl_host_table_count = SL_COUNT_OF(sl_host_table);
