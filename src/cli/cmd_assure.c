@@ -1,0 +1,274 @@
+/* `stoplog assure status|check`: the checks, asked of the site's ledger here and now. */
+#include "assure/shipped.h"
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/site_ledger.h"
+
+static const char USAGE[] = "assure status            every check, and what bears on which framework\n"
+                            "       stoplog assure check ID           one check with its evidence";
+
+typedef struct {
+    sl_cli *cli;
+    sl_catalogue *catalogue;
+    sl_assurance *run;
+    sl_buf origin;
+    int64_t now_ms;
+    size_t totals[4]; /* by sl_state */
+} assure_call;
+
+static void close_call(assure_call *call)
+{
+    sl_assurance_free(call->run);
+    sl_catalogue_free(call->catalogue);
+    sl_buf_free(&call->origin);
+}
+
+static sl_value parameter(void *context, sl_view scope, sl_view name)
+{
+    const assure_call *call = context;
+    if (scope.n == 0 && sl_view_eq(name, SL_LIT("self"))) {
+        return (sl_value){ .kind = SL_VALUE_TEXT, .text = sl_buf_view(&call->origin) };
+    }
+    return (sl_value){ .kind = SL_VALUE_UNKNOWN }; /* no such limit was set: the check is unknown */
+}
+
+static sl_res feed(void *context, uint64_t index, sl_view leaf)
+{
+    return sl_assurance_feed(((assure_call *)context)->run, index, leaf);
+}
+
+static sl_res open_call(assure_call *call)
+{
+    call->origin.max = 1024;
+    call->now_ms = sl_clock_wall_ms();
+    SL_TRY(sl_catalogue_shipped(&call->catalogue));
+    SL_TRY(sl_assurance_new(call->catalogue, parameter, call, &call->run));
+    return sl_site_ledger_read(call->cli, feed, call, &call->origin);
+}
+
+static void put_evidence(sl_json_writer *w, const sl_answer *answer)
+{
+    sl_json_key(w, "evidence");
+    sl_json_array_begin(w);
+    for (size_t i = 0; i < answer->evidence_count; i++) {
+        sl_json_uint(w, answer->evidence[i]);
+    }
+    sl_json_array_end(w);
+}
+
+static sl_res print_json(const sl_check *check, const sl_answer *answer, bool whole)
+{
+    char fresh[SL_CLOCK_TEXT_BYTES];
+    sl_clock_text(answer->fresh_until_ms, fresh);
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 64 * SL_KIB };
+    sl_json_writer w;
+    sl_json_writer_init(&w, &line);
+    sl_json_object_begin(&w);
+    sl_json_put_string(&w, "id", check->id);
+    sl_json_put_str(&w, "state", sl_state_name(answer->state));
+    sl_json_put_string(&w, "severity", check->severity);
+    sl_json_key(&w, "fresh_until");
+    if (answer->fresh_until_ms == 0) {
+        sl_json_null(&w);
+    } else {
+        sl_json_string(&w, sl_view_str(fresh));
+    }
+    put_evidence(&w, answer);
+    sl_json_put_str(&w, "why", answer->why);
+    if (whole) {
+        sl_json_put_string(&w, "states", check->states);
+        sl_json_put_string(&w, "query", check->query_text);
+        sl_json_put_string(&w, "owner", check->owner);
+        sl_json_put_string(&w, "remedy", check->remedy);
+    }
+    sl_json_object_end(&w);
+    SL_TRY(sl_json_finish(&w));
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+static sl_res print_text(const sl_check *check, const sl_answer *answer)
+{
+    static const char *const marks[] = { "pass   ", "FAIL   ", "unknown", "outside" };
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4096 };
+    SL_TRY(sl_buf_addf(&line, "%s  %-22.*s %s", marks[answer->state], SL_FMT(check->id),
+                       answer->why));
+    if (answer->evidence_count > 0) {
+        SL_TRY(sl_buf_addf(&line, " (leaf %llu)", (unsigned long long)answer->evidence[0]));
+    }
+    if (answer->state == SL_STATE_FAIL) {
+        SL_TRY(sl_buf_addf(&line, "\n         %.*s: %.*s", SL_FMT(check->owner),
+                           SL_FMT(check->remedy)));
+    }
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+/* ---- frameworks: a control is as good as the worst of the checks that bear on it ---- */
+
+typedef struct {
+    sl_view framework;
+    sl_view control;
+    sl_state state;
+} control_state;
+
+#define CONTROLS_MAX ((size_t)4096)
+
+static sl_state worst(sl_state a, sl_state b)
+{
+    static const int rank[] = { 1, 3, 2, 0 }; /* outside < pass < unknown < fail */
+    return rank[a] >= rank[b] ? a : b;
+}
+
+static void bear(control_state *all, size_t *count, sl_view framework, sl_view control,
+                 sl_state state)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (sl_view_eq(all[i].framework, framework) && sl_view_eq(all[i].control, control)) {
+            all[i].state = worst(all[i].state, state);
+            return;
+        }
+    }
+    if (*count < CONTROLS_MAX) {
+        all[(*count)++] = (control_state){ framework, control, state };
+    }
+}
+
+static void bear_all(control_state *all, size_t *count, const sl_check *check, sl_state state)
+{
+    for (size_t m = 0; m < check->map_count; m++) {
+        sl_view rest = check->maps[m].controls;
+        while (rest.n > 0) {
+            sl_view control;
+            (void)sl_view_cut(rest, ' ', &control, &rest);
+            bear(all, count, check->maps[m].framework, control, state);
+        }
+    }
+}
+
+static void put_counts(sl_json_writer *w, const size_t counts[4])
+{
+    for (int s = SL_STATE_PASS; s <= SL_STATE_OUTSIDE; s++) {
+        sl_json_put_uint(w, sl_state_name((sl_state)s), counts[s]);
+    }
+}
+
+static void put_frameworks(sl_json_writer *w, const control_state *all, size_t count)
+{
+    sl_json_key(w, "frameworks");
+    sl_json_object_begin(w);
+    for (size_t i = 0; i < count; i++) {
+        bool first = true;
+        for (size_t j = 0; j < i; j++) {
+            first = first && !sl_view_eq(all[j].framework, all[i].framework);
+        }
+        if (!first) {
+            continue;
+        }
+        size_t counts[4] = { 0 };
+        for (size_t j = i; j < count; j++) {
+            counts[all[j].state] += sl_view_eq(all[j].framework, all[i].framework);
+        }
+        sl_json_key_view(w, all[i].framework);
+        sl_json_object_begin(w);
+        put_counts(w, counts);
+        sl_json_object_end(w);
+    }
+    sl_json_object_end(w);
+}
+
+static sl_res print_summary(const assure_call *call, const control_state *all, size_t count)
+{
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 64 * SL_KIB };
+    if (!call->cli->json) {
+        SL_TRY(sl_buf_addf(&line,
+                           "\n%zu pass, %zu fail, %zu unknown, %zu outside. "
+                           "Unknown counts against us.",
+                           call->totals[SL_STATE_PASS], call->totals[SL_STATE_FAIL],
+                           call->totals[SL_STATE_UNKNOWN], call->totals[SL_STATE_OUTSIDE]));
+        return sl_cli_line(sl_buf_view(&line));
+    }
+    sl_json_writer w;
+    sl_json_writer_init(&w, &line);
+    sl_json_object_begin(&w);
+    sl_json_key(&w, "summary");
+    sl_json_object_begin(&w);
+    put_counts(&w, call->totals);
+    put_frameworks(&w, all, count);
+    sl_json_key(&w, "days_behind"); /* needs a register of assets over time, which is not kept yet */
+    sl_json_null(&w);
+    sl_json_object_end(&w);
+    sl_json_object_end(&w);
+    SL_TRY(sl_json_finish(&w));
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+static sl_res print_all(assure_call *call, control_state *all)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sl_catalogue_count(call->catalogue); i++) {
+        const sl_check *check = sl_catalogue_check(call->catalogue, i);
+        sl_answer answer = sl_assurance_answer(call->run, i, call->now_ms, true);
+        call->totals[answer.state]++;
+        bear_all(all, &count, check, answer.state);
+        SL_TRY(call->cli->json ? print_json(check, &answer, false) : print_text(check, &answer));
+    }
+    return print_summary(call, all, count);
+}
+
+static int status_of(const size_t totals[4])
+{
+    if (totals[SL_STATE_FAIL] > 0) {
+        return 1;
+    }
+    return totals[SL_STATE_UNKNOWN] > 0 ? 5 : 0;
+}
+
+static int do_status(sl_cli *cli)
+{
+    SL_OWN(assure_call, call, close_call) = { .cli = cli };
+    sl_res r = open_call(&call);
+    if (sl_ok(r)) {
+        control_state *all = calloc(CONTROLS_MAX, sizeof(*all));
+        r = all == NULL ? sl_fail(SL_E_MEMORY) : print_all(&call, all);
+        free(all);
+    }
+    return sl_ok(r) ? status_of(call.totals) : sl_cli_fail(cli, "assure status", r);
+}
+
+static int do_check(sl_cli *cli, const char *id)
+{
+    SL_OWN(assure_call, call, close_call) = { .cli = cli };
+    sl_res r = open_call(&call);
+    size_t at = SIZE_MAX;
+    if (sl_ok(r)) {
+        at = sl_catalogue_find(call.catalogue, sl_view_str(id));
+        r = at == SIZE_MAX ? sl_fail_at(SL_E_NOT_FOUND, "check", SL_NOWHERE) : SL_DONE;
+    }
+    if (!sl_ok(r)) {
+        return sl_cli_fail(cli, "assure check", r);
+    }
+    const sl_check *check = sl_catalogue_check(call.catalogue, at);
+    sl_answer answer = sl_assurance_answer(call.run, at, call.now_ms, true);
+    call.totals[answer.state]++;
+    r = cli->json ? print_json(check, &answer, true) : print_text(check, &answer);
+    if (sl_ok(r) && !cli->json) {
+        SL_OWN(sl_buf, text, sl_buf_free) = { .max = 8192 };
+        r = sl_buf_addf(&text,
+                        "\n%.*s.\n\n  asked    %.*s\n  owner    %.*s\n  if not   %.*s\n"
+                        "  look     stoplog ledger show N",
+                        SL_FMT(check->states), SL_FMT(check->query_text), SL_FMT(check->owner),
+                        SL_FMT(check->remedy));
+        r = sl_ok(r) ? sl_cli_line(sl_buf_view(&text)) : r;
+    }
+    return sl_ok(r) ? status_of(call.totals) : sl_cli_fail(cli, "assure check", r);
+}
+
+int sl_cmd_assure(sl_cli *cli, int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "status") == 0) {
+        return do_status(cli);
+    }
+    if (argc == 3 && strcmp(argv[1], "check") == 0) {
+        return do_check(cli, argv[2]);
+    }
+    return sl_cli_usage(cli, USAGE);
+}

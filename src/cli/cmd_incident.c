@@ -1,0 +1,131 @@
+/* `stoplog incident list|show`: incidents as the ledger tells them. They are folded from leaves here,
+ * not asked of the warden, so that they can be read when the site is down. */
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/site_ledger.h"
+#include "respond/incident.h"
+
+static const char USAGE[] = "incident list\n"
+                            "       stoplog incident show ID";
+
+static void drop(sl_incidents **incidents)
+{
+    sl_incidents_free(*incidents);
+}
+
+static sl_res fold(void *context, uint64_t index, sl_view leaf)
+{
+    return sl_incidents_fold(context, index, leaf);
+}
+
+static const char *state_of(const sl_incident *incident)
+{
+    if (incident->closed_ms != 0) {
+        return "closed";
+    }
+    size_t standing = 0;
+    for (size_t i = 0; i < incident->action_count; i++) {
+        const sl_incident_step *step = &incident->actions[i];
+        standing += step->state == SL_STEP_TAKEN && step->kind != SL_CONTAIN_CUT;
+    }
+    return standing > 0 ? "contained" : "open";
+}
+
+static void put_step(sl_json_writer *w, const sl_incident_step *step)
+{
+    static const char *const states[] = { "taken", "undone", "failed" };
+    sl_json_object_begin(w);
+    sl_json_put_str(w, "action", step->id.text);
+    sl_json_put_str(w, "kind", sl_containment_word(step->kind));
+    sl_json_put_str(w, "target", step->target.text);
+    sl_json_put_str(w, "state", states[step->state]);
+    sl_json_put_str(w, "inverse", sl_containment_inverse(step->kind));
+    sl_json_put_uint(w, "duration_us", step->duration_us);
+    sl_json_put_uint(w, "leaf", step->index);
+    sl_json_object_end(w);
+}
+
+static sl_res print_json(const sl_incident *incident)
+{
+    char opened[SL_CLOCK_TEXT_BYTES];
+    sl_clock_text(incident->opened_ms, opened);
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 64 * SL_KIB };
+    sl_json_writer w;
+    sl_json_writer_init(&w, &line);
+    sl_json_object_begin(&w);
+    sl_json_put_str(&w, "incident", incident->id.text);
+    sl_json_put_str(&w, "state", state_of(incident));
+    sl_json_put_str(&w, "severity", incident->severity.text);
+    sl_json_put_str(&w, "rule", incident->rule.text);
+    sl_json_put_str(&w, "principal", incident->principal.text);
+    sl_json_put_str(&w, "compartment", incident->compartment.text);
+    sl_json_put_str(&w, "opened", opened);
+    sl_json_put_uint(&w, "leaf", incident->index);
+    if (incident->signal_index != UINT64_MAX) {
+        sl_json_put_uint(&w, "signal_leaf", incident->signal_index);
+    }
+    sl_json_key(&w, "actions");
+    sl_json_array_begin(&w);
+    for (size_t i = 0; i < incident->action_count; i++) {
+        put_step(&w, &incident->actions[i]);
+    }
+    sl_json_array_end(&w);
+    sl_json_object_end(&w);
+    SL_TRY(sl_json_finish(&w));
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+static sl_res print_text(const sl_incident *incident, bool whole)
+{
+    static const char *const states[] = { "taken", "undone", "FAILED" };
+    char opened[SL_CLOCK_TEXT_BYTES];
+    sl_clock_text(incident->opened_ms, opened);
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 64 * SL_KIB };
+    SL_TRY(sl_buf_addf(&line, "%s  %-9s %-8s %s  %s", incident->id.text, state_of(incident),
+                       incident->severity.text, opened, incident->rule.text));
+    for (size_t i = 0; whole && i < incident->action_count; i++) {
+        const sl_incident_step *step = &incident->actions[i];
+        SL_TRY(sl_buf_addf(&line, "\n  %s  %-6s %s %s, %llu us (leaf %llu; undone by: %s)",
+                           step->id.text, states[step->state], sl_containment_word(step->kind),
+                           step->target.text, (unsigned long long)step->duration_us,
+                           (unsigned long long)step->index, sl_containment_inverse(step->kind)));
+    }
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+static sl_res do_list(const sl_cli *cli, const sl_incidents *incidents)
+{
+    size_t n = sl_incidents_count(incidents);
+    for (size_t i = 0; i < n; i++) {
+        const sl_incident *one = sl_incidents_at(incidents, i);
+        SL_TRY(cli->json ? print_json(one) : print_text(one, false));
+    }
+    if (!cli->json) {
+        return n > 0 ? SL_DONE : sl_cli_line(SL_LIT("no incidents"));
+    }
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 256 };
+    SL_TRY(sl_buf_addf(&line, "{\"summary\":{\"incidents\":%zu}}", n));
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+int sl_cmd_incident(sl_cli *cli, int argc, char **argv)
+{
+    bool list = argc == 2 && strcmp(argv[1], "list") == 0;
+    bool show = argc == 3 && strcmp(argv[1], "show") == 0;
+    if (!list && !show) {
+        return sl_cli_usage(cli, USAGE);
+    }
+    SL_OWN(sl_incidents *, incidents, drop) = NULL;
+    sl_res r = sl_incidents_new(&incidents);
+    if (sl_ok(r)) {
+        r = sl_site_ledger_read(cli, fold, incidents, NULL);
+    }
+    if (sl_ok(r) && list) {
+        r = do_list(cli, incidents);
+    } else if (sl_ok(r)) {
+        const sl_incident *one = sl_incidents_find(incidents, sl_view_str(argv[2]));
+        r = one == NULL ? sl_fail_at(SL_E_NOT_FOUND, "incident", SL_NOWHERE)
+                        : (cli->json ? print_json(one) : print_text(one, true));
+    }
+    return sl_ok(r) ? 0 : sl_cli_fail(cli, "incident", r);
+}
