@@ -4,8 +4,9 @@
 #include "cli/cli.h"
 #include "cli/site_ledger.h"
 
-static const char USAGE[] = "assure status            every check, and what bears on which framework\n"
-                            "       stoplog assure check ID           one check with its evidence";
+static const char USAGE[] =
+    "assure status            every check, and what bears on which framework\n"
+    "       stoplog assure check ID           one check with its evidence";
 
 typedef struct {
     sl_cli *cli;
@@ -90,8 +91,8 @@ static sl_res print_text(const sl_check *check, const sl_answer *answer)
 {
     static const char *const marks[] = { "pass   ", "FAIL   ", "unknown", "outside" };
     SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4096 };
-    SL_TRY(sl_buf_addf(&line, "%s  %-22.*s %s", marks[answer->state], SL_FMT(check->id),
-                       answer->why));
+    SL_TRY(
+        sl_buf_addf(&line, "%s  %-22.*s %s", marks[answer->state], SL_FMT(check->id), answer->why));
     if (answer->evidence_count > 0) {
         SL_TRY(sl_buf_addf(&line, " (leaf %llu)", (unsigned long long)answer->evidence[0]));
     }
@@ -193,7 +194,8 @@ static sl_res print_summary(const assure_call *call, const control_state *all, s
     sl_json_object_begin(&w);
     put_counts(&w, call->totals);
     put_frameworks(&w, all, count);
-    sl_json_key(&w, "days_behind"); /* needs a register of assets over time, which is not kept yet */
+    sl_json_key(&w,
+                "days_behind"); /* needs a register of assets over time, which is not kept yet */
     sl_json_null(&w);
     sl_json_object_end(&w);
     sl_json_object_end(&w);
