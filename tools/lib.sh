@@ -52,6 +52,11 @@ sl_tally_log() {
     fi
     line=$(tools/count-tests ${CHECK_NO_SKIP:-} "$2") || true
     sl_tally_line "$1" "$line"
+    # Meson may stop half-way for reasons of its own; what did not run must not look well.
+    if grep -q '^ERROR' "$3"; then
+        grep -A 3 '^ERROR' "$3" >&2
+        sl_fail "$1 did not run to the end"
+    fi
 }
 
 # Runs a command that ends with a closing line; its output is shown only when something failed.
