@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "host/supervisor.h"
 
 static sl_res on_pid(sl_ipc *link, sl_ipc_msg *msg, void *context)
@@ -81,6 +82,14 @@ static sl_res on_trouble(sl_ipc *link, sl_ipc_msg *msg, void *context)
     sl_instance *instance = context;
     uint32_t code = sl_get_le32(msg->body.p);
     SL_NEED(code < SL_CODE_COUNT, SL_E_RANGE);
+    /* The place is a literal of ours, unless the process lies: plain letters only. */
+    char place[SL_NAME_BYTES_MAX] = { 0 };
+    for (size_t i = 8; i < msg->body.n && i - 8 < sizeof place - 1; i++) {
+        uint8_t c = msg->body.p[i];
+        place[i - 8] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? (char)c : ' ';
+    }
+    sl_log(SL_LOG_ERROR, "%s: %s (%s, system error %u)", instance->name,
+           sl_res_text((sl_res){ (int32_t)code }), place, sl_get_le32(msg->body.p + 4));
     sl_host_say(instance->host, SL_HOST_TROUBLE, instance->name, (int)code);
     return SL_DONE;
 }

@@ -335,7 +335,7 @@ static sl_res make_sockets(sl_supervisor *host)
     return SL_DONE;
 }
 
-/* As root, what a process may write, and its own state, belongs to its user. */
+/* As root, what a process may write, and what it alone may read, belongs to its user. */
 static uid_t owner_for_walk;
 static int give_to_owner(const char *path, const struct stat *st, int kind, struct FTW *walk)
 {
@@ -347,24 +347,43 @@ static int give_to_owner(const char *path, const struct stat *st, int kind, stru
     return lchown(path, owner_for_walk, owner_for_walk);
 }
 
+/* Policies are no secret, and more than one process reads them. */
+static int make_readable(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)kind;
+    (void)walk;
+    mode_t add = S_ISDIR(st->st_mode) ? 0555 : 0444;
+    return S_ISLNK(st->st_mode) || (st->st_mode & add) == add ? 0 : chmod(path, st->st_mode | add);
+}
+
+static sl_res own_path(const sl_supervisor *host, const sl_instance *instance,
+                       const sl_confine_path *path)
+{
+    if ((path->may & SL_PATH_WRITE) != 0) {
+        SL_TRY(sl_dir_make(host->site_fd, path->from, 0700));
+    }
+    if (instance->uid == 0 || !sl_path_exists(host->site_fd, path->from)) {
+        return SL_DONE; /* one user for all */
+    }
+    char full[4096];
+    int n = snprintf(full, sizeof full, "%s/%s", host->options->site, path->from);
+    SL_NEED(n > 0 && (size_t)n < sizeof full, SL_E_LIMIT);
+    owner_for_walk = instance->uid;
+    bool shared = strcmp(path->from, "policy") == 0;
+    if (nftw(full, shared ? make_readable : give_to_owner, 16, FTW_PHYS | FTW_MOUNT) != 0) {
+        return sl_fail_os(SL_E_DENIED, "owner of a directory");
+    }
+    return SL_DONE;
+}
+
 static sl_res own_paths(const sl_supervisor *host, const sl_instance *instance)
 {
     const sl_confine_profile *profile = instance->decl->profile;
     for (size_t i = 0; i < profile->path_count; i++) {
         const sl_confine_path *path = &profile->paths[i];
-        bool writes = (path->may & SL_PATH_WRITE) != 0;
-        if (path->from[0] == '/' || (!writes && strncmp(path->from, "state/", 6) != 0)) {
-            continue;
-        }
-        if (writes) {
-            SL_TRY(sl_dir_make(host->site_fd, path->from, 0700));
-        }
-        char full[4096];
-        int n = snprintf(full, sizeof full, "%s/%s", host->options->site, path->from);
-        SL_NEED(n > 0 && (size_t)n < sizeof full, SL_E_LIMIT);
-        owner_for_walk = instance->uid;
-        if (instance->uid != 0 && nftw(full, give_to_owner, 16, FTW_PHYS | FTW_MOUNT) != 0) {
-            return sl_fail_os(SL_E_DENIED, "owner of a directory");
+        bool made_here = strncmp(path->from, "run/", 4) == 0 && (path->may & SL_PATH_WRITE) == 0;
+        if (path->from[0] != '/' && !made_here) {
+            SL_TRY(own_path(host, instance, path));
         }
     }
     return SL_DONE;
