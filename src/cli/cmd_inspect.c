@@ -74,7 +74,8 @@ static void put_finding(sl_json_writer *w, const inspection *in, const sl_findin
     sl_json_put_uint(w, "score", f->score_permille);
     sl_json_put_str(w, "view", sl_view_kind_name((sl_view_kind)f->view));
     sl_json_put_str(w, "verdict", sl_verdict_name((sl_verdict)f->verdict));
-    if (f->rule != SL_NO_RULE) {
+    bool pattern = f->detector == SL_DETECTOR_PHI || f->detector == SL_DETECTOR_SECRET;
+    if (pattern && f->rule != SL_NO_RULE) {
         sl_json_put_str(w, "pattern", sl_detect_rule_name(in->detect, f->rule));
     }
     if (in->mode == PRINT_EXPLAINED) {

@@ -11,14 +11,29 @@
 #define HOSTS_BYTES_MAX ((size_t)1 << 20)
 #define ROSTER_BYTES_MAX ((size_t)1 << 31)
 
+sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t match_key[32])
+{
+    SL_NEED(detect->roster_count < SL_DETECT_ROSTERS_MAX, SL_E_LIMIT);
+    size_t n = detect->roster_count + 1;
+    sl_detect_roster *more = realloc(detect->rosters, n * sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    detect->rosters = more;
+    sl_detect_roster one = { .bytes = { .max = ROSTER_BYTES_MAX } };
+    sl_res r = sl_buf_add(&one.bytes, index);
+    if (sl_ok(r)) {
+        r = sl_roster_open(sl_buf_view(&one.bytes), match_key, &one.roster);
+    }
+    if (!sl_ok(r)) {
+        sl_buf_free(&one.bytes);
+        return r;
+    }
+    detect->rosters[detect->roster_count++] = one;
+    return SL_DONE;
+}
+
 static sl_res set_roster(sl_detect *d, sl_view roster, const uint8_t match_key[32])
 {
-    if (roster.n == 0) {
-        return SL_DONE;
-    }
-    d->roster_bytes.max = ROSTER_BYTES_MAX;
-    SL_TRY(sl_buf_add(&d->roster_bytes, roster));
-    return sl_roster_open(sl_buf_view(&d->roster_bytes), match_key, &d->roster);
+    return roster.n == 0 ? SL_DONE : sl_detect_add_roster(d, roster, match_key);
 }
 
 static sl_res fill(sl_detect *d, const sl_detect_source *source)
@@ -34,6 +49,20 @@ static sl_res detect_new(sl_detect **ret)
     SL_NEED(d != NULL, SL_E_MEMORY);
     d->allowed_hosts.max = HOSTS_BYTES_MAX;
     *ret = d;
+    return SL_DONE;
+}
+
+sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
+{
+    sl_detect *d = NULL;
+    SL_TRY(detect_new(&d));
+    sl_res r = sl_buf_add(&d->allowed_hosts, sl_buf_view(&detect->allowed_hosts));
+    if (!sl_ok(r)) {
+        sl_detect_free(d);
+        return r;
+    }
+    d->patterns = sl_patterns_share(detect->patterns);
+    *ret_detect = d;
     return SL_DONE;
 }
 
@@ -83,8 +112,11 @@ void sl_detect_free(sl_detect *detect)
         return;
     }
     sl_patterns_free(detect->patterns);
-    sl_roster_free(detect->roster);
-    sl_buf_free(&detect->roster_bytes);
+    for (size_t i = 0; i < detect->roster_count; i++) {
+        sl_roster_free(detect->rosters[i].roster);
+        sl_buf_free(&detect->rosters[i].bytes);
+    }
+    free(detect->rosters);
     sl_buf_free(&detect->allowed_hosts);
     free(detect);
 }
@@ -109,7 +141,10 @@ sl_res sl_detect_save(const sl_detect *detect, sl_buf *out)
     SL_TRY(sl_buf_add(out, SL_LIT("SLDETEC1")));
     SL_TRY(add_section(out, SECTION_PATTERNS, sl_buf_view(&patterns)));
     SL_TRY(add_section(out, SECTION_HOSTS, sl_buf_view(&detect->allowed_hosts)));
-    return add_section(out, SECTION_ROSTER, sl_buf_view(&detect->roster_bytes));
+    for (size_t i = 0; i < detect->roster_count; i++) {
+        SL_TRY(add_section(out, SECTION_ROSTER, sl_buf_view(&detect->rosters[i].bytes)));
+    }
+    return SL_DONE;
 }
 
 static sl_res open_section(sl_detect *d, uint32_t id, sl_view bytes, const uint8_t match_key[32])
@@ -121,7 +156,6 @@ static sl_res open_section(sl_detect *d, uint32_t id, sl_view bytes, const uint8
     case SECTION_HOSTS:
         return sl_buf_add(&d->allowed_hosts, bytes);
     case SECTION_ROSTER:
-        SL_NEED(d->roster == NULL, SL_E_DUPLICATE);
         return set_roster(d, bytes, match_key);
     default:
         return sl_fail_at(SL_E_VERSION, "detection snapshot section", id);
@@ -235,13 +269,16 @@ const char *sl_detect_rule_name(const sl_detect *detect, uint16_t rule)
 
 bool sl_detect_in_roster(const sl_detect *detect, sl_view value)
 {
-    if (detect->roster == NULL) {
-        return false;
-    }
     SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
     SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
     sl_folded folded;
+    if (detect->roster_count == 0) {
+        return false;
+    }
     /* When it cannot be told, it counts as being there. */
-    return !sl_ok(sl_fold(value, false, &work, &folded, NULL)) ||
-           !sl_ok(sl_roster_scan(detect->roster, folded.text, &found)) || found.n != 0;
+    bool told = sl_ok(sl_fold(value, false, &work, &folded, NULL));
+    for (size_t i = 0; i < detect->roster_count && told; i++) {
+        told = sl_ok(sl_roster_scan(detect->rosters[i].roster, folded.text, &found));
+    }
+    return !told || found.n != 0;
 }

@@ -25,6 +25,15 @@ SL_MUST sl_res sl_detect_build_default(sl_detect **ret_detect);
 /* The same with one more table of patterns (may be empty), and other hosts if `own_hosts`. */
 SL_MUST sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
                                     sl_detect **ret_detect);
+/* An engine set with the patterns and hosts of `detect` but no roster. Cheap: the compiled patterns
+ * are shared and live as long as one set does. A door that gets new rosters makes a new set and lets
+ * running streams keep the old one; scratch of one serves the other. Not thread-safe against
+ * sl_detect_free. */
+SL_MUST sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect);
+/* Adds the roster or canary index of one object under its own match key (copied). At most
+ * SL_DETECT_ROSTERS_MAX. Not while the set is in use. Errors as sl_roster_open, SL_E_LIMIT. */
+#define SL_DETECT_ROSTERS_MAX ((size_t)1024)
+SL_MUST sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t match_key[32]);
 /* As a snapshot section for other processes (patterns already compiled) and back. Opening copies
  * what it keeps. A snapshot of another version or another processor is refused: SL_E_VERSION. */
 SL_MUST sl_res sl_detect_save(const sl_detect *detect, sl_buf *out);
@@ -35,13 +44,14 @@ void sl_detect_free(sl_detect *detect);
 SL_MUST sl_res sl_scratch_new(const sl_detect *detect, sl_scratch **ret_scratch);
 void sl_scratch_free(sl_scratch *scratch);
 
-/* All findings of a whole string, appended to `findings` in order. Any bytes are accepted:
+/* All findings of a whole string, appended to `findings` in order of start. Any bytes are accepted:
  * malformed UTF-8 is read as single bytes, never skipped. Findings of one engine do not lie inside
  * one another. */
 SL_MUST sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
                                  sl_channel channel, sl_findings *findings);
 
-/* The name of the pattern that a finding's `rule` names: a static string of the engine set. */
+/* The name of the pattern that a finding's `rule` names: a static string of the engine set; of
+ * patterns only, not of rosters. */
 const char *sl_detect_rule_name(const sl_detect *detect, uint16_t rule);
 
 /* Is this value, or a part of it between word boundaries, in the roster? Used to redraw surrogates

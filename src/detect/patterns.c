@@ -71,6 +71,7 @@ typedef enum {
 } group_kind;
 
 struct sl_patterns {
+    size_t owners; /* beyond the first */
     sl_arena arena;
     sl_buf tables; /* all tables, one after another */
     /* A group's patterns together say quickly where something ends; a pattern alone then says where
@@ -495,9 +496,19 @@ sl_res sl_patterns_open(sl_view saved, sl_patterns **ret_patterns)
     return SL_DONE;
 }
 
+sl_patterns *sl_patterns_share(sl_patterns *patterns)
+{
+    patterns->owners++;
+    return patterns;
+}
+
 void sl_patterns_free(sl_patterns *patterns)
 {
     if (patterns == NULL) {
+        return;
+    }
+    if (patterns->owners > 0) {
+        patterns->owners--;
         return;
     }
     for (size_t i = 0; i < GROUP_COUNT; i++) {

@@ -12,6 +12,8 @@ SL_MUST sl_res sl_patterns_compile(const sl_view *tables, size_t count, sl_patte
 /* Tables and automaton as bytes, and back. SL_E_VERSION for another library or processor. */
 SL_MUST sl_res sl_patterns_save(const sl_patterns *patterns, sl_buf *out);
 SL_MUST sl_res sl_patterns_open(sl_view saved, sl_patterns **ret_patterns);
+/* One more owner; each owner frees. */
+sl_patterns *sl_patterns_share(sl_patterns *patterns);
 void sl_patterns_free(sl_patterns *patterns);
 size_t sl_patterns_count(const sl_patterns *patterns);
 const char *sl_pattern_name(const sl_patterns *patterns, uint16_t rule);

@@ -20,8 +20,12 @@ static sl_res run_engines(look *l, sl_view folded)
     sl_findings *raw = &l->scratch->raw;
     sl_findings_clear(raw);
     SL_TRY(sl_patterns_scan(l->detect->patterns, l->scratch->patterns, folded, raw));
-    if (l->detect->roster != NULL) {
-        SL_TRY(sl_roster_scan(l->detect->roster, folded, raw));
+    for (size_t i = 0; i < l->detect->roster_count; i++) {
+        size_t from = raw->n;
+        SL_TRY(sl_roster_scan(l->detect->rosters[i].roster, folded, raw));
+        for (size_t k = from; k < raw->n; k++) {
+            raw->items[k].rule = (uint16_t)i;
+        }
     }
     return sl_exfil_scan(sl_buf_view(&l->detect->allowed_hosts), folded, raw);
 }

@@ -12,10 +12,15 @@
 #include "detect/roster.h"
 #include "detect/views.h"
 
+typedef struct {
+    sl_roster *roster;
+    sl_buf bytes;
+} sl_detect_roster;
+
 struct sl_detect {
-    sl_patterns *patterns;
-    sl_roster *roster; /* or NULL */
-    sl_buf roster_bytes;
+    sl_patterns *patterns; /* shared by engine sets that were made of one another */
+    sl_detect_roster *rosters;
+    size_t roster_count;
     sl_buf allowed_hosts;
 };
 

@@ -203,6 +203,33 @@ static void a_changed_or_foreign_snapshot_is_refused(void **state)
     assert_code(sl_detect_open(SL_LIT("SLDETEC2"), ENGINES_KEY, &d), SL_E_VERSION);
 }
 
+static void a_derived_set_shares_patterns_and_has_rosters_of_its_own(void **state)
+{
+    engines *e = *state;
+    sl_detect *d = NULL;
+    sl_roster_builder *b = NULL;
+    static const uint8_t OTHER_KEY[32] = { 91 };
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = (size_t)1 << 20 };
+    SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+    bool added = false;
+    assert_done(sl_roster_builder_new(OTHER_KEY, &b));
+    assert_done(sl_roster_add(b, SL_CLASS_NAME, SL_LIT("Bartholomew Oxley"), 3, 0, &added));
+    assert_done(sl_roster_finish(b, &index));
+    sl_roster_builder_free(b);
+    assert_done(sl_detect_derive(e->detect, &d));
+    assert_code(sl_detect_add_roster(d, sl_buf_view(&index), ENGINES_KEY), SL_E_KEY);
+    assert_done(sl_detect_add_roster(d, sl_buf_view(&index), OTHER_KEY));
+    sl_view text = SL_LIT("bartholomew oxley, violet heron 88213, SSN 123-45-6789");
+    assert_done(sl_detect_inspect(d, e->scratch, text, SL_CHANNEL_USER, &found));
+    assert_int_equal(found.n, 2); /* its own roster and the patterns, not the other set's canary */
+    assert_int_equal(found.items[0].detector, SL_DETECTOR_ROSTER);
+    assert_int_equal(found.items[0].attribution, 3);
+    assert_int_equal(found.items[0].rule, 0);
+    assert_int_equal(found.items[1].kind, SL_CLASS_SSN);
+    sl_detect_free(d);
+    assert_true(is_found(e, text, SL_CLASS_CANARY, NULL));
+}
+
 int main(void)
 {
     engines e = engines_new();
@@ -212,6 +239,7 @@ int main(void)
         cmocka_unit_test_prestate(disguises_are_seen_through, &e),
         cmocka_unit_test_prestate(a_value_deep_in_a_long_text_is_found, &e),
         cmocka_unit_test_prestate(any_bytes_are_accepted, &e),
+        cmocka_unit_test_prestate(a_derived_set_shares_patterns_and_has_rosters_of_its_own, &e),
         cmocka_unit_test_prestate(a_changed_or_foreign_snapshot_is_refused, &e),
     };
     int failed = cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
