@@ -8,12 +8,11 @@ if [ ! -f build/build.ninja ]; then
         cannot "the build could not be set up"
     }
 fi
-tour_targets=(src/cli/stoplog tools/ngram-model/ngram-model tools/trial-generator/trial-generator)
+tour_targets=(stoplog tools/ngram-model/ngram-model tools/trial-generator/trial-generator)
 ninja -C build "${tour_targets[@]}" >"$work/build.log" 2>&1 || {
     tail -n 40 "$work/build.log" >&2
     cannot "the build failed"
 }
 stoplog=$top/build/stoplog
-[ -x "$stoplog" ] || stoplog=$top/build/src/cli/stoplog
 ngram=$top/build/tools/ngram-model/ngram-model
 say "built $("$stoplog" version | head -n 1)"
