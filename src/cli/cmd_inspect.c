@@ -17,7 +17,7 @@
 #define MAP_BYTES_MAX (64 * SL_MIB)
 
 static const char USAGE[] =
-    "usage: stoplog inspect [--policy FILE] [--channel NAME] [--patterns FILE] [--hosts FILE]\n"
+    "inspect [--policy FILE] [--channel NAME] [--patterns FILE] [--hosts FILE]\n"
     "                       [--redact | --pseudonymise | --explain] [--json] [FILE...]\n"
     "\n"
     "Finds identifiers, secrets, hidden text and links in text files (standard input when none is\n"

@@ -9,7 +9,7 @@
 #include "detect/policy.h"
 
 static const char USAGE[] =
-    "usage: stoplog policy check [FILE]\n"
+    "policy check [FILE]\n"
     "       stoplog policy explain [FILE]\n"
     "\n"
     "check    reads the rules and names the line of a mistake (exit status 3)\n"

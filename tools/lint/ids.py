@@ -63,11 +63,19 @@ def commands():
         return
     code = "\n".join(tree.read(n) for n in names if n.startswith("src/cli/") and n.endswith(".c"))
     seen = set()
+    manual = tree.read("docs/man/stoplog.1") if "docs/man/stoplog.1" in names else ""
     for command, function in COMMAND.findall(tree.read("src/cli/commands.def")):
         if f"int {function}(" not in code:
             problems.append(f"src/cli/commands.def: '{command}' has no function {function} in src/cli")
         if command in seen:
             problems.append(f"src/cli/commands.def: '{command}' stands there twice")
+        if manual and f".It Ic {command}" not in manual:
+            text = f"docs/man/stoplog.1: says nothing about the command '{command}'"
+            # While a command is being begun this only warns; before a merge it is an error.
+            if os.environ.get("CI"):
+                problems.append(text)
+            else:
+                print(text, file=sys.stderr)
         seen.add(command)
 
 
