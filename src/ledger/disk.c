@@ -210,9 +210,12 @@ static sl_res remove_inside(void *ctx, const char *name)
     return SL_DONE;
 }
 
-static sl_res dir_remove(sl_disk *disk, const char *path)
+static sl_res dir_remove(sl_disk *disk, const char *path, bool durable)
 {
-    if (unlinkat(fd_of(disk), path, 0) == 0 || errno == ENOENT) {
+    if (unlinkat(fd_of(disk), path, 0) == 0) {
+        return durable ? sync_folder_of(disk, path) : SL_DONE;
+    }
+    if (errno == ENOENT) {
         return SL_DONE;
     }
     if (errno != EISDIR && errno != EPERM) {

@@ -30,8 +30,9 @@ struct sl_disk {
      * new one; after a crash so, too, if durable, and anything otherwise. */
     sl_res (*replace)(sl_disk *disk, const char *path, sl_view bytes, bool durable);
     sl_res (*rename)(sl_disk *disk, const char *from, const char *to);
-    /* Removes a file, or a folder with the files in it; none is fine. */
-    sl_res (*remove)(sl_disk *disk, const char *path);
+    /* Removes a file, or a folder with the files in it; none is fine. If not durable, a crash may
+     * bring it back. */
+    sl_res (*remove)(sl_disk *disk, const char *path, bool durable);
     /* Makes everything written so far durable. */
     sl_res (*sync_all)(sl_disk *disk);
     /* Bytes that an ordinary user may still write; UINT64_MAX when unknown. */

@@ -5,6 +5,19 @@
 
 #include "ledger/log_internal.h"
 
+/* Writes a tile unless it stands there already. A tile on which recovery relies was made durable
+ * when older segments were let go; writing it again without a sync would put it at risk. */
+static sl_res write_tile(sl_tlog *log, const char *path, sl_view bytes)
+{
+    SL_OWN(sl_buf, there, sl_buf_free) = { .max = bytes.n };
+    sl_res r = log->disk->read(log->disk, path, &there);
+
+    if (sl_ok(r) && sl_view_eq(sl_buf_view(&there), bytes)) {
+        return SL_DONE;
+    }
+    return log->disk->replace(log->disk, path, bytes, false);
+}
+
 sl_res sl_tlog_flush_tiles(sl_tlog *log)
 {
     char path[SL_TILE_PATH_BYTES];
@@ -12,7 +25,7 @@ sl_res sl_tlog_flush_tiles(sl_tlog *log)
     while (log->pending != NULL) {
         sl_pending_tile *tile = log->pending;
         sl_tile_path(tile->level, tile->index, SL_TILE_WIDTH, path);
-        SL_TRY(log->disk->replace(log->disk, path, sl_buf_view(&tile->bytes), false));
+        SL_TRY(write_tile(log, path, sl_buf_view(&tile->bytes)));
         log->pending = tile->next;
         if (log->pending == NULL) {
             log->pending_end = &log->pending;
@@ -34,7 +47,7 @@ static sl_res write_partials(sl_tlog *log)
         unsigned width = (unsigned)(hashes % SL_TILE_WIDTH);
         if (width != 0) {
             sl_tile_path((int)level, hashes / SL_TILE_WIDTH, width, path);
-            SL_TRY(log->disk->replace(log->disk, path, sl_buf_view(&log->edge[level]), false));
+            SL_TRY(write_tile(log, path, sl_buf_view(&log->edge[level])));
         }
     }
     unsigned width = (unsigned)(size % SL_TILE_WIDTH);
@@ -42,7 +55,7 @@ static sl_res write_partials(sl_tlog *log)
         return SL_DONE;
     }
     sl_tile_path(SL_TILE_ENTRIES, size / SL_TILE_WIDTH, width, path);
-    return log->disk->replace(log->disk, path, sl_buf_view(&log->bundle), false);
+    return write_tile(log, path, sl_buf_view(&log->bundle));
 }
 
 sl_res sl_tlog_publish(sl_tlog *log)
@@ -66,7 +79,7 @@ static sl_res remove_partials(sl_tlog *log, uint64_t full)
     for (uint64_t i = log->synced_full; i < full; i++) {
         sl_tile_path(SL_TILE_ENTRIES, i, SL_TILE_WIDTH, path);
         (void)snprintf(path + strlen(path), 4, ".p");
-        SL_TRY(log->disk->remove(log->disk, path));
+        SL_TRY(log->disk->remove(log->disk, path, false));
         for (unsigned level = 0; level < SL_TILE_LEVELS; level++) {
             /* Tile n of level L is complete together with bundle (n + 1) * 256^L - 1. */
             if ((i + 1) % (UINT64_C(1) << (8 * level)) != 0) {
@@ -74,7 +87,7 @@ static sl_res remove_partials(sl_tlog *log, uint64_t full)
             }
             sl_tile_path((int)level, ((i + 1) >> (8 * level)) - 1, SL_TILE_WIDTH, path);
             (void)snprintf(path + strlen(path), 4, ".p");
-            SL_TRY(log->disk->remove(log->disk, path));
+            SL_TRY(log->disk->remove(log->disk, path, false));
         }
     }
     log->synced_full = full;
@@ -95,7 +108,8 @@ sl_res sl_tlog_trim(sl_tlog *log)
     SL_TRY(remove_partials(log, full));
     while (log->segments_n - gone > 2 && log->segments[gone + 1] <= full * SL_TILE_WIDTH) {
         sl_wal_name(log->segments[gone], path);
-        SL_TRY(log->disk->remove(log->disk, path));
+        /* Oldest first, each for good: a crash must not bring one back behind a gap. */
+        SL_TRY(log->disk->remove(log->disk, path, true));
         gone++;
     }
     memmove(log->segments, log->segments + gone,

@@ -88,57 +88,60 @@ static sl_res compare_here(recovery *rec, const sl_digest *root)
 
 /* ---- tiles of the part before the WAL ---- */
 
-typedef struct {
-    unsigned least;
-    unsigned best;
-} width_search;
-
-static sl_res note_width(void *ctx, const char *name)
+/* The hash of a full tile's row: the entry that stands for it one level up. */
+static sl_digest tile_root(sl_hasher *h, const uint8_t *bytes)
 {
-    width_search *search = ctx;
-    uint64_t width = 0;
+    sl_digest row[SL_TILE_WIDTH];
 
-    if (sl_ok(sl_parse_u64(sl_view_str(name), SL_TILE_WIDTH - 1, &width)) &&
-        width >= search->least && width > search->best) {
-        search->best = (unsigned)width;
+    memcpy(row, bytes, SL_TILE_BYTES);
+    for (size_t count = SL_TILE_WIDTH; count > 1; count /= 2) {
+        for (size_t i = 0; i < count / 2; i++) {
+            row[i] = sl_merkle_node(h, &row[2 * i], &row[2 * i + 1]);
+        }
     }
+    return row[0];
+}
+
+static sl_res read_full(sl_tlog *log, int level, uint64_t index, sl_buf *out)
+{
+    char path[SL_TILE_PATH_BYTES];
+
+    sl_buf_clear(out);
+    sl_tile_path(level, index, SL_TILE_WIDTH, path);
+    SL_TRY(log->disk->read(log->disk, path, out));
+    SL_NEED(level == SL_TILE_ENTRIES || out->n == SL_TILE_BYTES, SL_E_INTEGRITY);
     return SL_DONE;
 }
 
-/* The first `width` hashes of a tile, from the full tile or from any partial one that is wide
- * enough. */
+/* The first `width` hashes of a tile, out of full tiles alone: those were durable before older
+ * segments were let go, while a partial tile may be left from a crash, torn. On level 0 the tile in
+ * which the WAL begins is full itself; above, each hash is the root of a full tile below. */
 static sl_res fetch_prefix(void *ctx, int level, uint64_t index, unsigned width, sl_buf *out)
 {
     sl_tlog *log = ctx;
-    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_BUNDLE_BYTES_MAX };
-    char path[SL_TILE_PATH_BYTES + 4];
-    width_search search = { .least = width };
+    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_TILE_BYTES };
 
-    sl_tile_path(level, index, SL_TILE_WIDTH, path);
-    sl_res r = log->disk->read(log->disk, path, &bytes);
-    if (sl_is(r, SL_E_NOT_FOUND)) {
-        size_t n = strlen(path);
-        (void)snprintf(path + n, sizeof path - n, ".p");
-        SL_TRY(log->disk->list(log->disk, path, note_width, &search));
-        SL_NEED(search.best != 0, SL_E_NOT_FOUND);
-        sl_tile_path(level, index, search.best, path);
-        r = log->disk->read(log->disk, path, &bytes);
+    if (level == 0 || width == SL_TILE_WIDTH) {
+        SL_TRY(read_full(log, level, index, &bytes));
+        return sl_buf_add(out,
+                          sl_view_sub(sl_buf_view(&bytes), 0, (size_t)width * SL_DIGEST_BYTES));
     }
-    SL_TRY(r);
-    SL_NEED(bytes.n >= (size_t)width * SL_DIGEST_BYTES, SL_E_INTEGRITY);
-    return sl_buf_add(out, sl_view_sub(sl_buf_view(&bytes), 0, (size_t)width * SL_DIGEST_BYTES));
+    for (unsigned i = 0; i < width; i++) {
+        SL_TRY(read_full(log, level - 1, index * SL_TILE_WIDTH + i, &bytes));
+        sl_digest root = tile_root(&log->hasher, bytes.p);
+        SL_TRY(sl_buf_add(out, sl_digest_view(&root)));
+    }
+    return SL_DONE;
 }
 
 static sl_res load_bundle_prefix(sl_tlog *log, uint64_t size)
 {
     SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_BUNDLE_BYTES_MAX };
-    char path[SL_TILE_PATH_BYTES];
 
     if (size % SL_TILE_WIDTH == 0) {
         return SL_DONE;
     }
-    sl_tile_path(SL_TILE_ENTRIES, size / SL_TILE_WIDTH, SL_TILE_WIDTH, path);
-    SL_TRY(log->disk->read(log->disk, path, &bytes));
+    SL_TRY(read_full(log, SL_TILE_ENTRIES, size / SL_TILE_WIDTH, &bytes));
     sl_view rest = sl_buf_view(&bytes);
     for (uint64_t i = 0; i < size % SL_TILE_WIDTH; i++) {
         sl_view entry;
@@ -294,7 +297,7 @@ static sl_res continue_tail(recovery *rec)
     sl_wal_name(log->segments[log->segments_n - 1], path);
     if (!rec->tail_used) {
         log->segments_n--;
-        return log->disk->remove(log->disk, path);
+        return log->disk->remove(log->disk, path, true);
     }
     SL_TRY(log->disk->open(log->disk, path, &log->file));
     log->file_bytes = rec->tail.n;

@@ -96,6 +96,9 @@ sl_res sl_wal_segment_first(sl_view segment, uint64_t *ret_first)
     SL_NEED(!all_zero(header), SL_E_NOT_FOUND);
     SL_NEED(header.n == SL_WAL_SEGMENT_HEADER_BYTES, SL_E_INTEGRITY);
     SL_NEED(memcmp(header.p, SEGMENT_MAGIC, 5) == 0, SL_E_INTEGRITY);
+    for (size_t i = 5; i < sizeof SEGMENT_MAGIC; i++) {
+        SL_NEED(header.p[i] >= '0' && header.p[i] <= '9', SL_E_INTEGRITY);
+    }
     SL_NEED(memcmp(header.p, SEGMENT_MAGIC, sizeof SEGMENT_MAGIC) == 0, SL_E_VERSION);
     *ret_first = sl_get_le64(header.p + 8);
     return SL_DONE;
