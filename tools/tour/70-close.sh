@@ -1,0 +1,33 @@
+# A compartment closes while an answer streams.
+
+if [ -z "$data" ]; then
+    step "Close the compartment while an answer is streaming"
+    ask notes "SAFETY NARRATIVE - STP-301 - subject" >"$work/stream" &
+    tour_stream=$!
+    tour_pids+=("$tour_stream")
+    wait_for 10 "the stream" grep -q '"content"' "$work/stream"
+    sleep 0.5
+    "$stoplog" compartment close trial "${signed[@]}" >"$work/close.log" 2>&1 ||
+        wrong "the compartment was not closed: $(tail -n 2 "$work/close.log")"
+    closed_at=$(date +%s%N)
+    for _ in $(seq 200); do
+        kill -0 "$tour_stream" 2>/dev/null || break
+        sleep 0.01
+    done
+    if kill -0 "$tour_stream" 2>/dev/null; then
+        wrong "the stream went on"
+    else
+        say "the stream ended $((($(date +%s%N) - closed_at) / 1000000)) ms after the command returned:"
+    fi
+    tail -n 4 "$work/stream" | cut -c 1-240 | show
+    refused=$(ask notes "Again?")
+    say "a new request meets HTTP $(head_status), $(json_get error code <<<"$refused" || true)"
+    [ "$(head_status)" != 200 ] || wrong "a closed compartment answered"
+    "$stoplog" compartment open trial "${signed[@]}" >"$work/open.log" 2>&1 ||
+        wrong "the compartment did not open again: $(tail -n 2 "$work/open.log")"
+    wait_for 10 "the opened compartment" eval \
+        '[ "$(ask scripted hello >/dev/null; head_status)" = 200 ]'
+    say "opened again by two signatures; requests pass."
+    why "closing is one command and acts at the next event of every stream; opening takes a quorum."
+    fact closed_mid_stream yes
+fi
