@@ -134,23 +134,12 @@ static const char *const fork_calls[] = {
     NULL
 };
 
-static const char *const exec_calls[] = { "execve",
-                                          "arch_prctl",
-                                          "set_tid_address",
-                                          "getrlimit",
-                                          "setrlimit",
-                                          "getgroups",
-                                          "getresuid",
-                                          "getresgid",
-                                          "socketpair",
-                                          "pipe",
-                                          "sched_setaffinity",
-                                          "capget",
-                                          "getpriority",
-                                          "setpriority",
-                                          "prctl",
-                                          "epoll_create",
-                                          NULL };
+static const char *const exec_calls[] = { "execve",       "arch_prctl",        "set_tid_address",
+                                          "getrlimit",    "setrlimit",         "getgroups",
+                                          "getresuid",    "getresgid",         "socketpair",
+                                          "pipe",         "sched_setaffinity", "capget",
+                                          "getpriority",  "setpriority",       "prctl",
+                                          "epoll_create", "rt_sigsuspend",     NULL };
 
 /* No honest part of ours calls these: the process ends at once and the supervisor tells. */
 static const char *const danger_calls[] = { "ptrace",

@@ -170,7 +170,9 @@ static sl_res fill(const sl_init_options *options, const draft *d, sl_init_repor
     SL_OWN(int, site_fd, sl_fd_close) = -1;
     SL_TRY(sl_dir_open(AT_FDCWD, d->path, &site_fd));
     for (size_t i = 0; i < SL_COUNT_OF(directories); i++) {
-        SL_TRY(sl_dir_make(site_fd, directories[i], 0700));
+        /* Policies are no secret: doors read them under users of their own. */
+        bool policy = strcmp(directories[i], "policy") == 0;
+        SL_TRY(sl_dir_make(site_fd, directories[i], policy ? 0755 : 0700));
     }
     uint8_t random[16];
     SL_TRY(sl_random_bytes(random, sizeof random));

@@ -6,7 +6,6 @@
 #include "base/yaml.h"
 
 typedef struct {
-    int64_t body_max;
     int64_t first_byte_max;
     int64_t silence_max;
     sl_yaml_texts abilities;
@@ -22,11 +21,6 @@ typedef struct {
 } model_fields;
 
 static const sl_yaml_field section_fields[] = {
-    { .key = "body_max",
-      .type = SL_YAML_AS_SIZE,
-      .offset = offsetof(section, body_max),
-      .min = 1024,
-      .max = SL_ASK_BODY_BYTES_MAX },
     { .key = "first_byte_max",
       .type = SL_YAML_AS_DURATION,
       .offset = offsetof(section, first_byte_max),
@@ -107,11 +101,9 @@ static sl_res read_abilities(sl_ask_config *config, const sl_yaml_texts *names)
 
 static sl_res read_section(sl_ask_config *config, const sl_yaml_node *node)
 {
-    section all = { .body_max = (int64_t)config->limits.body_bytes_max,
-                    .first_byte_max = (int64_t)config->limits.first_ms_max,
+    section all = { .first_byte_max = (int64_t)config->limits.first_ms_max,
                     .silence_max = (int64_t)config->limits.silence_ms_max };
     SL_TRY(sl_yaml_read(&config->arena, node, section_fields, &all));
-    config->limits.body_bytes_max = (size_t)all.body_max;
     config->limits.first_ms_max = (uint64_t)all.first_byte_max;
     config->limits.silence_ms_max = (uint64_t)all.silence_max;
     SL_TRY(read_abilities(config, &all.abilities));
@@ -127,6 +119,8 @@ static sl_res read_section(sl_ask_config *config, const sl_yaml_node *node)
 static sl_res read_all(sl_ask_config *config, sl_view yaml)
 {
     const sl_yaml_node *root = NULL;
+    SL_TRY(sl_site_config_read(&config->arena, yaml, &config->site));
+    config->limits.body_bytes_max = (size_t)config->site.front.body_bytes_max;
     SL_TRY(sl_yaml_parse(&config->arena, yaml, &root));
     const sl_yaml_node *node = sl_yaml_get(root, "ask");
     return node == NULL ? SL_DONE : read_section(config, node);
@@ -147,4 +141,58 @@ void sl_ask_config_free(sl_ask_config *config)
 {
     sl_arena_free(&config->arena);
     *config = (sl_ask_config){ 0 };
+}
+
+static bool lists(const sl_yaml_texts *texts, sl_view name)
+{
+    for (size_t i = 0; i < texts->n; i++) {
+        if (sl_view_eq(texts->items[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static sl_res add_compartments(const sl_yaml_texts *names, sl_ask_model *model)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        if (model->compartments_n == SL_TICKET_COMPARTMENTS_MAX) {
+            return sl_fail_at(SL_E_LIMIT, "compartments", SL_TICKET_COMPARTMENTS_MAX);
+        }
+        model->compartments[model->compartments_n++] = names->items[i];
+    }
+    return SL_DONE;
+}
+
+/* A model that only the upstreams know. Where one of them does not say what it draws on, the model
+ * may draw on everything. */
+static sl_res model_of_upstreams(const sl_ask_config *config, sl_view name, sl_ask_model *ret_model)
+{
+    sl_ask_model model = { .route = { .name = name, .upstream_model = name } };
+    for (size_t i = 0; i < config->site.egress.upstream_count; i++) {
+        const sl_config_upstream *u = &config->site.egress.upstreams[i];
+        bool serves = u->models.n == 0 || lists(&u->models, name);
+        if (!serves || model.route.upstreams_n == SL_ASK_UPSTREAMS_MAX) {
+            continue;
+        }
+        model.route.upstreams[model.route.upstreams_n++] = u->name;
+        model.all = model.all || u->compartments.n == 0;
+        SL_TRY(add_compartments(&u->compartments, &model));
+    }
+    if (model.route.upstreams_n == 0) {
+        return sl_fail_at(SL_E_NOT_FOUND, "model", SL_NOWHERE);
+    }
+    *ret_model = model;
+    return SL_DONE;
+}
+
+sl_res sl_ask_config_model(const sl_ask_config *config, sl_view name, sl_ask_model *ret_model)
+{
+    for (size_t i = 0; i < config->models_n; i++) {
+        if (sl_view_eq(config->models[i].route.name, name)) {
+            *ret_model = config->models[i];
+            return SL_DONE;
+        }
+    }
+    return model_of_upstreams(config, name, ret_model);
 }

@@ -3,6 +3,7 @@
 #define SL_DOORS_ASK_CONFIG_H
 
 #include "base/arena.h"
+#include "base/site_config.h"
 #include "doors/ask/door.h"
 
 typedef struct {
@@ -14,6 +15,7 @@ typedef struct {
 
 typedef struct {
     sl_arena arena; /* owns every view below */
+    sl_site_config site;
     sl_ask_model models[SL_ASK_MODELS_MAX];
     size_t models_n;
     uint32_t features; /* abilities that the policy names */
@@ -25,7 +27,6 @@ typedef struct {
 /* Read the section `ask` of a site's configuration:
  *
  *   ask:
- *     body_max: 16MiB            # a longer request is refused
  *     first_byte_max: 300s       # a model server that says nothing is given up
  *     silence_max: 120s
  *     abilities: [logprobs]      # what is refused or stripped unless named
@@ -36,8 +37,14 @@ typedef struct {
  *         upstreams: [local]     # names of egress.upstreams, tried in order
  *         compartments: [trial]  # it draws on these; not said: on all
  *
- * Without the section there are no models. Fails as sl_yaml_read; `ret_config` is to be freed. */
+ * A model that is not listed here is served by the upstreams of `egress` that list it among their
+ * models or list none, and draws on their compartments. Fails as sl_yaml_read; `ret_config` is to be freed. */
 SL_MUST sl_res sl_ask_config_read(sl_view yaml, sl_ask_config *ret_config);
 void sl_ask_config_free(sl_ask_config *config);
+
+/* The model of this name. Its views live as long as the configuration; `name` is borrowed where
+ * only an upstream that serves any model serves it. Fails: SL_E_NOT_FOUND. */
+SL_MUST sl_res sl_ask_config_model(const sl_ask_config *config, sl_view name,
+                                   sl_ask_model *ret_model);
 
 #endif

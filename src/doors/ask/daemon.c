@@ -364,7 +364,6 @@ const sl_proc_decl sl_ask_decl = {
     .name = "ask",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ledgerd", "keeper" },
     .listens = { { .name = "ask" } },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,

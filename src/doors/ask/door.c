@@ -953,7 +953,8 @@ void sl_ask_door_upstream_bytes(sl_ask_door *d, sl_view bytes, sl_ask_now now)
             refuse(d, r);
             return;
         }
-        upstream_failed(d, ours ? r : sl_fail_at(SL_E_UPSTREAM, "malformed", SL_NOWHERE));
+        const char *how = sl_is(r, SL_E_LIMIT) ? "too long" : "malformed";
+        upstream_failed(d, ours ? r : sl_fail_at(SL_E_UPSTREAM, how, SL_NOWHERE));
         return;
     }
     if (answer_ended(d)) {

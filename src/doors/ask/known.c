@@ -36,24 +36,12 @@ static sl_res fresh_view(const void *context, int64_t wall_ms, const sl_roll_vie
     return SL_DONE;
 }
 
-static const sl_ask_model *model_named(const sl_ask_config *config, sl_view name)
-{
-    for (size_t i = 0; i < config->models_n; i++) {
-        if (sl_view_eq(config->models[i].route.name, name)) {
-            return &config->models[i];
-        }
-    }
-    return NULL;
-}
-
 static sl_res find_route(const void *context, sl_view model, sl_ask_route *ret_route)
 {
     const sl_ask_known *known = context;
-    const sl_ask_model *found = model_named(known->config, model);
-    if (found == NULL) {
-        return sl_fail_at(SL_E_NOT_FOUND, "model", SL_NOWHERE);
-    }
-    *ret_route = found->route;
+    sl_ask_model found;
+    SL_TRY(sl_ask_config_model(known->config, model, &found));
+    *ret_route = found.route;
     return SL_DONE;
 }
 
@@ -158,11 +146,11 @@ static sl_res find_grant(const void *context, const sl_ask_route *route, int64_t
     const sl_ask_known *known = context;
     const sl_roll_view *view = NULL;
     sl_ask_identity who = *identity;
-    const sl_ask_model *model = model_named(known->config, route->name);
-    SL_NEED(model != NULL, SL_E_NOT_FOUND);
+    sl_ask_model model;
+    SL_TRY(sl_ask_config_model(known->config, route->name, &model));
     SL_TRY(fresh_view(context, wall_ms, &view));
-    SL_TRY(model->all ? add_all(known, view, wall_ms, &who)
-                      : add_named(known, view, model, wall_ms, &who));
+    SL_TRY(model.all ? add_all(known, view, wall_ms, &who)
+                     : add_named(known, view, &model, wall_ms, &who));
     SL_NEED(who.compartments_n != 0, SL_E_NO_GRANT);
     *identity = who;
     return SL_DONE;
