@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 struct sl_ipc {
-    int fd; /* -1 once the link is broken */
+    int fd;
+    bool broken; /* hears and says nothing more; the descriptor stays ours until the close */
     uint32_t phase;
     uint64_t last_id;
     const sl_ipc_table *table;
@@ -63,6 +64,7 @@ sl_res sl_ipc_open(int fd, const sl_ipc_table *table, sl_ipc **ret_link)
         return sl_fail(SL_E_MEMORY);
     }
     link->fd = fd;
+    link->broken = false;
     link->phase = 0;
     link->last_id = 0;
     link->table = table;
@@ -104,19 +106,20 @@ uint64_t sl_ipc_next_id(sl_ipc *link)
     return link->last_id;
 }
 
-/* The peer did what it may not: hear nothing more from it. */
+/* The peer did what it may not, or is gone: hear nothing more from it. The descriptor is not closed
+ * here, or its number could go to another while a loop still watches it. */
 static sl_res break_link(sl_ipc *link, sl_res why)
 {
-    if (link->fd >= 0) {
-        (void)close(link->fd);
-        link->fd = -1;
+    if (!link->broken) {
+        (void)shutdown(link->fd, SHUT_RDWR);
+        link->broken = true;
     }
     return why;
 }
 
 static sl_res send_packet(sl_ipc *link, struct msghdr *packet)
 {
-    SL_NEED(link->fd >= 0, SL_E_CLOSED);
+    SL_NEED(!link->broken, SL_E_CLOSED);
     ssize_t sent;
     do {
         sent = sendmsg(link->fd, packet, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -181,7 +184,7 @@ static int64_t now_ms(void)
 /* Waits for `events`; SL_E_TIMEOUT when `until_ms` passes first. */
 static sl_res wait_for(const sl_ipc *link, short events, int64_t until_ms)
 {
-    SL_NEED(link->fd >= 0, SL_E_CLOSED);
+    SL_NEED(!link->broken, SL_E_CLOSED);
     for (;;) {
         int64_t left_ms = until_ms - now_ms();
         struct pollfd ready = { .fd = link->fd, .events = events };
@@ -288,7 +291,7 @@ static size_t take_rights(struct msghdr *packet, int ret_fds[SL_IPC_FDS_MAX])
 
 static sl_res receive_with_rule(sl_ipc *link, sl_ipc_msg *ret_msg, const sl_ipc_rule **ret_rule)
 {
-    SL_NEED(link->fd >= 0, SL_E_CLOSED);
+    SL_NEED(!link->broken, SL_E_CLOSED);
     struct iovec part = { link->packet, sizeof link->packet };
     union {
         struct cmsghdr align;

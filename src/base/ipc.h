@@ -71,6 +71,7 @@ SL_MUST sl_res sl_ipc_open(int fd, const sl_ipc_table *table, sl_ipc **ret_link)
 void sl_ipc_close(sl_ipc *link);
 void sl_ipc_close_at(sl_ipc **link); /* for SL_OWN */
 
+/* Valid until sl_ipc_close, also when the link is broken: take it out of loops before that. */
 int sl_ipc_fd(const sl_ipc *link);
 void sl_ipc_phase_set(sl_ipc *link, uint32_t phase);
 /* A number for the next request of this side; never 0, never repeated on a link. */

@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "cli/admin.h"
+#include "respond/admin.h"
 
 #define USAGE                                                                                      \
     "compartment list | compartment show NAME | compartment "                                      \
@@ -71,6 +72,25 @@ static int act(const sl_cli *cli, sl_action action, int argc, char **argv)
     return sl_ok(r) ? sl_admin_act(cli, &admin, &s) : sl_cli_fail(cli, "compartment", r);
 }
 
+/* Closing waits for nobody and needs no signature: the valve turns, the leaf follows. */
+static int close_now(const sl_cli *cli, const char *name)
+{
+    SL_OWN(sl_admin, admin, sl_admin_close) = { 0 };
+    SL_OWN(sl_buf, request, sl_buf_free) = { .max = SL_ADMIN_CLOSE_BYTES_MAX };
+    SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 512 };
+    sl_res r = sl_name_ok(sl_view_str(name)) ? SL_DONE : sl_fail_at(SL_E_SYNTAX, "name", 0);
+    r = sl_ok(r) ? sl_buf_addf(&request, "compartment %s command", name) : r;
+    r = sl_ok(r) ? sl_admin_open(cli, &admin) : r;
+    r = sl_ok(r) ? sl_admin_ask(&admin, SL_ADMIN_CLOSE, sl_buf_view(&request), &answer) : r;
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 1024 };
+    if (sl_ok(r)) {
+        r = cli->json ? sl_buf_addf(&line, "{\"summary\":%.*s}", SL_FMT(sl_buf_view(&answer)))
+                      : sl_buf_addf(&line, "closed %s", name);
+    }
+    r = sl_ok(r) ? sl_cli_line(sl_buf_view(&line)) : r;
+    return sl_ok(r) ? 0 : sl_cli_fail(cli, "compartment close", r);
+}
+
 int sl_cmd_compartment(sl_cli *cli, int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "list") == 0) {
@@ -78,6 +98,9 @@ int sl_cmd_compartment(sl_cli *cli, int argc, char **argv)
     }
     if (argc == 3 && strcmp(argv[1], "show") == 0) {
         return show(cli, argv[2]);
+    }
+    if (argc == 3 && strcmp(argv[1], "close") == 0) {
+        return close_now(cli, argv[2]);
     }
     for (size_t i = 0; argc > 2 && i < SL_COUNT_OF(verbs); i++) {
         if (strcmp(argv[1], verbs[i].verb) == 0) {

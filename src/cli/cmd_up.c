@@ -58,6 +58,23 @@ static void tell_missing(uint32_t layers)
     }
 }
 
+/* Every process lacks the same layers: once is enough for people. */
+static bool told_before(int layer)
+{
+    static uint32_t told;
+    bool before = (told & SL_LAYER_BIT(layer)) != 0;
+    told |= SL_LAYER_BIT(layer);
+    return before;
+}
+
+static bool up_before(void)
+{
+    static bool was;
+    bool before = was;
+    was = true;
+    return before;
+}
+
 static void tell_text(sl_host_news news, const char *process, int status)
 {
     switch (news) {
@@ -69,6 +86,9 @@ static void tell_text(sl_host_news news, const char *process, int status)
         }
         break;
     case SL_HOST_MISSING:
+        if (told_before(status)) {
+            break;
+        }
         (void)fprintf(stderr, "%s lacks the layer %s: %s\n  accept it with --accept-missing %s\n",
                       process, sl_layer_name((sl_layer)status), sl_layer_cost((sl_layer)status),
                       sl_layer_name((sl_layer)status));
@@ -77,6 +97,10 @@ static void tell_text(sl_host_news news, const char *process, int status)
         (void)fprintf(stderr, "%s: %s\n", process, sl_res_text((sl_res){ status }));
         break;
     case SL_HOST_ALL_UP:
+        if (up_before()) {
+            (void)fprintf(stderr, "every process is at work again\n");
+            break;
+        }
         (void)fprintf(stderr, "the site is up; Ctrl-C or 'stoplog down' ends it\n");
         tell_missing((uint32_t)status);
         break;

@@ -349,6 +349,9 @@ static sl_res find_valve(sl_warden *w, sl_valve_kind scope, sl_view target, sl_v
         return SL_DONE;
     case SL_VALVE_OF_COMPARTMENT:
         *ret_compartment = sl_roll_compartment(w->roll, target);
+        if (*ret_compartment == NULL) {
+            *ret_compartment = sl_roll_compartment_by_id(w->roll, target);
+        }
         SL_NEED(*ret_compartment != NULL, SL_E_NOT_FOUND);
         SL_TRY(sl_valve_id_parse(sl_view_str((*ret_compartment)->id), &id));
         return sl_valve_add_compartment(w->options.valves, id, ret_slot);
@@ -404,9 +407,8 @@ static void remember_closed(sl_warden *w, sl_valve_kind scope, sl_valve_slot slo
 }
 
 sl_res sl_warden_close(sl_warden *w, sl_valve_kind scope, sl_view target, sl_view reason,
-                       int64_t now_ms, uint64_t ticket)
+                       uint64_t ticket, uint64_t *ret_epoch)
 {
-    (void)now_ms;
     sl_valve_slot slot;
     const sl_compartment *compartment = NULL;
     SL_TRY(find_valve(w, scope, target, &slot, &compartment));
@@ -417,6 +419,25 @@ sl_res sl_warden_close(sl_warden *w, sl_valve_kind scope, sl_view target, sl_vie
     SL_TRY(closed_event(scope, target, compartment, epoch, reason, &event));
     sl_res kept = sl_journal_add(&w->journal, sl_buf_view(&event));
     SL_TRY(queue(w, sl_buf_view(&event), ticket, sl_ok(kept), false));
+    if (ret_epoch != NULL) {
+        *ret_epoch = epoch;
+    }
+    return kept;
+}
+
+sl_res sl_warden_cut(sl_warden *w, sl_valve_kind scope, sl_view target)
+{
+    sl_valve_slot slot;
+    const sl_compartment *compartment = NULL;
+    SL_TRY(find_valve(w, scope, target, &slot, &compartment));
+    (void)sl_valve_renew(w->options.valves, scope, slot);
+    return SL_DONE;
+}
+
+sl_res sl_warden_record(sl_warden *w, sl_view event)
+{
+    sl_res kept = sl_journal_add(&w->journal, event);
+    SL_TRY(queue(w, event, 0, sl_ok(kept), false));
     return kept;
 }
 
@@ -450,7 +471,7 @@ static sl_res record_lost_closings(sl_warden *w)
         uint64_t epoch = sl_valve_compartment_epoch(w->options.valves, slot);
         if (list[i].state == SL_COMPARTMENT_OPEN && epoch > 0 && !sl_epoch_open(epoch)) {
             SL_TRY(sl_warden_close(w, SL_VALVE_OF_COMPARTMENT, sl_view_str(list[i].name),
-                                   SL_LIT("warden_restarted"), 0, 0));
+                                   SL_LIT("warden_restarted"), 0, NULL));
         }
     }
     return SL_DONE;

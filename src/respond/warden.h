@@ -52,10 +52,18 @@ SL_MUST sl_res sl_warden_start(sl_warden *warden, const char *version, const sl_
 
 /* Close at once. `scope` is SL_VALVE_OF_...; `target` the door's, compartment's name or principal's
  * id; `reason` a word. The ticket comes back through `done` when the leaf is durable; the valve has
- * turned when this returns. Closing what is closed is fine. SL_E_NOT_FOUND: there is no such thing.
+ * turned when this returns. Closing what is closed is fine. A compartment goes by name or id.
+ * `ret_epoch` (may be NULL): the valve's epoch now. SL_E_NOT_FOUND: there is no such thing.
  * SL_E_IO: closed, but the journal failed: the leaf may be lost in a crash. */
 SL_MUST sl_res sl_warden_close(sl_warden *warden, sl_valve_kind scope, sl_view target,
-                               sl_view reason, int64_t now_ms, uint64_t ticket);
+                               sl_view reason, uint64_t ticket, uint64_t *ret_epoch);
+
+/* End what runs under a principal's or compartment's (id or name) present epoch, streams and leases,
+ * without closing it. */
+SL_MUST sl_res sl_warden_cut(sl_warden *warden, sl_valve_kind scope, sl_view target);
+
+/* An event that must not be lost: journalled, then appended. */
+SL_MUST sl_res sl_warden_record(sl_warden *warden, sl_view event);
 
 /* One request of a command about operators, compartments, grants and keys (vault/desk.h). With an
  * empty `event` afterwards the reply is final; else the act was appended and the reply is to be sent

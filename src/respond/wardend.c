@@ -15,11 +15,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/random.h"
 #include "crypto/crypto.h"
 #include "ledger/client.h"
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
 #include "respond/admin.h"
+#include "respond/playbooks_embedded.h"
+#include "respond/responder.h"
 #include "respond/warden.h"
 #include "vault/keeper.h"
 
@@ -48,6 +51,7 @@ struct daemon_state {
     sl_proc *self;
     sl_loop *loop;
     sl_warden *warden;
+    sl_responder *responder;
     sl_ledger_client *ledger;
     sl_ipc *keeper;
     uint64_t cursor;
@@ -123,6 +127,9 @@ static void start_if_ready(daemon_state *d)
         }
     }
     sl_res started = sl_warden_start(d->warden, program_version, names, count, &program_digest);
+    if (sl_ok(started)) {
+        started = sl_responder_live(d->responder, sl_clock_wall_ms());
+    }
     if (!sl_ok(started)) {
         sl_log_res(SL_LOG_ERROR, "the start could not be recorded; the site stays closed", started);
     }
@@ -142,6 +149,15 @@ static void caught_up(daemon_state *d)
     start_if_ready(d);
 }
 
+/* A containment that fails is a leaf of its own; what cannot even be told goes to the log. */
+static void respond_to(daemon_state *d, uint64_t index, sl_view leaf)
+{
+    sl_res done = sl_responder_leaf(d->responder, index, leaf);
+    if (!sl_ok(done)) {
+        sl_log_res(SL_LOG_ERROR, "a signal could not be acted on", done);
+    }
+}
+
 static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t count, sl_view leaves,
                       uint64_t size)
 {
@@ -158,6 +174,7 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
         if (sl_ok(step) && more) {
             step = sl_warden_leaf(d->warden, index, leaf);
             d->cursor = index + 1;
+            respond_to(d, index, leaf);
         }
         if (!sl_ok(step)) {
             /* A ledger that cannot be folded is no ground to open anything on. */
@@ -220,6 +237,65 @@ static void take_ledger(daemon_state *d)
     }
     sl_warden_retry(d->warden);
     read_on(d);
+}
+
+/* ---- what the responder does ---- */
+
+static sl_res contain(void *context, sl_containment kind, sl_view target, uint64_t *ret_epoch)
+{
+    daemon_state *d = context;
+    uint64_t id;
+    sl_view why = SL_LIT("incident");
+    switch (kind) {
+    case SL_CONTAIN_CUT:
+        return sl_warden_cut(d->warden, SL_VALVE_OF_PRINCIPAL, target);
+    case SL_CONTAIN_CLOSE_PRINCIPAL:
+        return sl_warden_close(d->warden, SL_VALVE_OF_PRINCIPAL, target, why, 0, ret_epoch);
+    case SL_CONTAIN_UNLOAD_KEYS:
+        /* A lease holds for one epoch of the valve: the next one voids it. */
+        return sl_warden_cut(d->warden, SL_VALVE_OF_COMPARTMENT, target);
+    case SL_CONTAIN_CLOSE_COMPARTMENT:
+        return sl_warden_close(d->warden, SL_VALVE_OF_COMPARTMENT, target, why, 0, ret_epoch);
+    case SL_CONTAIN_CLOSE_DOOR:
+        return sl_warden_close(d->warden, SL_VALVE_OF_DOOR, target, why, 0, ret_epoch);
+    case SL_CONTAIN_KILL_PROCESS:
+        return sl_proc_request(d->self, SL_PROC_KILL, target, &id);
+    case SL_CONTAIN_CLOSE_SITE:
+    case SL_CONTAIN_COUNT:
+    default:
+        return sl_warden_close(d->warden, SL_VALVE_OF_SITE, SL_LIT("site"), why, 0, ret_epoch);
+    }
+}
+
+static sl_res record(void *context, sl_view event)
+{
+    return sl_warden_record(((daemon_state *)context)->warden, event);
+}
+
+static sl_res fresh_id(void *context, char ret_id[17])
+{
+    (void)context;
+    uint8_t random[8];
+    SL_TRY(sl_random_bytes(random, sizeof random));
+    (void)snprintf(ret_id, 17, "%016llx", (unsigned long long)sl_get_be64(random));
+    return SL_DONE;
+}
+
+static uint64_t mono_us(void *context)
+{
+    (void)context;
+    return sl_clock_mono_ns() / 1000;
+}
+
+static sl_res make_responder(daemon_state *d)
+{
+    sl_responder_ways ways = { contain, record, fresh_id, mono_us, d };
+    SL_TRY(sl_responder_new(&ways, &d->responder));
+    for (size_t i = 0; i < sl_respond_playbooks_count; i++) {
+        const sl_embedded_file *file = &sl_respond_playbooks[i];
+        SL_TRY(sl_responder_add_playbook(d->responder, sl_view_of(file->bytes, file->n)));
+    }
+    return SL_DONE;
 }
 
 /* ---- answers to commands ---- */
@@ -345,9 +421,11 @@ static sl_res close_now(daemon_state *d, sl_view body, sl_buf *reply)
         return sl_fail_at(SL_E_SYNTAX, "close", SL_NOWHERE);
     }
     uint64_t before = sl_clock_mono_ns();
-    SL_TRY(sl_warden_close(d->warden, scope, target, reason, sl_clock_wall_ms(), 0));
+    uint64_t epoch = 0;
+    SL_TRY(sl_warden_close(d->warden, scope, target, reason, 0, &epoch));
     uint64_t took_us = (sl_clock_mono_ns() - before) / 1000;
-    return sl_buf_addf(reply, "{\"closed\":true,\"turned_us\":%llu}", (unsigned long long)took_us);
+    return sl_buf_addf(reply, "{\"closed\":true,\"epoch\":%llu,\"turned_us\":%llu}",
+                       (unsigned long long)epoch, (unsigned long long)took_us);
 }
 
 static sl_res ask_close(sl_ipc *link, sl_ipc_msg *msg, void *context)
@@ -531,7 +609,7 @@ static void record_process(daemon_state *d, uint32_t news, int32_t status, sl_vi
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
     sl_res done = sl_emit_host_process(&head, &fields, &event);
     if (sl_ok(done)) {
-        done = sl_warden_append(d->warden, sl_buf_view(&event), 0);
+        done = sl_warden_record(d->warden, sl_buf_view(&event));
     }
     if (!sl_ok(done)) {
         sl_log_res(SL_LOG_WARN, "a process's end could not be recorded", done);
@@ -545,8 +623,7 @@ static void record_stop(daemon_state *d, sl_view reason)
     sl_event_host_stopped fields = { .reason = reason };
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
     sl_res done = sl_emit_host_stopped(&head, &fields, &event);
-    sl_res closed =
-        sl_warden_close(d->warden, SL_VALVE_OF_SITE, SL_LIT("site"), reason, sl_clock_wall_ms(), 0);
+    sl_res closed = sl_warden_close(d->warden, SL_VALVE_OF_SITE, SL_LIT("site"), reason, 0, NULL);
     if (sl_ok(done)) {
         done = sl_warden_append(d->warden, sl_buf_view(&event), 0);
     }
@@ -561,6 +638,10 @@ static void on_news(void *context, uint32_t news, int32_t status, sl_view proces
     if (news == SL_NEWS_GOING) {
         record_stop(d, status == SL_OK ? SL_LIT("down") : SL_LIT("trouble"));
     } else if (news == SL_NEWS_ALL_UP) {
+        bool again = sl_epoch_open(sl_valve_site_epoch(sl_warden_valves(d->warden)));
+        if (again && !d->all_up) { /* this warden follows one that died */
+            record_process(d, SL_NEWS_STARTED, 0, SL_LIT("warden"));
+        }
         d->all_up = true;
         d->missing = (uint32_t)status;
         start_if_ready(d);
@@ -635,6 +716,7 @@ static void put_down(daemon_state *d)
     }
     sl_ipc_close_at(&d->keeper);
     sl_loop_free(d->loop);
+    sl_responder_free(d->responder);
     sl_warden_free(d->warden);
 }
 
@@ -653,6 +735,9 @@ static sl_res entry(sl_proc *self)
     SL_TRY(sl_valve_writer_take(options.valves));
     SL_TRY(sl_loop_new(&d.loop));
     sl_res done = sl_warden_new(&options, &d.warden);
+    if (sl_ok(done)) {
+        done = make_responder(&d);
+    }
     if (sl_ok(done)) {
         done = serve(&d);
     }
