@@ -403,7 +403,7 @@ const sl_proc_decl sl_keeperd_decl = {
     .name = "keeper",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "warden", "ask", "ingest" }, /* ledgerd declares its link itself */
+    .peers = { "ledgerd", "warden", "ask", "ingest" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };
