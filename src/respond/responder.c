@@ -1,7 +1,9 @@
 /* The responder (responder.h). One signal is one pass: plan, act, record. */
 #include "respond/responder.h"
 
+#include "base/encode.h"
 #include "ledger/events.gen.h"
+#include "vault/statement.h"
 
 /* A signal as kept between leaf and act. */
 typedef struct {
@@ -217,10 +219,82 @@ static void keep_late(sl_responder *r, const kept_signal *signal)
     r->late_count++;
 }
 
+/* ---- undoing ---- */
+
+/* Which containment an approved statement takes back, and on what. */
+static bool takes_back(const sl_statement *s, sl_containment *ret_kind, sl_view *ret_target)
+{
+    switch ((int)s->action) {
+    case SL_ACTION_PRINCIPAL_OPEN:
+        *ret_kind = SL_CONTAIN_CLOSE_PRINCIPAL;
+        *ret_target = sl_view_str(s->principal);
+        return true;
+    case SL_ACTION_COMPARTMENT_OPEN:
+        *ret_kind = SL_CONTAIN_CLOSE_COMPARTMENT;
+        *ret_target = sl_view_str(s->compartment);
+        return true;
+    case SL_ACTION_SITE_OPEN:
+        *ret_kind = SL_CONTAIN_CLOSE_SITE;
+        *ret_target = SL_LIT("site");
+        return true;
+    case SL_ACTION_DOOR_OPEN:
+        for (unsigned d = 0; d < SL_DOOR_COUNT; d++) {
+            if (s->doors == SL_DOOR_BIT(d)) {
+                *ret_kind = SL_CONTAIN_CLOSE_DOOR;
+                *ret_target = sl_view_str(sl_door_name((sl_door)d));
+                return true;
+            }
+        }
+        return false;
+    default:
+        return false;
+    }
+}
+
+static sl_res record_undone(sl_responder *r, const sl_incident *incident,
+                            const sl_incident_step *step, int64_t now_ms)
+{
+    static const sl_view none[1];
+    sl_event_action_undone fields = { .action = sl_view_str(step->id.text),
+                                      .incident = sl_view_str(incident->id.text),
+                                      .approvals = { none, 0 } };
+    sl_event_head head = { 0 };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    SL_TRY(sl_emit_action_undone(&head, &fields, &event));
+    return record(r, &event, now_ms);
+}
+
+static sl_res take_back(sl_responder *r, const sl_leaf *leaf)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_statement s;
+    sl_containment kind = SL_CONTAIN_CUT;
+    sl_view target = { 0 };
+    SL_TRY(sl_base64_decode(sl_leaf_text(leaf, "statement"), &text));
+    SL_TRY(sl_statement_decode(sl_buf_view(&text), &s));
+    if (!takes_back(&s, &kind, &target)) {
+        return SL_DONE;
+    }
+    for (size_t i = 0; i < sl_incidents_count(r->incidents); i++) {
+        const sl_incident *incident = sl_incidents_at(r->incidents, i);
+        for (size_t a = 0; a < incident->action_count; a++) {
+            const sl_incident_step *step = &incident->actions[a];
+            if (step->kind == kind && step->state == SL_STEP_TAKEN &&
+                sl_view_eq_str(target, step->target.text)) {
+                SL_TRY(record_undone(r, incident, step, (int64_t)leaf->time_ms));
+            }
+        }
+    }
+    return SL_DONE;
+}
+
 sl_res sl_responder_leaf(sl_responder *r, uint64_t index, sl_view text)
 {
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
+    if (r->live && sl_leaf_is(&leaf, "action.approved")) {
+        return take_back(r, &leaf);
+    }
     if (!sl_leaf_is(&leaf, "watch.signal")) {
         return sl_incidents_fold(r->incidents, index, text);
     }

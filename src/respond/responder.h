@@ -3,7 +3,9 @@
  *
  * Leaves of the past are folded without acting; when the responder is told that it has caught up, it
  * looks once more at the signals of the last minutes, so that a crash between a signal and its
- * containment does not lose the containment. Steps that stand are not taken twice. No I/O of its own. */
+ * containment does not lose the containment. Steps that stand are not taken twice. When operators
+ * approved that something opens again, the steps that had closed it are recorded as undone. No I/O of
+ * its own. */
 #ifndef SL_RESPOND_RESPONDER_H
 #define SL_RESPOND_RESPONDER_H
 

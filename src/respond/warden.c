@@ -276,6 +276,26 @@ static void fold_moved(sl_warden *w, const sl_leaf *leaf)
     }
 }
 
+/* Operators approved that something opens again. The leaf of the approval is what allows it. */
+static void fold_opened(sl_warden *w, const sl_leaf *leaf)
+{
+    sl_statement s;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    if (!sl_ok(sl_base64_decode(sl_leaf_text(leaf, "statement"), &text)) ||
+        !sl_ok(sl_statement_decode(sl_buf_view(&text), &s))) {
+        return;
+    }
+    if (s.action == SL_ACTION_PRINCIPAL_OPEN) {
+        fold_moved_principal(w, sl_view_str(s.principal), true);
+    } else if (s.action == SL_ACTION_SITE_OPEN) {
+        w->site_may_open = w->live;
+    } else if (s.action == SL_ACTION_DOOR_OPEN) {
+        for (unsigned d = 0; d < SL_DOOR_COUNT; d++) {
+            w->door_closed[d] = w->door_closed[d] && (s.doors & SL_DOOR_BIT(d)) == 0;
+        }
+    }
+}
+
 static void fold_state(sl_warden *w, const sl_leaf *leaf)
 {
     sl_valve_id id;
@@ -295,7 +315,9 @@ sl_res sl_warden_leaf(sl_warden *w, uint64_t index, sl_view text)
     w->next = index + 1;
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
-    if (sl_view_eq_str(leaf.by, "warden")) {
+    if (sl_leaf_is(&leaf, "action.approved") && fold == SL_FOLD_APPLIED) {
+        fold_opened(w, &leaf);
+    } else if (sl_view_eq_str(leaf.by, "warden")) {
         if (sl_leaf_is(&leaf, "valve.moved")) {
             fold_moved(w, &leaf);
         } else if (sl_leaf_is(&leaf, "compartment.state")) {

@@ -251,7 +251,7 @@ static sl_res contain(void *context, sl_containment kind, sl_view target, uint64
         return sl_warden_cut(d->warden, SL_VALVE_OF_PRINCIPAL, target);
     case SL_CONTAIN_CLOSE_PRINCIPAL:
         return sl_warden_close(d->warden, SL_VALVE_OF_PRINCIPAL, target, why, 0, ret_epoch);
-    case SL_CONTAIN_UNLOAD_KEYS:
+    case SL_CONTAIN_REVOKE_LEASE:
         /* A lease holds for one epoch of the valve: the next one voids it. */
         return sl_warden_cut(d->warden, SL_VALVE_OF_COMPARTMENT, target);
     case SL_CONTAIN_CLOSE_COMPARTMENT:

@@ -100,6 +100,9 @@ static const shape shapes[SL_ACTION_COUNT] = {
     [SL_ACTION_GRANT_REVOKE] = { "grant.revoke", F_GRANT, 0 },
     [SL_ACTION_KEY_ISSUE] = { "key.issue", F_KEY | F_HASH | F_PRINCIPAL | F_LINEAGE, F_UNTIL },
     [SL_ACTION_KEY_REVOKE] = { "key.revoke", F_KEY, 0 },
+    [SL_ACTION_PRINCIPAL_OPEN] = { "principal.open", F_PRINCIPAL, 0 },
+    [SL_ACTION_DOOR_OPEN] = { "door.open", F_DOORS, 0 },
+    [SL_ACTION_SITE_OPEN] = { "site.open", 0, 0 },
 };
 
 bool sl_name_ok(sl_view name)

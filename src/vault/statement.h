@@ -39,6 +39,9 @@ typedef enum {
     SL_ACTION_GRANT_REVOKE,
     SL_ACTION_KEY_ISSUE,
     SL_ACTION_KEY_REVOKE,
+    SL_ACTION_PRINCIPAL_OPEN, /* undoes a containment, as the two below */
+    SL_ACTION_DOOR_OPEN,
+    SL_ACTION_SITE_OPEN,
     SL_ACTION_COUNT
 } sl_action;
 

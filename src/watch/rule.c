@@ -396,15 +396,19 @@ static const sl_json_node *member(const sl_json_doc *doc, const sl_json_node *ob
     return NULL;
 }
 
-const sl_json_node *sl_watch_field(const sl_json_doc *leaf, sl_view name)
+const sl_json_node *sl_watch_field(const sl_json_doc *leaf, sl_view whole)
 {
     const sl_json_node *root = sl_json_root(leaf);
+    sl_view name;
+    sl_view part;
+    bool nested = sl_view_cut(whole, '.', &name, &part);
     const sl_json_node *event = sl_json_get(leaf, root, "event");
     const sl_json_node *found = member(leaf, sl_json_get(leaf, event, "fields"), name);
     if (found == NULL) {
         found = member(leaf, event, name);
     }
-    return found != NULL ? found : member(leaf, root, name);
+    found = found != NULL ? found : member(leaf, root, name);
+    return nested ? member(leaf, found, part) : found;
 }
 
 static uint8_t lower(uint8_t c)

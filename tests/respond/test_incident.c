@@ -68,7 +68,7 @@ static void a_leak_cuts_closes_and_unloads(void **state)
     assert_int_equal(plan.steps[0].kind, SL_CONTAIN_CUT);
     assert_view(plan.steps[0].target, "p1");
     assert_int_equal(plan.steps[1].kind, SL_CONTAIN_CLOSE_PRINCIPAL);
-    assert_int_equal(plan.steps[2].kind, SL_CONTAIN_UNLOAD_KEYS);
+    assert_int_equal(plan.steps[2].kind, SL_CONTAIN_REVOKE_LEASE);
     assert_view(plan.steps[2].target, "c1");
 
     alarm = alarm_of("proof_failed", "", "");
@@ -108,7 +108,7 @@ static void standing_steps_are_not_taken_twice_and_undone_ones_are(void **state)
     assert_non_null(plan.incident);
     assert_string_equal(plan.incident->id.text, "i1");
     assert_int_equal(plan.step_count, 2); /* cut again, keys; the door is closed already */
-    assert_int_equal(plan.steps[1].kind, SL_CONTAIN_UNLOAD_KEYS);
+    assert_int_equal(plan.steps[1].kind, SL_CONTAIN_REVOKE_LEASE);
 
     assert_done(fold(incidents, 100, "action.undone", "", "\"action\":\"a2\",\"approvals\":[]"));
     const sl_incident_step *action =
