@@ -1,0 +1,610 @@
+/* The process `ingest`: its links, its socket, its loop (daemon.h). One request at a time, waiting for
+ * ledger and keeper as it goes: data come in rarely and large, and nobody else waits for this process.
+ * What a crossing is stands in door.c. Files are parsed in a worker that this process forks. */
+#include "doors/ingest/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "doors/ingest/door.h"
+#include "doors/ingest/known.h"
+#include "doors/ingest/protocol.h"
+#include "ledger/client.h"
+#include "ledger/events.gen.h"
+#include "ledger/tiles.h"
+
+enum { CLIENTS_MAX = 16, WAIT_MS_MAX = 10 * 1000, BUNDLE_BYTES_MAX = 256 * 1024 };
+
+static const sl_confine_path PATHS[] = {
+    { "vault", "/vault", SL_PATH_READ | SL_PATH_WRITE },
+};
+
+static const sl_confine_profile PROFILE = {
+    .name = "ingest",
+    .may = SL_MAY_FILES | SL_MAY_ACCEPT | SL_MAY_FORK,
+    .paths = PATHS,
+    .path_count = SL_COUNT_OF(PATHS),
+};
+
+typedef struct daemon_state daemon_state;
+
+typedef struct {
+    daemon_state *daemon;
+    sl_ipc *link; /* NULL: free */
+} client;
+
+struct daemon_state {
+    sl_proc *self;
+    sl_loop *loop;
+    sl_ledger_client *ledger; /* NULL: lost */
+    sl_ipc *keeper;           /* NULL: lost */
+    sl_ingest_known known;
+    int vault_fd;
+    client clients[CLIENTS_MAX];
+    sl_res result;
+};
+
+/* ---- the ledger ---- */
+
+/* A link that failed once may be out of step: the supervisor gives a new one with a new process. */
+static sl_res ledger_done(daemon_state *d, sl_res r)
+{
+    if (sl_is(r, SL_E_CLOSED) || sl_is(r, SL_E_TIMEOUT)) {
+        sl_ledger_client_free(d->ledger);
+        d->ledger = NULL;
+    }
+    return r;
+}
+
+static sl_res ledger_size(daemon_state *d, uint64_t *ret_size)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    uint64_t time_ms = 0;
+    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
+    SL_TRY(ledger_done(d, sl_ledger_state_wait(d->ledger, WAIT_MS_MAX, &text, &time_ms)));
+    sl_view origin;
+    sl_view size;
+    sl_view rest;
+    (void)sl_view_cut(sl_buf_view(&text), '\n', &origin, &rest);
+    (void)sl_view_cut(rest, '\n', &size, &rest);
+    return sl_parse_u64(size, INT64_MAX, ret_size);
+}
+
+static sl_res fold_bundle(daemon_state *d, sl_view leaves)
+{
+    for (;;) {
+        bool more = false;
+        sl_view leaf;
+        SL_TRY(sl_bundle_next(&leaves, &more, &leaf));
+        if (!more) {
+            return SL_DONE;
+        }
+        SL_TRY(sl_ingest_known_leaf(&d->known, sl_ingest_known_next(&d->known), leaf));
+    }
+}
+
+/* Folds all that the ledger holds now. */
+static sl_res follow(daemon_state *d)
+{
+    uint64_t size = 0;
+    SL_OWN(sl_buf, leaves, sl_buf_free) = { .max = BUNDLE_BYTES_MAX };
+    SL_TRY(ledger_size(d, &size));
+    while (sl_ingest_known_next(&d->known) < size) {
+        uint32_t count = 0;
+        sl_buf_clear(&leaves);
+        SL_TRY(ledger_done(d, sl_ledger_read_wait(d->ledger, sl_ingest_known_next(&d->known),
+                                                  WAIT_MS_MAX, &leaves, &count, &size)));
+        SL_TRY(fold_bundle(d, sl_buf_view(&leaves)));
+    }
+    return SL_DONE;
+}
+
+static sl_res world_append(void *context, sl_view event, uint64_t *ret_index)
+{
+    daemon_state *d = context;
+    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
+    return ledger_done(d, sl_ledger_append_wait(d->ledger, event, WAIT_MS_MAX, ret_index));
+}
+
+/* ---- the keeper ---- */
+
+static const sl_ipc_rule keeper_rules[] = {
+    { SL_IPC_OK, SL_IPC_ANY_PHASE, 0, SL_KEY_BYTES + 8, 0, NULL },
+    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, NULL },
+};
+static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
+
+/* Asks the keeper; of its answer the first `n` bytes are kept, and it must be `size` long. */
+static sl_res ask_keeper(daemon_state *d, uint16_t type, sl_view body, uint8_t *ret, size_t n,
+                         size_t size)
+{
+    sl_ipc_msg answer;
+    SL_NEED(d->keeper != NULL, SL_E_UNAVAILABLE);
+    sl_res asked = sl_ipc_ask(d->keeper, type, body, WAIT_MS_MAX, &answer);
+    if (sl_is(asked, SL_E_CLOSED) || sl_is(asked, SL_E_TIMEOUT)) {
+        sl_ipc_close_at(&d->keeper);
+    }
+    SL_TRY(asked);
+    sl_res kept = answer.body.n == size ? SL_DONE : sl_fail(SL_E_SYNTAX);
+    if (sl_ok(kept) && n != 0) {
+        memcpy(ret, answer.body.p, n);
+    }
+    sl_ipc_msg_clear(&answer);
+    return kept;
+}
+
+static sl_res ask_key(daemon_state *d, uint16_t type, const sl_key_request *request, uint8_t *ret,
+                      size_t n)
+{
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_KEY_REQUEST_BYTES };
+    SL_TRY(sl_key_request_encode(request, &body));
+    return ask_keeper(d, type, sl_buf_view(&body), ret, n, n);
+}
+
+static sl_res world_key_new(void *context, const sl_key_request *request,
+                            uint8_t ret_key[SL_KEY_BYTES])
+{
+    return ask_key(context, SL_KEEPER_KEY_NEW, request, ret_key, SL_KEY_BYTES);
+}
+
+static sl_res world_key_forget(void *context, const sl_key_request *request)
+{
+    return ask_key(context, SL_KEEPER_KEY_FORGET, request, NULL, 0);
+}
+
+static sl_res world_lease(void *context, const char *compartment, const char *purpose,
+                          uint8_t ret_key[SL_KEY_BYTES])
+{
+    sl_lease_request request = { 0 };
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_LEASE_REQUEST_BYTES };
+    SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
+    SL_TRY(sl_name_set(request.purpose, sl_view_str(purpose)));
+    SL_TRY(sl_lease_request_encode(&request, &body));
+    return ask_keeper(context, SL_KEEPER_LEASE, sl_buf_view(&body), ret_key, SL_KEY_BYTES,
+                      SL_KEY_BYTES + 8);
+}
+
+static sl_res world_random(void *context, void *p, size_t n)
+{
+    (void)context;
+    return sl_random_bytes(p, n);
+}
+
+/* ---- the valves ---- */
+
+static bool id_of(const char *uid, sl_valve_id *ret)
+{
+    return sl_ok(sl_hex_decode(sl_view_str(uid), ret->bytes, sizeof ret->bytes));
+}
+
+static sl_res world_admit(void *context, const sl_ingest_request *request)
+{
+    daemon_state *d = context;
+    const sl_valve *valve = sl_proc_valve(d->self);
+    sl_valve_id compartment;
+    sl_valve_id principal;
+    sl_valve_ticket ticket;
+    SL_NEED(request->principal[0] != 0, SL_E_NO_GRANT);
+    SL_NEED(id_of(request->compartment_id, &compartment) && id_of(request->principal, &principal),
+            SL_E_VALVE);
+    sl_valve_slot slot = sl_valve_find_compartment(valve, compartment);
+    sl_valve_state state =
+        sl_valve_take(valve, sl_valve_now_ms(), SL_DOOR_INGEST,
+                      sl_valve_find_principal(valve, principal), &slot, 1, &ticket);
+    return state == SL_VALVE_OPEN ? SL_DONE
+                                  : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
+}
+
+/* ---- requests ---- */
+
+static void write_object(sl_json_writer *w, const sl_manifest *m, const sl_admitted *admitted)
+{
+    char hex[2 * SL_DIGEST_BYTES + 1];
+    sl_json_object_begin(w);
+    sl_json_put_uint(w, "bytes", m->parts[SL_PART_DATA].plain_bytes);
+    sl_json_put_uint(w, "chunks", m->parts[SL_PART_DATA].chunks);
+    sl_json_put_str(w, "compartment", m->ref.compartment);
+    sl_digest_hex(&m->digest, hex);
+    sl_json_put_str(w, "digest", hex);
+    sl_json_put_str(w, "id", m->ref.uid);
+    if (admitted != NULL) {
+        sl_json_put_uint(w, "leaf", admitted->leaf_index);
+    }
+    sl_json_put_str(w, "object", m->ref.object);
+    sl_json_put_bool(w, "recorded",
+                     admitted != NULL && sl_digest_eq(&admitted->digest, &m->digest));
+    sl_digest_hex(&m->parts[SL_PART_DATA].root, hex);
+    sl_json_put_str(w, "root", hex);
+    sl_json_put_bool(w, "roster", m->parts[SL_PART_ROSTER].present);
+    sl_json_put_uint(w, "version", m->ref.version);
+    sl_json_object_end(w);
+}
+
+static void write_put(sl_json_writer *w, const sl_ingest_result *result)
+{
+    const sl_inspection *found = &result->inspection;
+    sl_json_object_begin(w);
+    sl_json_put_uint(w, "bytes", found->bytes);
+    sl_json_key(w, "classes");
+    sl_json_object_begin(w);
+    for (size_t i = 0; i < SL_CLASS_COUNT; i++) {
+        if (found->classes[i] != 0) {
+            sl_json_put_uint(w, sl_class_name((sl_class)i), found->classes[i]);
+        }
+    }
+    sl_json_object_end(w);
+    sl_json_put_str(w, "encoding", sl_encoding_name(found->encoding));
+    sl_json_put_str(w, "format", sl_format_name(found->format));
+    sl_json_put_str(w, "id", result->manifest.ref.uid);
+    sl_json_put_uint(w, "leaf", result->outcome_index);
+    sl_json_put_str(w, "object", result->manifest.ref.object);
+    sl_json_put_uint(w, "records", found->records);
+    sl_json_put_uint(w, "roster", result->roster_entries);
+    sl_json_put_uint(w, "subjects", found->subjects);
+    sl_json_put_uint(w, "version", result->manifest.ref.version);
+    sl_json_object_end(w);
+}
+
+/* A crossing that failed is an answer too: which code, where in the file. */
+static void write_failure(sl_json_writer *w, sl_res why, const sl_detail *where)
+{
+    sl_json_object_begin(w);
+    sl_json_put_int(w, "code", why.code);
+    if (where->offset != SL_NOWHERE && where->offset < (uint64_t)1 << 52) {
+        sl_json_put_uint(w, "offset", where->offset);
+    }
+    sl_json_put_str(w, "where", where->field == NULL ? "" : where->field);
+    sl_json_object_end(w);
+}
+
+static void fill_request(const daemon_state *d, const sl_ingest_ask *ask, sl_ingest_request *ret)
+{
+    const sl_compartment *compartment =
+        sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment));
+    const sl_grant *grant = sl_ingest_known_grant(&d->known, ask->compartment, sl_clock_wall_ms());
+    *ret = (sl_ingest_request){ 0 };
+    memcpy(ret->compartment, ask->compartment, sizeof ret->compartment);
+    memcpy(ret->object, ask->object, sizeof ret->object);
+    memcpy(ret->record_id, ask->record_id, sizeof ret->record_id);
+    memcpy(ret->file_name, ask->file_name, sizeof ret->file_name);
+    if (compartment != NULL) {
+        memcpy(ret->compartment_id, compartment->id, sizeof ret->compartment_id);
+    }
+    if (grant != NULL) {
+        memcpy(ret->principal, grant->principal, sizeof ret->principal);
+        memcpy(ret->purpose, grant->purpose, sizeof ret->purpose);
+    }
+}
+
+static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *reply)
+{
+    sl_ingest_request request;
+    sl_ingest_result result;
+    sl_json_writer w;
+    sl_ingest_world world = { .context = d,
+                              .confined = true,
+                              .admit = world_admit,
+                              .append = world_append,
+                              .key_new = world_key_new,
+                              .key_forget = world_key_forget,
+                              .lease = world_lease,
+                              .random = world_random };
+    SL_TRY(follow(d));
+    if (sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) == NULL) {
+        return sl_fail_at(SL_E_NOT_FOUND, "compartment", SL_NOWHERE);
+    }
+    fill_request(d, ask, &request);
+    sl_res crossed = sl_ingest_cross(&world, d->vault_fd, fd, &request, &result);
+    sl_detail where = *sl_detail_get();
+    sl_json_writer_init(&w, reply);
+    if (sl_ok(crossed)) {
+        write_put(&w, &result);
+    } else {
+        write_failure(&w, crossed, &where);
+    }
+    return sl_json_finish(&w);
+}
+
+typedef struct {
+    daemon_state *daemon;
+    const char *compartment;
+    const char *object;
+    sl_buf *reply;
+} listing;
+
+static sl_res list_version(void *ctx, const char *name)
+{
+    listing *l = ctx;
+    sl_manifest m;
+    sl_json_writer w;
+    uint64_t version = 0;
+    SL_TRY(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
+    SL_TRY(sl_manifest_read(l->daemon->vault_fd, l->compartment, l->object, version, &m));
+    sl_json_writer_init(&w, l->reply);
+    write_object(&w, &m, sl_ingest_known_find(&l->daemon->known, m.ref.uid, version));
+    SL_TRY(sl_json_finish(&w));
+    return sl_buf_add_byte(l->reply, '\n');
+}
+
+static sl_res list_object(void *ctx, const char *name)
+{
+    listing *l = ctx;
+    l->object = name;
+    return sl_vault_list(l->daemon->vault_fd, l->compartment, name, list_version, l);
+}
+
+static sl_res list_compartment(void *ctx, const char *name)
+{
+    listing *l = ctx;
+    l->compartment = name;
+    return sl_vault_list(l->daemon->vault_fd, name, NULL, list_object, l);
+}
+
+static sl_res do_list(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply)
+{
+    listing l = { .daemon = d, .reply = reply };
+    SL_TRY(follow(d));
+    if (ask->compartment[0] == 0) {
+        return sl_vault_list(d->vault_fd, NULL, NULL, list_compartment, &l);
+    }
+    sl_res listed = list_compartment(&l, ask->compartment);
+    bool known = sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) != NULL;
+    return sl_is(listed, SL_E_NOT_FOUND) && known ? SL_DONE : listed;
+}
+
+/* The manifest of the version asked for, 0 meaning the newest, and the leaf that admitted it. */
+static sl_res find_object(daemon_state *d, const sl_ingest_ask *ask, sl_manifest *ret,
+                          const sl_admitted **ret_admitted)
+{
+    uint64_t version = ask->version;
+    SL_TRY(follow(d));
+    if (version == 0) {
+        SL_TRY(sl_object_newest(d->vault_fd, ask->compartment, ask->object, &version));
+        SL_NEED(version != 0, SL_E_NOT_FOUND);
+    }
+    SL_TRY(sl_manifest_read(d->vault_fd, ask->compartment, ask->object, version, ret));
+    *ret_admitted = sl_ingest_known_find(&d->known, ret->ref.uid, version);
+    return SL_DONE;
+}
+
+static sl_res do_show(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply)
+{
+    sl_manifest m;
+    const sl_admitted *admitted = NULL;
+    sl_json_writer w;
+    SL_TRY(find_object(d, ask, &m, &admitted));
+    sl_json_writer_init(&w, reply);
+    write_object(&w, &m, admitted);
+    return sl_json_finish(&w);
+}
+
+/* The ledger holds the manifest's digest, the manifest the roots of all parts. */
+static sl_res verify_object(daemon_state *d, const sl_manifest *m, const sl_admitted *admitted)
+{
+    if (admitted == NULL || !sl_digest_eq(&admitted->digest, &m->digest)) {
+        return sl_fail_at(SL_E_INTEGRITY, "manifest", SL_NOWHERE);
+    }
+    for (size_t part = 0; part < SL_PART_COUNT; part++) {
+        if (m->parts[part].present) {
+            SL_TRY(sl_object_verify(d->vault_fd, m, (sl_object_part)part, &m->parts[part].root));
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res do_verify(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply)
+{
+    sl_manifest m;
+    const sl_admitted *admitted = NULL;
+    sl_json_writer w;
+    SL_TRY(find_object(d, ask, &m, &admitted));
+    sl_res verified = verify_object(d, &m, admitted);
+    sl_detail where = *sl_detail_get();
+    sl_json_writer_init(&w, reply);
+    if (sl_ok(verified)) {
+        write_object(&w, &m, admitted);
+    } else {
+        write_failure(&w, verified, &where);
+    }
+    return sl_json_finish(&w);
+}
+
+static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    daemon_state *d = ((client *)context)->daemon;
+    sl_ingest_ask ask;
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX - SL_IPC_HEADER_BYTES };
+    uint16_t type = msg->type;
+    uint64_t id = msg->id;
+    SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
+    sl_res done = sl_ingest_ask_decode(msg->body, &ask);
+    if (sl_ok(done)) {
+        done = type == SL_INGEST_PUT    ? do_put(d, &ask, fd, &reply)
+               : type == SL_INGEST_LIST ? do_list(d, &ask, &reply)
+               : type == SL_INGEST_SHOW ? do_show(d, &ask, &reply)
+                                        : do_verify(d, &ask, &reply);
+    }
+    if (!sl_ok(done)) {
+        return sl_ipc_send_failed(link, id, done);
+    }
+    return sl_ipc_send_wait(link, SL_IPC_OK, id, sl_buf_view(&reply), WAIT_MS_MAX);
+}
+
+#define ASK_BYTES SL_INGEST_ASK_BYTES, SL_INGEST_ASK_BYTES
+static const sl_ipc_rule client_rules[] = {
+    { SL_INGEST_PUT, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
+    { SL_INGEST_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_INGEST_SHOW, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_INGEST_VERIFY, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+};
+static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };
+
+static void on_client(void *context, int fd, unsigned events)
+{
+    client *c = context;
+    (void)events;
+    if (!sl_ok(sl_ipc_dispatch(c->link, 1, c))) {
+        sl_loop_remove(c->daemon->loop, fd);
+        sl_ipc_close_at(&c->link);
+    }
+}
+
+static sl_res seat(daemon_state *d, int fd)
+{
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        client *c = &d->clients[i];
+        if (c->link == NULL) {
+            c->daemon = d;
+            SL_TRY(sl_ipc_open(fd, &client_table, &c->link));
+            return sl_loop_add(d->loop, sl_ipc_fd(c->link), SL_LOOP_READ, on_client, c);
+        }
+    }
+    sl_fd_close(&fd);
+    return sl_fail(SL_E_LIMIT);
+}
+
+static void on_accept(void *context, int fd, unsigned events)
+{
+    (void)events;
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (accepted >= 0) {
+        sl_res seated = seat(context, accepted);
+        if (!sl_ok(seated)) {
+            sl_log_res(SL_LOG_WARN, "a command could not be served", seated);
+        }
+    }
+}
+
+/* ---- life ---- */
+
+/* What a crash left: drafts go, crossings without an outcome are told as unknown (law 1). */
+static sl_res sweep_one(void *ctx, const char *compartment)
+{
+    size_t removed = 0;
+    SL_TRY(sl_drafts_sweep(((daemon_state *)ctx)->vault_fd, compartment, &removed));
+    if (removed != 0) {
+        sl_log(SL_LOG_WARN, "%zu unfinished objects removed", removed);
+    }
+    return SL_DONE;
+}
+
+static sl_res tell_unknown(daemon_state *d, const sl_open_crossing *open)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    sl_event_head head = { .door = SL_LIT("ingest"),
+                           .compartment = sl_view_str(open->compartment),
+                           .crossing = sl_view_str(open->crossing) };
+    sl_event_ingest_outcome fields = { .object = sl_view_str(open->object),
+                                       .outcome = SL_LIT("unknown"),
+                                       .reason = SL_LIT("restart") };
+    SL_TRY(sl_emit_ingest_outcome(&head, &fields, &event));
+    return world_append(d, sl_buf_view(&event), &index);
+}
+
+static sl_res recover(daemon_state *d)
+{
+    SL_TRY(follow(d));
+    SL_TRY(sl_vault_list(d->vault_fd, NULL, NULL, sweep_one, d));
+    for (size_t i = 0; i < d->known.open_count; i++) {
+        SL_TRY(tell_unknown(d, &d->known.open[i]));
+    }
+    return follow(d);
+}
+
+static sl_res take_link(daemon_state *d, const char *peer)
+{
+    int fd = sl_proc_take_link(d->self, peer, 0);
+    if (fd < 0) {
+        return SL_DONE;
+    }
+    if (strcmp(peer, "ledgerd") == 0) {
+        sl_ledger_client_free(d->ledger);
+        d->ledger = NULL;
+        return sl_ledger_client_new(fd, &d->ledger);
+    }
+    sl_ipc_close_at(&d->keeper);
+    return sl_ipc_open(fd, &keeper_table, &d->keeper);
+}
+
+static void on_relink(void *context, const char *peer, unsigned index)
+{
+    (void)index;
+    sl_res taken = take_link(context, peer);
+    if (!sl_ok(taken)) {
+        sl_log_res(SL_LOG_ERROR, "a link could not be taken", taken);
+    }
+}
+
+static void on_control(void *context, int fd, unsigned events)
+{
+    daemon_state *d = context;
+    (void)fd;
+    (void)events;
+    d->result = sl_proc_pump(d->self);
+    if (!sl_ok(d->result)) {
+        sl_loop_stop(d->loop);
+    }
+}
+
+static sl_res serve(daemon_state *d)
+{
+    int listening = sl_proc_listening(d->self, "ingest");
+    SL_NEED(listening >= 0, SL_E_UNAVAILABLE);
+    sl_proc_on_relink(d->self, on_relink, d);
+    SL_TRY(sl_loop_new(&d->loop));
+    SL_TRY(sl_loop_add(d->loop, sl_proc_control_fd(d->self), SL_LOOP_READ, on_control, d));
+    SL_TRY(take_link(d, "ledgerd"));
+    SL_TRY(take_link(d, "keeper"));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &d->vault_fd));
+    SL_TRY(sl_ingest_known_init(&d->known));
+    SL_TRY(recover(d));
+    SL_TRY(sl_loop_add(d->loop, listening, SL_LOOP_READ, on_accept, d));
+    SL_TRY(sl_proc_serving(d->self));
+    SL_TRY(sl_loop_run(d->loop));
+    return sl_is(d->result, SL_E_CLOSED) ? SL_DONE : d->result;
+}
+
+static void drop_all(daemon_state *d)
+{
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        sl_ipc_close_at(&d->clients[i].link);
+    }
+    sl_ledger_client_free(d->ledger);
+    sl_ipc_close_at(&d->keeper);
+    sl_ingest_known_free(&d->known);
+    sl_fd_close(&d->vault_fd);
+    sl_loop_free(d->loop);
+}
+
+static sl_res entry(sl_proc *self)
+{
+    SL_OWN(daemon_state, d, drop_all) = { .self = self, .vault_fd = -1, .result = SL_DONE };
+    return serve(&d);
+}
+
+static sl_res warm(sl_proc *self)
+{
+    (void)self;
+    return sl_crypto_init();
+}
+
+const sl_proc_decl sl_ingest_decl = {
+    .name = "ingest",
+    .entry = entry,
+    .profile = &PROFILE,
+    .peers = { "ledgerd", "keeper" },
+    .listens = { { .name = "ingest", .packets = true } },
+    .when_dead = SL_PROC_RESTART,
+    .warm = warm,
+};

@@ -1,0 +1,124 @@
+/* Folding leaves into what the ingest process knows (known.h). */
+#include "doors/ingest/known.h"
+
+#include "ledger/event.h"
+
+sl_res sl_ingest_known_init(sl_ingest_known *known)
+{
+    *known = (sl_ingest_known){ 0 };
+    return sl_roll_new(&known->roll);
+}
+
+void sl_ingest_known_free(sl_ingest_known *known)
+{
+    sl_roll_free(known->roll);
+    free(known->admitted);
+    *known = (sl_ingest_known){ 0 };
+}
+
+uint64_t sl_ingest_known_next(const sl_ingest_known *known)
+{
+    return sl_roll_next(known->roll);
+}
+
+static void set_uid(sl_uid ret, sl_view text)
+{
+    size_t n = text.n < SL_UID_CHARS ? text.n : SL_UID_CHARS;
+    if (n != 0) {
+        memcpy(ret, text.p, n);
+    }
+    ret[n] = 0;
+}
+
+/* More open crossings than one process can have: the oldest is told as unknown already. */
+static void note_intent(sl_ingest_known *known, const sl_leaf *leaf)
+{
+    if (known->open_count == SL_OPEN_CROSSINGS_MAX) {
+        known->open_count--;
+        memmove(known->open, known->open + 1, known->open_count * sizeof known->open[0]);
+    }
+    sl_open_crossing *open = &known->open[known->open_count++];
+    set_uid(open->crossing, leaf->crossing);
+    set_uid(open->object, sl_leaf_text(leaf, "object"));
+    set_uid(open->compartment, leaf->compartment);
+}
+
+static void close_crossing(sl_ingest_known *known, sl_view crossing)
+{
+    for (size_t i = 0; i < known->open_count; i++) {
+        if (sl_view_eq_str(crossing, known->open[i].crossing)) {
+            known->open[i] = known->open[--known->open_count];
+            return;
+        }
+    }
+}
+
+static sl_res note_admitted(sl_ingest_known *known, uint64_t index, const sl_leaf *leaf)
+{
+    sl_admitted one = { .leaf_index = index };
+    set_uid(one.object, sl_leaf_text(leaf, "object"));
+    bool whole = sl_leaf_count(leaf, "version", &one.version) &&
+                 sl_ok(sl_digest_parse(sl_leaf_text(leaf, "digest"), &one.digest));
+    if (!whole) {
+        return SL_DONE; /* it admits nothing that could be read */
+    }
+    if (known->admitted_count == known->admitted_cap) {
+        SL_NEED(known->admitted_cap < SL_ADMITTED_MAX, SL_E_LIMIT);
+        size_t cap = known->admitted_cap == 0 ? 256 : known->admitted_cap * 2;
+        sl_admitted *more = reallocarray(known->admitted, cap, sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        known->admitted = more;
+        known->admitted_cap = cap;
+    }
+    known->admitted[known->admitted_count++] = one;
+    return SL_DONE;
+}
+
+sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text)
+{
+    sl_fold did = SL_FOLD_OTHER;
+    SL_TRY(sl_roll_fold(known->roll, index, text, &did));
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    SL_TRY(sl_leaf_read(text, &leaf));
+    if (sl_leaf_is(&leaf, "ingest.intent")) {
+        note_intent(known, &leaf);
+    } else if (sl_leaf_is(&leaf, "ingest.outcome")) {
+        close_crossing(known, leaf.crossing);
+        bool ours = sl_view_eq_str(leaf.by, "ingest");
+        if (ours && sl_view_eq_str(sl_leaf_text(&leaf, "outcome"), "admitted")) {
+            return note_admitted(known, index, &leaf);
+        }
+    }
+    return SL_DONE;
+}
+
+const sl_admitted *sl_ingest_known_find(const sl_ingest_known *known, const char *object,
+                                        uint64_t version)
+{
+    for (size_t i = known->admitted_count; i > 0; i--) {
+        const sl_admitted *one = &known->admitted[i - 1];
+        if (one->version == version && strcmp(one->object, object) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,
+                                      int64_t now_ms)
+{
+    size_t count = 0;
+    const sl_grant *grants = sl_roll_grants(known->roll, &count);
+    for (size_t i = 0; i < count; i++) {
+        const sl_grant *g = &grants[i];
+        if (strcmp(g->compartment, compartment) != 0 || g->revoked) {
+            continue;
+        }
+        const sl_grant *live = sl_roll_grant_for(known->roll, sl_view_str(g->principal),
+                                                 sl_view_str(compartment), SL_DOOR_INGEST, now_ms);
+        if (live != NULL) {
+            return live;
+        }
+    }
+    return NULL;
+}

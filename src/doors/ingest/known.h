@@ -1,0 +1,49 @@
+/* What the ingest process knows of the site, folded from leaves: the roll, which versions were
+ * admitted under which digest, and which crossings have no outcome yet. Pure: it is a function of the
+ * leaves, so that after a restart it is what it was. */
+#ifndef SL_DOORS_INGEST_KNOWN_H
+#define SL_DOORS_INGEST_KNOWN_H
+
+#include "vault/object.h"
+#include "vault/roll.h"
+
+#define SL_ADMITTED_MAX ((size_t)1 << 20)
+#define SL_OPEN_CROSSINGS_MAX ((size_t)64)
+
+typedef struct {
+    sl_uid object;
+    uint64_t version;
+    uint64_t leaf_index;
+    sl_digest digest; /* of the manifest */
+} sl_admitted;
+
+/* A crossing whose intent is in the ledger and whose outcome is not. */
+typedef struct {
+    sl_uid crossing;
+    sl_uid object;
+    sl_uid compartment;
+} sl_open_crossing;
+
+typedef struct {
+    sl_roll *roll;
+    sl_admitted *admitted;
+    size_t admitted_count;
+    size_t admitted_cap;
+    sl_open_crossing open[SL_OPEN_CROSSINGS_MAX];
+    size_t open_count;
+} sl_ingest_known;
+
+SL_MUST sl_res sl_ingest_known_init(sl_ingest_known *known);
+void sl_ingest_known_free(sl_ingest_known *known);
+uint64_t sl_ingest_known_next(const sl_ingest_known *known);
+SL_MUST sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view leaf);
+
+/* The leaf that admitted this version, or NULL: then nothing on the disk is to be believed. */
+const sl_admitted *sl_ingest_known_find(const sl_ingest_known *known, const char *object,
+                                        uint64_t version);
+/* A live grant for this door and compartment: who acts when the site's own user brings data. NULL:
+ * nobody was granted it. */
+const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,
+                                      int64_t now_ms);
+
+#endif
