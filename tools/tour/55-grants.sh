@@ -7,11 +7,14 @@ must "$stoplog" compartment create trial "${signed[@]}"
 must "$stoplog" compartment create chemistry "${signed[@]}"
 must "$stoplog" grant dana trial --door ask,ingest --purpose research --until 1d \
     --requests 2000/h --tokens 2000000/d --records 100000/d "${signed[@]}"
+must "$stoplog" grant carl chemistry --door ingest --purpose research --until 1d \
+    --records 100000/d "${signed[@]}"
 issued=$("$stoplog" --json key issue dana "${signed[@]}" 2>>"$work/commands.log") ||
     cannot "no key was issued: $issued"
 key=$(tail -n 1 <<<"$issued" | json_get summary key)
 "$stoplog" compartment list | show
-say "dana may ask models that draw on 'trial'; nobody may ask those that draw on 'chemistry'."
+say "dana may ask models that draw on 'trial'; nobody may ask those that draw on 'chemistry';"
+say "carl may bring data into 'chemistry'."
 alone=0
 "$stoplog" compartment shred chemistry --key "$work/operators/ada.key" >"$work/alone.log" 2>&1 || alone=$?
 if [ "$alone" -eq 1 ]; then

@@ -1,0 +1,16 @@
+# What the ledger shows about the site, and what it does not show.
+
+step "Ask for the state of assurance"
+assured=$("$stoplog" --json assure status 2>"$work/assure.log" || true)
+summary=$(tail -n 1 <<<"$assured")
+tour_pass=$(json_get summary pass <<<"$summary")
+if [ -n "$tour_pass" ]; then
+    say "$tour_pass checks pass, $(json_get summary fail <<<"$summary") fail," \
+        "$(json_get summary unknown <<<"$summary") are unknown. Some of those that are not unknown:"
+    "$stoplog" assure status 2>/dev/null | grep -E '^(pass|FAIL)' | head -n 8 | show || true
+    why "a site that is minutes old has shown little; unknown counts against it and is never green."
+    fact checks_pass "$tour_pass"
+    fact checks_unknown "$(json_get summary unknown <<<"$summary")"
+else
+    wrong "no state of assurance: $(tail -n 2 "$work/assure.log")"
+fi
