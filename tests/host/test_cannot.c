@@ -95,6 +95,38 @@ static int attack_main(char **argv)
     _exit(done ? 0 : 1);
 }
 
+/* ---- inside a process that a neighbour attacks ---- */
+
+static volatile uint64_t kept_secret = ATTACK_SECRET;
+
+static void tell_pid(void *context, pid_t pid)
+{
+    (void)context;
+    (void)dprintf(TELL_FD, "%d\n", (int)pid);
+}
+
+/* Tells the address of its secret and its number, confines itself like any process of ours, waits. */
+static int prey_main(char **argv)
+{
+    union {
+        volatile uint64_t *p;
+        uint64_t number;
+    } at = { .p = &kept_secret };
+    (void)dprintf(TELL_FD, "%llx ", (unsigned long long)at.number);
+    if (argv[2][0] == 'c') {
+        sl_confine_place place = { .site = "/", .report_pid = tell_pid };
+        sl_confine_report report;
+        if (!sl_ok(sl_confine_enter(&rights[0], &place, &report))) {
+            return 2;
+        }
+    } else {
+        tell_pid(NULL, getpid());
+    }
+    (void)dprintf(TELL_FD, "ready\n");
+    char byte;
+    return read(TELL_FD, &byte, 1) < 0; /* until the test is over */
+}
+
 /* ---- the world outside ---- */
 
 static attack_world world;
@@ -348,6 +380,82 @@ static void as_an_ordinary_user_no_attack_succeeds(void **state)
     all_attacks_fail(geteuid() == 0 ? NOBODY : 0, false);
 }
 
+/* Does a neighbour of the same user, outside of all namespaces, read the secret of `prey`? */
+static bool neighbour_reads(uid_t uid, const attack_world *prey)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        become(uid);
+        bool got = false;
+        for (size_t n = 0; n < attack_count; n++) {
+            bool reads = strcmp(attacks[n].name, "read another's memory") == 0 ||
+                         strcmp(attacks[n].name, "read another's /proc memory") == 0 ||
+                         strcmp(attacks[n].name, "trace another process") == 0;
+            got = got || (reads && attacks[n].run(prey));
+        }
+        _exit(got ? 1 : 0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status) == 1;
+}
+
+static bool prey_is_read(uid_t uid, const char *how)
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (dup2(ends[1], TELL_FD) < 0) {
+            _exit(2);
+        }
+        become(uid);
+        (void)execl("/proc/self/exe", "cannot", "@prey", how, (char *)NULL);
+        _exit(2);
+    }
+    assert_int_equal(close(ends[1]), 0);
+    char text[128] = { 0 };
+    size_t at = 0;
+    ssize_t got = 1;
+    while (got > 0 &&
+           (strstr(text, "ready") == NULL || strchr(text, '\n') == strrchr(text, '\n'))) {
+        got = read(ends[0], text + at, sizeof text - 1 - at);
+        at += got > 0 ? (size_t)got : 0;
+    }
+    char *rest = NULL;
+    static attack_world prey; /* large */
+    prey = world;
+    prey.secret_at = strtoull(text, &rest, 16);
+    /* The number and "ready" come from two processes, in any order. */
+    char *number = strstr(text, "ready\n") == rest + 1 ? rest + 7 : rest + 1;
+    prey.victim = (pid_t)strtol(number, NULL, 10);
+    assert_true(prey.victim > 1);
+    bool read_it = neighbour_reads(uid, &prey);
+    (void)kill(prey.victim, SIGKILL);
+    assert_int_equal(close(ends[0]), 0);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    if (prey.victim != pid) {
+        (void)waitpid(prey.victim, NULL, 0);
+    }
+    return read_it;
+}
+
+static void a_neighbour_of_the_same_user_cannot_read_a_confined_process(void **state)
+{
+    uid_t uid = geteuid() == 0 ? NOBODY : 0;
+    start_victim(uid);
+    bool can_confine = system_confines(uid);
+    stop_victim();
+    if (!can_confine) {
+        skip();
+    }
+    assert_true(prey_is_read(uid, "u"));
+    assert_false(prey_is_read(uid, "c"));
+}
+
 static int set_up_world(void **state)
 {
     build_world();
@@ -368,6 +476,9 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "@attack") == 0) {
         return attack_main(argv);
     }
+    if (argc == 3 && strcmp(argv[1], "@prey") == 0) {
+        return prey_main(argv);
+    }
 #ifdef SL_SANITIZED
     print_message("a sanitizer build leaves the system call filter out: skipped\n");
     return 77;
@@ -375,6 +486,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_root_no_attack_succeeds),
         cmocka_unit_test(as_an_ordinary_user_no_attack_succeeds),
+        cmocka_unit_test(a_neighbour_of_the_same_user_cannot_read_a_confined_process),
     };
     return cmocka_run_group_tests(tests, set_up_world, tear_down_world);
 }

@@ -3,6 +3,8 @@
 
 static const sl_ask_dialect *const dialects[] = {
     &sl_ask_openai_chat,
+    &sl_ask_openai_completions,
+    &sl_ask_anthropic_messages,
 };
 
 const sl_ask_dialect *const *sl_ask_dialects(size_t *ret_count)

@@ -38,6 +38,8 @@ typedef struct {
 } sl_ask_dialect;
 
 extern const sl_ask_dialect sl_ask_openai_chat;
+extern const sl_ask_dialect sl_ask_openai_completions;
+extern const sl_ask_dialect sl_ask_anthropic_messages;
 
 /* Which dialect serves this path; NULL when none does. */
 const sl_ask_dialect *sl_ask_dialect_for(sl_view path);

@@ -79,6 +79,7 @@ struct sl_ask_door {
     sl_answer answer;
     bool answering; /* `answer` is set up */
     bool head_sent;
+    bool closed; /* the stream's ending is in `last` */
     sl_buf last; /* held until the outcome is durable */
     uint64_t events;
     sl_ask_outcome outcome;
@@ -525,6 +526,7 @@ static sl_res act(sl_ask_door *d)
     sl_buf_clear(out);
     SL_TRY(sl_buf_addf(out,
                        "%s /%.*s%s HTTP/1.1\r\nHost: egress\r\n"
+                       "anthropic-version: 2023-06-01\r\n"
                        "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                        d->dialect->method, SL_FMT(upstream), d->dialect->upstream_path,
                        d->forward.n));
@@ -633,8 +635,23 @@ static sl_res end_of_body(sl_ask_door *d)
     return take_whole(d);
 }
 
+/* The stream's last events. Text that is still held is decided here, so it may yet be cut. */
+static sl_res close_stream(sl_ask_door *d)
+{
+    if (d->closed || !d->head_sent) {
+        return SL_DONE;
+    }
+    d->closed = true;
+    return d->dialect->close(&d->answer, &d->last);
+}
+
 static void finish_answer(sl_ask_door *d)
 {
+    sl_res r = close_stream(d);
+    if (!sl_ok(r)) {
+        refuse(d, r);
+        return;
+    }
     if (d->answer.cut_reason != SL_CUT_NONE) {
         finish_with(d, SL_OUTCOME_CUT);
         return;
@@ -720,7 +737,7 @@ static sl_res put_ending(sl_ask_door *d)
         sl_buf_clear(&d->last);
         return d->dialect->broken(&error, &d->last);
     }
-    SL_TRY(d->dialect->close(&d->answer, &d->last));
+    SL_TRY(close_stream(d));
     return sl_buf_addf(&d->last, ": stoplog outcome=%s receipt=%s\n\n",
                        sl_ask_outcome_name(d->outcome), d->receipt);
 }

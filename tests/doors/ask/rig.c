@@ -169,12 +169,17 @@ void rig_client(rig *r, sl_view bytes)
     rig_pump(r);
 }
 
-void rig_chat(rig *r, const char *json)
+void rig_post(rig *r, const char *path, const char *json)
 {
     SL_OWN(sl_buf, request, sl_buf_free) = { .max = (size_t)1 << 26 };
     rig_begin(r);
-    rig_scgi(&request, "/v1/chat/completions", RIG_KEY, sl_view_str(json), NULL, 0);
+    rig_scgi(&request, path, RIG_KEY, sl_view_str(json), NULL, 0);
     rig_client(r, sl_buf_view(&request));
+}
+
+void rig_chat(rig *r, const char *json)
+{
+    rig_post(r, "/v1/chat/completions", json);
 }
 
 void rig_upstream(rig *r, sl_view bytes, size_t step)
@@ -229,6 +234,12 @@ void rig_sse_head(sl_buf *out)
 void rig_sse_event(sl_buf *out, const char *data)
 {
     assert_done(sl_buf_addf(out, "%zx\r\ndata: %s\n\n\r\n", strlen(data) + 8, data));
+}
+
+void rig_sse_named(sl_buf *out, const char *name, const char *data)
+{
+    assert_done(sl_buf_addf(out, "%zx\r\nevent: %s\ndata: %s\n\n\r\n",
+                            strlen(name) + strlen(data) + 16, name, data));
 }
 
 void rig_sse_delta(sl_buf *out, const char *text)

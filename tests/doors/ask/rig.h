@@ -38,6 +38,8 @@ void rig_scgi(sl_buf *out, const char *path, const char *key, sl_view body, cons
               size_t more_n);
 /* Send a chat request whose body is `json`. */
 void rig_chat(rig *r, const char *json);
+/* The same for any path. */
+void rig_post(rig *r, const char *path, const char *json);
 void rig_client(rig *r, sl_view bytes);
 /* Play the model server: `bytes` in pieces of `step`. */
 void rig_upstream(rig *r, sl_view bytes, size_t step);
@@ -55,6 +57,7 @@ void rig_content(const rig *r, sl_buf *out);
 /* "data: ...\n\n" events around chat deltas as a chunked HTTP answer. */
 void rig_sse_head(sl_buf *out);
 void rig_sse_event(sl_buf *out, const char *data);
+void rig_sse_named(sl_buf *out, const char *name, const char *data);
 void rig_sse_delta(sl_buf *out, const char *text);
 void rig_sse_finish(sl_buf *out);
 void rig_json_answer(sl_buf *out, const char *json);
