@@ -115,15 +115,15 @@ static const char *const common_calls[] = { "read",
                                             NULL };
 
 static const char *const file_calls[] = {
-    "open",      "openat",          "openat2",    "stat",       "lstat",
-    "access",    "faccessat",       "faccessat2", "getdents64", "fsync",
-    "fdatasync", "sync_file_range", "fallocate",  "truncate",   "rename",
-    "renameat",  "renameat2",       "unlink",     "unlinkat",   "mkdir",
-    "mkdirat",   "rmdir",           "link",       "linkat",     "fchmod",
-    "fchmodat",  "chmod",           "utimensat",  "flock",      "fadvise64",
-    "statfs",    "fstatfs",         "getcwd",     "readlink",   "readlinkat",
-    "umask",     "copy_file_range", "chdir",      "fchdir",     "sendfile",
-    NULL
+    "open",       "openat",    "openat2",         "stat",       "lstat",
+    "access",     "faccessat", "faccessat2",      "getdents64", "fsync",
+    "fdatasync",  "syncfs",    "sync_file_range", "fallocate",  "truncate",
+    "rename",     "renameat",  "renameat2",       "unlink",     "unlinkat",
+    "mkdir",      "mkdirat",   "rmdir",           "link",       "linkat",
+    "fchmod",     "fchmodat",  "chmod",           "utimensat",  "flock",
+    "fadvise64",  "statfs",    "fstatfs",         "getcwd",     "readlink",
+    "readlinkat", "umask",     "copy_file_range", "chdir",      "fchdir",
+    "sendfile",   NULL
 };
 
 static const char *const fork_calls[] = {

@@ -24,6 +24,7 @@ typedef struct {
     const char *key;
     const char *from;
     bool follow;
+    bool told; /* the outcome, a failure too, is printed already */
 } ledger_call;
 
 static const char USAGE[] =
@@ -135,7 +136,7 @@ static sl_res print_verdict(const sl_verdict_report *report, bool ok, bool json)
     return sl_cli_line(sl_buf_view(&line));
 }
 
-static sl_res do_verify(const ledger_call *call)
+static sl_res do_verify(ledger_call *call)
 {
     SL_OWN(opened, o, close_opened) = { 0 };
     sl_verdict_report report;
@@ -150,6 +151,7 @@ static sl_res do_verify(const ledger_call *call)
     bool judged = sl_ok(r) || sl_is(r, SL_E_INTEGRITY) || sl_is(r, SL_E_ROLLBACK);
     if (judged) {
         SL_TRY(print_verdict(&report, sl_ok(r), call->cli->json));
+        call->told = call->cli->json;
         /* Printing may have used the detail; a failure keeps its own place. */
         return sl_ok(r) ? r : sl_fail_at((sl_code)r.code, detail.field, detail.offset);
     }
@@ -169,7 +171,7 @@ static sl_res print_whole(sl_view text)
     return sl_fd_write_all(1, text);
 }
 
-static sl_res do_prove(const ledger_call *call)
+static sl_res do_prove(ledger_call *call)
 {
     SL_OWN(opened, o, close_opened) = { 0 };
     SL_OWN(sl_buf, receipt, sl_buf_free) = { .max = SL_RECEIPT_BYTES_MAX };
@@ -200,7 +202,7 @@ static sl_res print_leaf(uint64_t index, sl_view leaf)
     return sl_cli_line(sl_buf_view(&line));
 }
 
-static sl_res do_verify_receipt(const ledger_call *call)
+static sl_res do_verify_receipt(ledger_call *call)
 {
     SL_OWN(sl_buf, receipt, sl_buf_free) = { 0 };
     SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
@@ -220,7 +222,7 @@ static sl_res do_verify_receipt(const ledger_call *call)
     return print_leaf(index, sl_buf_view(&leaf));
 }
 
-static sl_res do_show(const ledger_call *call)
+static sl_res do_show(ledger_call *call)
 {
     SL_OWN(opened, o, close_opened) = { 0 };
     SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
@@ -252,7 +254,7 @@ static sl_res print_from(sl_reader *r, uint64_t first)
     return sl_reader_verify(r, &start, each_printed, &first, &report);
 }
 
-static sl_res do_tail(const ledger_call *call)
+static sl_res do_tail(ledger_call *call)
 {
     SL_OWN(opened, o, close_opened) = { 0 };
     struct timespec pause = { .tv_nsec = FOLLOW_EVERY_MS * 1000000L };
@@ -271,7 +273,7 @@ static sl_res do_tail(const ledger_call *call)
     return SL_DONE;
 }
 
-static sl_res do_export(const ledger_call *call)
+static sl_res do_export(ledger_call *call)
 {
     SL_OWN(opened, o, close_opened) = { 0 };
     sl_verdict_report report;
@@ -281,7 +283,7 @@ static sl_res do_export(const ledger_call *call)
     return sl_reader_verify(&o.reader, NULL, each_printed, &first, &report);
 }
 
-static sl_res do_recover(const ledger_call *call)
+static sl_res do_recover(ledger_call *call)
 {
     SL_OWN(sl_ledger_files, files, sl_ledger_files_close) = { .dir_fd = -1, .lock_fd = -1 };
     SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4096 };
@@ -305,7 +307,7 @@ static sl_res do_recover(const ledger_call *call)
 
 static const struct {
     const char *name;
-    sl_res (*run)(const ledger_call *call);
+    sl_res (*run)(ledger_call *call);
 } PARTS[] = {
     { "verify", do_verify },   { "prove", do_prove }, { "verify-receipt", do_verify_receipt },
     { "show", do_show },       { "tail", do_tail },   { "export", do_export },
@@ -343,9 +345,10 @@ int sl_cmd_ledger(sl_cli *cli, int argc, char **argv)
             if (sl_ok(r)) {
                 r = PARTS[i].run(&call);
             }
-            return sl_ok(r)               ? 0
-                   : sl_is(r, SL_E_USAGE) ? sl_cli_usage(cli, USAGE)
-                                          : sl_cli_fail(cli, "ledger", r);
+            if (sl_ok(r) || call.told) {
+                return sl_res_exit(r);
+            }
+            return sl_is(r, SL_E_USAGE) ? sl_cli_usage(cli, USAGE) : sl_cli_fail(cli, "ledger", r);
         }
     }
     return sl_cli_usage(cli, USAGE);
