@@ -134,7 +134,7 @@ void sl_roster_builder_free(sl_roster_builder *builder)
     free(builder);
 }
 
-static sl_res add_entry(sl_roster_builder *b, const normal *v, size_t words, entry e)
+static sl_res keep_entry(sl_roster_builder *b, const entry *e)
 {
     if (b->n == b->cap) {
         size_t cap = b->cap == 0 ? 1024 : b->cap * 2;
@@ -144,8 +144,14 @@ static sl_res add_entry(sl_roster_builder *b, const normal *v, size_t words, ent
         b->entries = more;
         b->cap = cap;
     }
+    b->entries[b->n++] = *e;
+    return SL_DONE;
+}
+
+static sl_res add_entry(sl_roster_builder *b, const normal *v, size_t words, entry e)
+{
     e.tag = tag_of(b->key, sl_view_of(v->bytes, v->n));
-    b->entries[b->n++] = e;
+    SL_TRY(keep_entry(b, &e));
     b->lengths[words - 1] |= (uint64_t)1 << length_bit(v->n);
     b->lengths[0] |= (uint64_t)1 << length_bit(v->n);
     return SL_DONE;
@@ -349,6 +355,31 @@ void sl_roster_free(sl_roster *roster)
         sl_wipe(roster->key, sizeof roster->key);
         free(roster);
     }
+}
+
+static sl_res merge_slot(sl_roster_builder *b, const uint8_t *slot)
+{
+    entry e = { .tag = sl_get_le64(slot),
+                .attribution = sl_get_le64(slot + 8),
+                .kind = sl_get_le16(slot + 16),
+                .flags = sl_get_le16(slot + 18),
+                .view = sl_get_le32(slot + 20) };
+    return e.tag == 0 ? SL_DONE : keep_entry(b, &e);
+}
+
+sl_res sl_roster_merge(sl_roster_builder *builder, sl_view index)
+{
+    sl_roster *old = NULL;
+    SL_TRY(sl_roster_open(index, builder->key, &old));
+    sl_res r = SL_DONE;
+    for (size_t at = 0; at < old->slots.n && sl_ok(r); at += SLOT_BYTES) {
+        r = merge_slot(builder, old->slots.p + at);
+    }
+    for (size_t i = 0; i < SL_ROSTER_WORDS_MAX; i++) {
+        builder->lengths[i] |= old->lengths[i];
+    }
+    sl_roster_free(old);
+    return r;
 }
 
 size_t sl_roster_count(const sl_roster *roster)

@@ -31,6 +31,9 @@ void sl_roster_builder_free(sl_roster_builder *builder);
  * are never left out silently: SL_E_RANGE. */
 SL_MUST sl_res sl_roster_add(sl_roster_builder *builder, sl_class kind, sl_view value,
                              uint64_t attribution, uint16_t flags, bool *ret_added);
+/* Adds all entries of a finished index of the same key, so that a compartment's index grows with each
+ * object without its values being known again. Errors as sl_roster_open. */
+SL_MUST sl_res sl_roster_merge(sl_roster_builder *builder, sl_view index);
 SL_MUST sl_res sl_roster_finish(sl_roster_builder *builder, sl_buf *out);
 
 typedef struct sl_roster sl_roster;

@@ -86,6 +86,37 @@ static void every_flipped_bit_is_noticed(void **state)
     }
 }
 
+static void merged_indexes_hold_what_each_held(void **state)
+{
+    static const char *const FIRST[] = { "01-701-1083", "Maria Gonzalez" };
+    static const char *const SECOND[] = { "999-17-5017" };
+    static const uint8_t OTHER[32] = { [31] = 43 };
+    SL_OWN(sl_buf, a, sl_buf_free) = index_of(FIRST, 2);
+    SL_OWN(sl_buf, b, sl_buf_free) = index_of(SECOND, 1);
+    SL_OWN(sl_buf, all, sl_buf_free) = { .max = (size_t)1 << 24 };
+    sl_roster_builder *builder = NULL;
+    sl_roster *r = NULL;
+    sl_class kind;
+    uint64_t who = 9;
+    uint16_t flags = 0;
+    assert_done(sl_roster_builder_new(KEY, &builder));
+    assert_done(sl_roster_merge(builder, sl_buf_view(&a)));
+    assert_done(sl_roster_merge(builder, sl_buf_view(&b)));
+    assert_done(sl_roster_merge(builder, sl_buf_view(&b))); /* the same again changes nothing */
+    assert_done(sl_roster_finish(builder, &all));
+    sl_roster_builder_free(builder);
+    assert_done(sl_roster_open(sl_buf_view(&all), KEY, &r));
+    assert_true(sl_roster_lookup(r, SL_LIT("maria gonzalez"), &kind, &who, &flags));
+    assert_int_equal(who, 1);
+    assert_true(sl_roster_lookup(r, SL_LIT("999 17 5017"), &kind, &who, &flags));
+    assert_int_equal(who, 0);
+    assert_false(sl_roster_lookup(r, SL_LIT("999 17 5018"), &kind, &who, &flags));
+    sl_roster_free(r);
+    assert_done(sl_roster_builder_new(OTHER, &builder));
+    assert_code(sl_roster_merge(builder, sl_buf_view(&a)), SL_E_KEY);
+    sl_roster_builder_free(builder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +125,7 @@ int main(void)
         cmocka_unit_test(a_canary_that_says_too_little_is_an_error),
         cmocka_unit_test(an_index_holds_no_value_in_clear),
         cmocka_unit_test(every_flipped_bit_is_noticed),
+        cmocka_unit_test(merged_indexes_hold_what_each_held),
     };
     return cmocka_run_group_tests_name("roster", tests, NULL, NULL);
 }

@@ -14,14 +14,17 @@
 #include "base/random.h"
 #include "crypto/crypto.h"
 #include "doors/ask/known.h"
+#include "doors/ask/rosters.h"
 #include "doors/ask/serve.h"
 #include "doors/ask/strangers.h"
 #include "ledger/client.h"
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
+#include "vault/keeper.h"
 
 enum {
     LEAVES_BYTES_MAX = 64 * 1024,
+    LEASE_MS_MAX = 5 * 1000,
     CATCH_UP_MS_MAX = 60 * 1000,
     CONNECTIONS_MAX = 2048,
     POOL_MAX = 64,
@@ -31,6 +34,7 @@ enum {
 static const sl_confine_path PATHS[] = {
     { "run/sock/egress.sock", "/egress.sock", SL_PATH_SOCKET },
     { "policy", "/policy", SL_PATH_READ },
+    { "state/roster", "/roster", SL_PATH_READ },
 };
 
 static const sl_confine_profile PROFILE = {
@@ -47,7 +51,10 @@ typedef struct {
     sl_ask_config config;
     sl_ask_known *known;
     sl_ask_site site;
-    sl_detect *detect;
+    sl_detect *detect; /* without rosters */
+    sl_ask_rosters *rosters;
+    int roster_fd;
+    sl_ipc *keeper; /* NULL: lost */
     sl_scratch *scratch;
     sl_policy *policy;
     sl_ledger_client *ledger;
@@ -84,6 +91,86 @@ static sl_res append(void *context, sl_view event, uint64_t token)
         free(w);
     }
     return r;
+}
+
+/* ---- rosters ---- */
+
+static const sl_ipc_rule keeper_rules[] = {
+    { SL_IPC_OK, SL_IPC_ANY_PHASE, 0, SL_KEY_BYTES + 8, 0, NULL },
+    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, NULL },
+};
+static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
+
+static sl_res take_keeper(ask_state *s)
+{
+    int fd = sl_proc_take_link(s->self, "keeper", 0);
+    if (fd < 0) {
+        return SL_DONE;
+    }
+    sl_ipc_close_at(&s->keeper);
+    return sl_ipc_open(fd, &keeper_table, &s->keeper);
+}
+
+static sl_res lease_roster(void *context, const char *compartment, uint8_t ret_key[32])
+{
+    ask_state *s = context;
+    sl_lease_request request = { 0 };
+    sl_ipc_msg answer;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_LEASE_REQUEST_BYTES };
+    SL_NEED(s->keeper != NULL, SL_E_UNAVAILABLE);
+    SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
+    SL_TRY(sl_name_set(request.purpose, SL_LIT("roster")));
+    SL_TRY(sl_lease_request_encode(&request, &body));
+    sl_res asked =
+        sl_ipc_ask(s->keeper, SL_KEEPER_LEASE, sl_buf_view(&body), LEASE_MS_MAX, &answer);
+    if (sl_is(asked, SL_E_CLOSED) || sl_is(asked, SL_E_TIMEOUT)) {
+        sl_ipc_close_at(&s->keeper);
+    }
+    SL_TRY(asked);
+    bool whole = answer.body.n == SL_KEY_BYTES + 8;
+    if (whole) {
+        memcpy(ret_key, answer.body.p, 32);
+    }
+    sl_ipc_msg_clear(&answer);
+    return whole ? SL_DONE : sl_fail(SL_E_SYNTAX);
+}
+
+static sl_res refresh_rosters(ask_state *s)
+{
+    return sl_ask_rosters_refresh(s->rosters, sl_ask_known_folded(s->known), lease_roster, s,
+                                  &s->site.detect);
+}
+
+/* An open compartment whose people are not known here must not be asked about: the process ends, and
+ * after its restart waits until they are. */
+static void keep_rosters(void *context)
+{
+    ask_state *s = context;
+    sl_res r = refresh_rosters(s);
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_ERROR, "the rosters cannot be had", r);
+        s->result = r;
+        sl_loop_stop(s->loop);
+    }
+}
+
+/* At the start: until the vault is unlocked and the keeper at work. */
+static sl_res wait_for_rosters(ask_state *s)
+{
+    for (bool told = false;; told = true) {
+        sl_res r = refresh_rosters(s);
+        if (sl_ok(r)) {
+            return SL_DONE;
+        }
+        if (!told) {
+            sl_log_res(SL_LOG_WARN, "the ask door waits for the rosters", r);
+        }
+        if (s->keeper == NULL) {
+            SL_TRY(take_keeper(s));
+        }
+        SL_TRY(sl_loop_turn(s->loop, 1000));
+        SL_TRY(s->result);
+    }
 }
 
 /* ---- strangers ---- */
@@ -172,6 +259,9 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
         return;
     }
     s->caught_up = s->caught_up || sl_ask_known_next(s->known) >= size;
+    if (s->server != NULL) {
+        keep_rosters(s);
+    }
     ask_for_leaves(s);
 }
 
@@ -220,6 +310,11 @@ static void on_relink(void *context, const char *peer, unsigned index)
         if (!sl_ok(r)) {
             sl_log_res(SL_LOG_ERROR, "the ledger's link could not be taken", r);
         }
+    } else if (sl_view_eq_str(sl_view_str(peer), "keeper")) {
+        sl_res r = take_keeper(s);
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_ERROR, "the keeper's link could not be taken", r);
+        }
     }
 }
 
@@ -260,6 +355,8 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
     SL_TRY(load_policy(s));
     SL_TRY(sl_random_bytes(s->site.pseudonym_key, sizeof s->site.pseudonym_key));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &s->roster_fd));
+    SL_TRY(sl_ask_rosters_new(s->detect, s->roster_fd, &s->rosters));
     s->site.detect = s->detect;
     s->site.scratch = s->scratch;
     s->site.policy = s->policy;
@@ -309,6 +406,8 @@ static sl_res serve(ask_state *s)
     SL_TRY(sl_loop_add(s->loop, sl_ledger_client_fd(s->ledger), SL_LOOP_READ, on_ledger, s));
     ask_for_leaves(s);
     SL_TRY(catch_up(s));
+    SL_TRY(take_keeper(s));
+    SL_TRY(wait_for_rosters(s));
     sl_ask_server_options options = { .site = &s->site,
                                       .listen_fd = sl_proc_listening(s->self, "ask"),
                                       .egress_path = "/egress.sock",
@@ -333,7 +432,10 @@ static void drop(ask_state *s)
     sl_loop_free(s->loop);
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
+    sl_ask_rosters_free(s->rosters);
     sl_detect_free(s->detect);
+    sl_fd_close(&s->roster_fd);
+    sl_ipc_close_at(&s->keeper);
     sl_ask_known_free(s->known);
     sl_ask_config_free(&s->config);
     free(s->site.budget);
@@ -342,7 +444,7 @@ static void drop(ask_state *s)
 static sl_res entry(sl_proc *self)
 {
     static ask_state s;
-    s = (ask_state){ .self = self };
+    s = (ask_state){ .self = self, .roster_fd = -1 };
     sl_res r = sl_loop_new(&s.loop);
     if (sl_ok(r)) {
         r = prepare(&s);

@@ -221,3 +221,8 @@ const sl_ask_valves *sl_ask_known_valves(const sl_ask_known *known)
 {
     return &known->valves;
 }
+
+const sl_roll *sl_ask_known_folded(const sl_ask_known *known)
+{
+    return known->roll;
+}

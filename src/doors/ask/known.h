@@ -6,6 +6,7 @@
 #define SL_DOORS_ASK_KNOWN_H
 
 #include "doors/ask/config.h"
+#include "vault/roll.h"
 #include "vault/roll_view.h"
 
 typedef struct sl_ask_known sl_ask_known;
@@ -22,6 +23,8 @@ uint64_t sl_ask_known_next(const sl_ask_known *known);
 
 /* The tables for sl_ask_site; they live as long as `known`. */
 const sl_ask_roll *sl_ask_known_roll(const sl_ask_known *known);
+/* The roll as folded, with all compartments. */
+const sl_roll *sl_ask_known_folded(const sl_ask_known *known);
 const sl_ask_valves *sl_ask_known_valves(const sl_ask_known *known);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
+#include "detect/roster.h"
 #include "doors/ingest/door.h"
 #include "doors/ingest/known.h"
 #include "doors/ingest/protocol.h"
@@ -25,8 +26,11 @@
 
 enum { CLIENTS_MAX = 16, WAIT_MS_MAX = 10 * 1000, BUNDLE_BYTES_MAX = 256 * 1024 };
 
+#define ROSTER_BYTES_MAX (64 * SL_MIB)
+
 static const sl_confine_path PATHS[] = {
     { "vault", "/vault", SL_PATH_READ | SL_PATH_WRITE },
+    { "state/roster", "/roster", SL_PATH_READ | SL_PATH_WRITE },
 };
 
 static const sl_confine_profile PROFILE = {
@@ -180,6 +184,40 @@ static sl_res world_random(void *context, void *p, size_t n)
     return sl_random_bytes(p, n);
 }
 
+/* ---- the compartment's roster ---- */
+
+static sl_res merge_roster(int dir_fd, const char *compartment, sl_view index,
+                           sl_roster_builder *builder)
+{
+    SL_OWN(sl_buf, old, sl_buf_free) = { .max = ROSTER_BYTES_MAX };
+    SL_OWN(sl_buf, all, sl_buf_free) = { .max = ROSTER_BYTES_MAX };
+    sl_res read = sl_file_read(dir_fd, compartment, &old);
+    if (sl_ok(read)) {
+        SL_TRY(sl_roster_merge(builder, sl_buf_view(&old)));
+    } else if (!sl_is(read, SL_E_NOT_FOUND)) {
+        return read;
+    }
+    SL_TRY(sl_roster_merge(builder, index));
+    SL_TRY(sl_roster_finish(builder, &all));
+    return sl_file_replace(dir_fd, compartment, sl_buf_view(&all), 0444);
+}
+
+/* The ask door reads the file: keyed hashes, which say nothing without the key that it leases. */
+static sl_res world_publish(void *context, const char *compartment, sl_view index)
+{
+    uint8_t key[SL_KEY_BYTES];
+    sl_roster_builder *builder = NULL;
+    SL_OWN(int, dir_fd, sl_fd_close) = -1;
+    SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
+    SL_TRY(world_lease(context, compartment, "roster", key));
+    sl_res done = sl_roster_builder_new(key, &builder);
+    sl_wipe(key, sizeof key);
+    SL_TRY(done);
+    done = merge_roster(dir_fd, compartment, index, builder);
+    sl_roster_builder_free(builder);
+    return done;
+}
+
 /* ---- the valves ---- */
 
 static bool id_of(const char *uid, sl_valve_id *ret)
@@ -298,7 +336,8 @@ static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *
                               .key_new = world_key_new,
                               .key_forget = world_key_forget,
                               .lease = world_lease,
-                              .random = world_random };
+                              .random = world_random,
+                              .publish = world_publish };
     SL_TRY(follow(d));
     if (sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) == NULL) {
         return sl_fail_at(SL_E_NOT_FOUND, "compartment", SL_NOWHERE);

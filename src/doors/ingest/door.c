@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/secret.h"
 #include "detect/roster.h"
@@ -104,6 +105,17 @@ static sl_res begin_roster(crossing *c)
     return made;
 }
 
+/* The record's number below the first bytes of the object's id, so that records of several objects
+ * have numbers of their own in one roster. */
+static uint64_t slot_of(const crossing *c, uint64_t record)
+{
+    uint8_t id[3] = { 0 };
+    sl_res read = sl_hex_decode(sl_view_of(c->ref.uid, 6), id, sizeof id);
+    (void)sl_ok(read); /* our own id is hexadecimal */
+    uint64_t object = (uint64_t)id[0] << 16 | (uint64_t)id[1] << 8 | id[2];
+    return object << 40 | (record & (((uint64_t)1 << 40) - 1));
+}
+
 static sl_res take_identifier(void *ctx, sl_class kind, sl_view value, uint64_t record)
 {
     crossing *c = ctx;
@@ -112,7 +124,7 @@ static sl_res take_identifier(void *ctx, sl_class kind, sl_view value, uint64_t 
         SL_TRY(begin_roster(c));
     }
     c->named_after_person = c->named_after_person || names_file(c, value);
-    SL_TRY(sl_roster_add(c->roster, kind, value, record, 0, &added));
+    SL_TRY(sl_roster_add(c->roster, kind, value, slot_of(c, record), 0, &added));
     c->result->roster_entries += added ? 1 : 0;
     return SL_DONE;
 }
@@ -309,6 +321,7 @@ static sl_res act(crossing *c, const sl_key_request *asked)
     SL_TRY(seal_part(c, SL_PART_ABOUT, sl_buf_view(&c->report)));
     if (c->index.n != 0) {
         SL_TRY(seal_part(c, SL_PART_ROSTER, sl_buf_view(&c->index)));
+        SL_TRY(c->world->publish(c->world->context, c->ref.compartment, sl_buf_view(&c->index)));
     }
     SL_TRY(sl_draft_settle(c->draft, &c->result->manifest));
     SL_TRY(sl_draft_commit(c->draft));

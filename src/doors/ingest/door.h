@@ -35,6 +35,9 @@ typedef struct {
     sl_res (*lease)(void *context, const char *compartment, const char *purpose,
                     uint8_t ret_key[SL_KEY_BYTES]);
     sl_res (*random)(void *context, void *p, size_t n);
+    /* Puts the object's identifiers into the compartment's roster, before the object can be used. What
+     * is there too much after a failure only protects more. */
+    sl_res (*publish)(void *context, const char *compartment, sl_view index);
 } sl_ingest_world;
 
 typedef struct {

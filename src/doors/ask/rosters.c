@@ -1,0 +1,161 @@
+/* Loading rosters for the ask door (rosters.h). A set is never changed once given out: a new index
+ * makes a new set from all indexes, and the old sets are kept for the streams that run on them. */
+#include "doors/ask/rosters.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/secret.h"
+#include "detect/roster.h"
+
+#define INDEX_BYTES_MAX (64 * SL_MIB)
+
+typedef struct {
+    sl_name compartment;
+    struct stat seen; /* of the file that was loaded */
+    uint8_t key[32];
+    sl_buf index;
+} loaded;
+
+struct sl_ask_rosters {
+    const sl_detect *base;
+    int dir_fd;
+    loaded *items;
+    size_t count;
+    sl_detect **sets; /* all that were given out; the last is in force */
+    size_t set_count;
+};
+
+sl_res sl_ask_rosters_new(const sl_detect *base, int dir_fd, sl_ask_rosters **ret)
+{
+    sl_ask_rosters *r = calloc(1, sizeof *r);
+    SL_NEED(r != NULL, SL_E_MEMORY);
+    r->base = base;
+    r->dir_fd = dir_fd;
+    *ret = r;
+    return SL_DONE;
+}
+
+void sl_ask_rosters_free(sl_ask_rosters *rosters)
+{
+    if (rosters == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < rosters->count; i++) {
+        sl_wipe(rosters->items[i].key, sizeof rosters->items[i].key);
+        sl_buf_free(&rosters->items[i].index);
+    }
+    for (size_t i = 0; i < rosters->set_count; i++) {
+        sl_detect_free(rosters->sets[i]);
+    }
+    free(rosters->items);
+    free(rosters->sets);
+    free(rosters);
+}
+
+/* The item of a compartment, made on sight. */
+static sl_res item_of(sl_ask_rosters *r, const char *compartment, loaded **ret)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (strcmp(r->items[i].compartment, compartment) == 0) {
+            *ret = &r->items[i];
+            return SL_DONE;
+        }
+    }
+    loaded *items = reallocarray(r->items, r->count + 1, sizeof *items);
+    SL_NEED(items != NULL, SL_E_MEMORY);
+    r->items = items;
+    items[r->count] = (loaded){ .index = { .max = INDEX_BYTES_MAX } };
+    memcpy(items[r->count].compartment, compartment, strlen(compartment) + 1);
+    *ret = &items[r->count++];
+    return SL_DONE;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Reads the compartment's index if it is another than the one in force. */
+static sl_res load(sl_ask_rosters *r, const char *compartment, sl_ask_lease lease, void *context,
+                   bool *ret_changed)
+{
+    struct stat st;
+    loaded *item = NULL;
+    if (fstatat(r->dir_fd, compartment, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return SL_DONE; /* nothing has entered this compartment */
+    }
+    SL_TRY(item_of(r, compartment, &item));
+    if (same_file(&st, &item->seen)) {
+        return SL_DONE;
+    }
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = INDEX_BYTES_MAX };
+    SL_TRY(sl_file_read(r->dir_fd, compartment, &index));
+    SL_TRY(lease(context, compartment, item->key));
+    sl_roster *proof = NULL;
+    SL_TRY(sl_roster_open(sl_buf_view(&index), item->key, &proof));
+    sl_roster_free(proof);
+    sl_buf_free(&item->index);
+    item->index = sl_buf_take(&index);
+    item->seen = st;
+    *ret_changed = true;
+    return SL_DONE;
+}
+
+static sl_res add_all(const sl_ask_rosters *r, sl_detect *set)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const loaded *item = &r->items[i];
+        if (item->index.n != 0) {
+            SL_TRY(sl_detect_add_roster(set, sl_buf_view(&item->index), item->key));
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res make_set(sl_ask_rosters *r)
+{
+    sl_detect **sets = reallocarray(r->sets, r->set_count + 1, sizeof *sets);
+    SL_NEED(sets != NULL, SL_E_MEMORY);
+    r->sets = sets;
+    sl_detect *set = NULL;
+    SL_TRY(sl_detect_derive(r->base, &set));
+    sl_res added = add_all(r, set);
+    if (!sl_ok(added)) {
+        sl_detect_free(set);
+        return added;
+    }
+    r->sets[r->set_count++] = set;
+    return SL_DONE;
+}
+
+sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll, sl_ask_lease lease,
+                              void *context, const sl_detect **ret_detect)
+{
+    bool changed = false;
+    size_t count = 0;
+    const sl_compartment *list = sl_roll_compartments(roll, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].state == SL_COMPARTMENT_OPEN) {
+            SL_TRY(load(rosters, list[i].name, lease, context, &changed));
+        }
+    }
+    if (changed) {
+        SL_TRY(make_set(rosters));
+    }
+    *ret_detect = rosters->set_count == 0 ? rosters->base : rosters->sets[rosters->set_count - 1];
+    return SL_DONE;
+}
+
+size_t sl_ask_rosters_count(const sl_ask_rosters *rosters)
+{
+    size_t values = 0;
+    for (size_t i = 0; i < rosters->count; i++) {
+        sl_view index = sl_buf_view(&rosters->items[i].index);
+        values += index.n >= 20 ? sl_get_le32(index.p + 16) : 0;
+    }
+    return values;
+}

@@ -1,0 +1,118 @@
+/* The rosters at the ask door: what the ingest process wrote is in force after a refresh, what cannot
+ * be opened is a failure, and sets given out before stay as they were. */
+#include "test.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "detect/roster.h"
+#include "doors/ask/rosters.h"
+
+static const uint8_t match_key[32] = { 7 };
+static char folder[64];
+static int dir_fd = -1;
+static sl_detect *base;
+static sl_roll *roll;
+
+static sl_res lease(void *context, const char *compartment, uint8_t ret_key[32])
+{
+    SL_NEED(context == NULL, SL_E_LOCKED);
+    memcpy(ret_key, match_key, 32);
+    return SL_DONE;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static int begin(void **state)
+{
+    static sl_genesis_roll genesis = { .site = "00112233445566778899aabbccddeeff", .quorum = 1 };
+    genesis.operators[0] = (sl_operator){ .person = "one", .roles = SL_ROLE_ALL };
+    genesis.operators_count = 1;
+    sl_statement create = { .action = SL_ACTION_COMPARTMENT_CREATE };
+    memcpy(create.site, genesis.site, sizeof create.site);
+    memcpy(create.compartment_id, "aa112233445566778899aabbccddeeff", 33);
+    (void)snprintf(folder, sizeof folder, "/tmp/sl-rosters-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_done(sl_dir_open(AT_FDCWD, folder, &dir_fd));
+    assert_done(sl_name_set(create.compartment, SL_LIT("trial-a")));
+    assert_done(sl_roll_new(&roll));
+    assert_done(sl_roll_begin(roll, &genesis));
+    assert_done(sl_roll_apply(roll, &create, NULL, 0, 1, 1000));
+    assert_done(sl_detect_build_default(&base));
+    return 0;
+}
+
+static int end(void **state)
+{
+    sl_detect_free(base);
+    sl_roll_free(roll);
+    sl_fd_close(&dir_fd);
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void write_index(const uint8_t key[32], const char *value)
+{
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = SL_MIB };
+    sl_roster_builder *builder = NULL;
+    bool added = false;
+    assert_done(sl_roster_builder_new(key, &builder));
+    assert_done(sl_roster_add(builder, SL_CLASS_NAME, sl_view_str(value), 1, 0, &added));
+    assert_true(added);
+    assert_done(sl_roster_finish(builder, &index));
+    sl_roster_builder_free(builder);
+    assert_done(sl_file_replace(dir_fd, "trial-a", sl_buf_view(&index), 0444));
+}
+
+static void what_enters_is_protected_after_a_refresh(void **state)
+{
+    sl_ask_rosters *rosters = NULL;
+    const sl_detect *first = NULL;
+    const sl_detect *second = NULL;
+    const sl_detect *third = NULL;
+    assert_done(sl_ask_rosters_new(base, dir_fd, &rosters));
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &first));
+    assert_true(first == base);
+    write_index(match_key, "Maynard Mosciski");
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &second));
+    assert_true(sl_detect_in_roster(second, SL_LIT("maynard mosciski")));
+    assert_false(sl_detect_in_roster(first, SL_LIT("maynard mosciski")));
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &third));
+    assert_true(third == second);
+    write_index(match_key, "Curtis Schmidtke");
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &third));
+    assert_true(sl_detect_in_roster(third, SL_LIT("curtis schmidtke")));
+    assert_true(sl_detect_in_roster(second, SL_LIT("maynard mosciski")));
+    assert_true(sl_ask_rosters_count(rosters) >= 1);
+    sl_ask_rosters_free(rosters);
+}
+
+static void what_cannot_be_opened_is_a_failure(void **state)
+{
+    static const uint8_t other[32] = { [31] = 8 };
+    sl_ask_rosters *rosters = NULL;
+    const sl_detect *set = NULL;
+    int locked = 0;
+    assert_done(sl_ask_rosters_new(base, dir_fd, &rosters));
+    write_index(match_key, "Maynard Mosciski");
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, &locked, &set), SL_E_LOCKED);
+    write_index(other, "Maynard Mosciski");
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_KEY);
+    write_index(match_key, "Maynard Mosciski");
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    sl_ask_rosters_free(rosters);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_enters_is_protected_after_a_refresh, begin, end),
+        cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_a_failure, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
