@@ -364,7 +364,8 @@ static sl_res prepare(ask_state *s)
     s->site.valves = sl_ask_known_valves(s->known);
     s->site.limits = s->config.limits;
     s->site.budget = calloc(1, sl_budget_bytes());
-    SL_NEED(s->site.budget != NULL, SL_E_MEMORY);
+    s->site.receipts = calloc(1, sizeof *s->site.receipts);
+    SL_NEED(s->site.budget != NULL && s->site.receipts != NULL, SL_E_MEMORY);
     return SL_DONE;
 }
 
@@ -439,6 +440,7 @@ static void drop(ask_state *s)
     sl_ask_known_free(s->known);
     sl_ask_config_free(&s->config);
     free(s->site.budget);
+    free(s->site.receipts);
 }
 
 static sl_res entry(sl_proc *self)

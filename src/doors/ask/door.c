@@ -51,6 +51,8 @@ struct sl_ask_door {
     sl_scgi_request head;
     sl_view body;
     const sl_ask_dialect *dialect;
+    sl_view receipt_id; /* of GET /stoplog/receipts/ID, which has no dialect */
+    bool lists_models;  /* GET /v1/models, likewise */
     sl_json_doc doc;
     sl_arena arena;
     sl_view model;
@@ -312,14 +314,19 @@ static sl_res check_head(sl_ask_door *d)
     d->out.knock_source[n] = '\0';
     bool queried = sl_view_cut(uri, '?', &path, &query);
     d->dialect = sl_ask_dialect_for(path);
+    d->lists_models = sl_view_eq_str(path, "/v1/models");
+    if (sl_view_starts(path, SL_LIT("/stoplog/receipts/"))) {
+        d->receipt_id = sl_view_sub(path, 18, path.n);
+    }
+    bool local = d->lists_models || d->receipt_id.n != 0;
     sl_view front = header(d, "STOPLOG_FRONT");
     if (front.n != 0) {
         return front_refused(d, front);
     }
-    if (d->dialect == NULL || queried) {
+    if ((d->dialect == NULL && !local) || queried) {
         return sl_fail_at(SL_E_NOT_FOUND, "path", SL_NOWHERE);
     }
-    if (!sl_view_eq_str(header(d, "REQUEST_METHOD"), d->dialect->method)) {
+    if (!sl_view_eq_str(header(d, "REQUEST_METHOD"), local ? "GET" : d->dialect->method)) {
         return sl_fail_at(SL_E_METHOD, "method", SL_NOWHERE);
     }
     sl_view encoding = header(d, "HTTP_CONTENT_ENCODING");
@@ -332,8 +339,7 @@ static sl_res check_head(sl_ask_door *d)
     sl_view type = header(d, "CONTENT_TYPE");
     sl_view plain = type;
     (void)sl_view_cut(type, ';', &plain, &query);
-    if (d->dialect->shape != NULL &&
-        !sl_view_eq_nocase(sl_view_trim(plain), SL_LIT("application/json"))) {
+    if (!local && !sl_view_eq_nocase(sl_view_trim(plain), SL_LIT("application/json"))) {
         return sl_fail_at(SL_E_ENCODING, "content-type", SL_NOWHERE);
     }
     return SL_DONE;
@@ -379,11 +385,73 @@ static sl_res take_ticket(sl_ask_door *d)
     return SL_DONE;
 }
 
+/* The models whose grants the holder of the key has; names from the configuration alone. */
+static sl_res put_models(sl_ask_door *d, sl_json_writer *w)
+{
+    const sl_ask_roll *roll = d->site->roll;
+    sl_ask_route route;
+    sl_json_object_begin(w);
+    sl_json_put_str(w, "object", "list");
+    sl_json_key(w, "data");
+    sl_json_array_begin(w);
+    for (size_t i = 0; roll->model != NULL && roll->model(roll->context, i, &route); i++) {
+        sl_ask_identity who = d->who;
+        if (sl_ok(roll->grant(roll->context, &route, d->now.wall_ms, &who))) {
+            sl_json_object_begin(w);
+            sl_json_put_string(w, "id", route.name);
+            sl_json_put_str(w, "object", "model");
+            sl_json_put_int(w, "created", 0);
+            sl_json_put_str(w, "owned_by", "stoplog");
+            sl_json_object_end(w);
+        }
+    }
+    sl_json_array_end(w);
+    sl_json_object_end(w);
+    return sl_json_finish(w);
+}
+
+static sl_res put_receipt(sl_ask_door *d, sl_json_writer *w)
+{
+    const sl_ask_receipt *one =
+        d->site->receipts == NULL
+            ? NULL
+            : sl_ask_receipts_find(d->site->receipts, d->receipt_id, d->who.principal);
+    if (one == NULL) {
+        return sl_fail_at(SL_E_NOT_FOUND, "receipt", SL_NOWHERE);
+    }
+    sl_json_object_begin(w);
+    sl_json_put_str(w, "crossing", one->crossing);
+    sl_json_put_str(w, "origin", d->site->origin);
+    sl_json_put_uint(w, "intent", one->intent);
+    sl_json_put_uint(w, "outcome_at", one->outcome_at);
+    sl_json_put_str(w, "outcome", one->outcome);
+    sl_json_put_uint(w, "status", one->status);
+    sl_json_object_end(w);
+    return sl_json_finish(w);
+}
+
+/* What the door answers by itself, from the configuration and its own memory: nothing crosses, so
+ * there is no leaf. */
+static sl_res answer_locally(sl_ask_door *d)
+{
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_MIB };
+    sl_json_writer w;
+    sl_json_writer_init(&w, &body);
+    SL_TRY(d->lists_models ? put_models(d, &w) : put_receipt(d, &w));
+    SL_TRY(put_client_head(d, 200, "application/json"));
+    SL_TRY(sl_buf_add(&d->out.client, sl_buf_view(&body)));
+    end_crossing(d);
+    return SL_DONE;
+}
+
 static sl_res identify(sl_ask_door *d)
 {
     const sl_ask_roll *roll = d->site->roll;
     SL_TRY(roll->key(roll->context, presented_key(d), d->now.wall_ms, &d->who));
     d->known = true;
+    if (d->dialect == NULL) {
+        return answer_locally(d);
+    }
     SL_TRY(sl_json_parse(d->body, &d->doc));
     const sl_json_node *model = sl_json_get(&d->doc, sl_json_root(&d->doc), "model");
     if (!sl_json_is(model, SL_JSON_STRING)) {
@@ -897,6 +965,20 @@ static void set_receipt(sl_ask_door *d, uint64_t index)
     }
 }
 
+/* For GET /stoplog/receipts/ID. */
+static void remember(sl_ask_door *d, uint64_t index)
+{
+    if (d->site->receipts != NULL) {
+        sl_ask_receipt one = { .principal = d->who.principal,
+                               .intent = d->intent_index,
+                               .outcome_at = index,
+                               .outcome = sl_ask_outcome_name(d->outcome),
+                               .status = d->status == 0 ? 200 : d->status };
+        memcpy(one.crossing, d->id, sizeof one.crossing);
+        sl_ask_receipts_add(d->site->receipts, &one);
+    }
+}
+
 void sl_ask_door_recorded(sl_ask_door *d, uint64_t index, sl_ask_now now)
 {
     leaf_kind which = d->waiting;
@@ -919,6 +1001,7 @@ void sl_ask_door_recorded(sl_ask_door *d, uint64_t index, sl_ask_now now)
         answer_error(d);
         return;
     case LEAF_OUTCOME:
+        remember(d, index);
         d->step = STEP_RELEASE;
         release(d);
         return;

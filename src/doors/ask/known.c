@@ -45,14 +45,24 @@ static sl_res find_route(const void *context, sl_view model, sl_ask_route *ret_r
     return SL_DONE;
 }
 
+/* Models listed in the section ask, then those that upstreams list, in their order. */
 static bool nth_model(const void *context, size_t at, sl_ask_route *ret_route)
 {
     const sl_ask_known *known = context;
-    if (at >= known->config->models_n) {
-        return false;
+    const sl_ask_config *config = known->config;
+    if (at < config->models_n) {
+        *ret_route = config->models[at].route;
+        return true;
     }
-    *ret_route = known->config->models[at].route;
-    return true;
+    at -= config->models_n;
+    for (size_t i = 0; i < config->site.egress.upstream_count; i++) {
+        const sl_yaml_texts *models = &config->site.egress.upstreams[i].models;
+        if (at < models->n) {
+            return sl_ok(find_route(context, models->items[at], ret_route));
+        }
+        at -= models->n;
+    }
+    return false;
 }
 
 static sl_res find_key(const void *context, sl_view key, int64_t wall_ms,

@@ -2,6 +2,8 @@
  * server ends in a typed refusal and a leaf, and the wire does not depend on how bytes were cut. */
 #include "rig.h"
 
+#include <stdlib.h>
+
 #define SAY(text)                                                                                  \
     "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]}"
 #define STREAM(text)                                                                               \
@@ -705,6 +707,60 @@ static void every_split_gives_the_same_wire_bytes(void **state)
     rig_free(&r);
 }
 
+static void get(rig *r, const char *path)
+{
+    SL_OWN(sl_buf, request, sl_buf_free) = { .max = 65536 };
+    SL_OWN(sl_buf, head, sl_buf_free) = { .max = 4096 };
+    rig_begin(r);
+    assert_done(sl_buf_addf(&head,
+                            "CONTENT_LENGTH%c0%cSCGI%c1%cREQUEST_METHOD%cGET%cREQUEST_URI%c%s%c"
+                            "HTTP_X_API_KEY%c" RIG_KEY "%c",
+                            0, 0, 0, 0, 0, 0, 0, path, 0, 0, 0));
+    assert_done(sl_buf_addf(&request, "%zu:", head.n));
+    assert_done(sl_buf_add(&request, sl_buf_view(&head)));
+    assert_done(sl_buf_add_str(&request, ","));
+    rig_client(r, sl_buf_view(&request));
+}
+
+static void a_receipt_tells_its_principal_what_happened(void **state)
+{
+    rig r;
+    rig_init(&r);
+    r.site.receipts = calloc(1, sizeof *r.site.receipts);
+    whole_answer(&r, SAY("x"), WHOLE("{\"content\":\"fine until CUTME and more\"}"));
+    get(&r, "/stoplog/receipts/100");
+    assert_true(rig_saw(&r.client, "Status: 200"));
+    assert_true(rig_saw(&r.client, "\"intent\":100,\"outcome_at\":101,\"outcome\":\"cut\""));
+    get(&r, "/stoplog/receipts/aabbcc00000000000000000000000000");
+    assert_true(rig_saw(&r.client, "Status: 200"));
+    r.who.principal.bytes[0] ^= 1;
+    get(&r, "/stoplog/receipts/100");
+    assert_true(rig_saw(&r.client, "Status: 404"));
+    free(r.site.receipts);
+    rig_free(&r);
+}
+
+static bool one_model(const void *context, size_t at, sl_ask_route *ret_route)
+{
+    const rig *r = context;
+    *ret_route = r->route;
+    return at == 0;
+}
+
+static void models_are_listed_for_who_has_a_grant(void **state)
+{
+    rig r;
+    rig_init(&r);
+    r.roll.model = one_model;
+    get(&r, "/v1/models");
+    assert_true(rig_saw(&r.client, "{\"object\":\"list\",\"data\":[{\"id\":\"trial-model\""));
+    assert_int_equal(r.connects, 0);
+    r.who.grant[0] = '\0';
+    get(&r, "/v1/models");
+    assert_true(rig_saw(&r.client, "\"data\":[]"));
+    rig_free(&r);
+}
+
 static void the_request_may_come_in_any_pieces(void **state)
 {
     SL_OWN(sl_buf, request, sl_buf_free) = { .max = 1 << 20 };
@@ -753,6 +809,8 @@ int main(void)
         cmocka_unit_test(an_endless_stream_meets_its_end),
         cmocka_unit_test(a_client_that_leaves_ends_the_crossing),
         cmocka_unit_test(every_split_gives_the_same_wire_bytes),
+        cmocka_unit_test(a_receipt_tells_its_principal_what_happened),
+        cmocka_unit_test(models_are_listed_for_who_has_a_grant),
         cmocka_unit_test(the_request_may_come_in_any_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
