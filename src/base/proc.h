@@ -53,7 +53,7 @@ typedef struct {
     sl_proc_listen listens[SL_PROC_LISTENS_MAX];
     bool per_core; /* one instance per core, at most SL_PROC_INSTANCES_MAX */
     bool no_exec;  /* the warden: forked from the supervisor, keeps the writable valves */
-    bool optional; /* left out when the settings have no section of its name */
+    bool (*wanted)(sl_view site_config); /* NULL: every site has it */
     sl_proc_when_dead when_dead;
     /* Runs before confinement, in the new process, without any input but `self`: loads what a
      * library must read from disk (a cryptographic provider, a token's module). NULL: nothing. */

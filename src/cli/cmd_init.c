@@ -7,7 +7,8 @@
 
 #define USAGE                                                                                      \
     "init [DIR] --operator [NAME=]PUBKEY... [--quorum N] [--delay SECONDS] [--origin TEXT] "       \
-    "[--kms file|pkcs11] [--passphrase-file FILE]"
+    "[--passphrase-file FILE] "                                                                    \
+    "[--kms pkcs11 --pkcs11-module FILE --pkcs11-token LABEL --pin-file FILE]"
 
 /* A key as text, or the file that holds it. */
 static sl_res parse_key(sl_view text, sl_public_key *ret)
@@ -55,7 +56,8 @@ static sl_res parse_number(const char *text, uint64_t max, int64_t *ret)
     return SL_DONE;
 }
 
-static sl_res parse(int argc, char **argv, sl_init_options *o, sl_buf *passphrase, bool *ret_usage)
+static sl_res parse(int argc, char **argv, sl_init_options *o, sl_buf *passphrase, sl_buf *pin,
+                    bool *ret_usage)
 {
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -73,6 +75,13 @@ static sl_res parse(int argc, char **argv, sl_init_options *o, sl_buf *passphras
         } else if (strcmp(argv[i], "--passphrase-file") == 0 && more) {
             SL_TRY(sl_passphrase_read(argv[++i], passphrase));
             o->passphrase = sl_buf_view(passphrase);
+        } else if (strcmp(argv[i], "--pin-file") == 0 && more) {
+            SL_TRY(sl_passphrase_read(argv[++i], pin));
+            o->pin = sl_buf_view(pin);
+        } else if (strcmp(argv[i], "--pkcs11-module") == 0 && more) {
+            o->module = argv[++i];
+        } else if (strcmp(argv[i], "--pkcs11-token") == 0 && more) {
+            o->token = argv[++i];
         } else if (argv[i][0] != '-') {
             o->directory = argv[i];
         } else {
@@ -123,7 +132,8 @@ int sl_cmd_init(sl_cli *cli, int argc, char **argv)
     o.genesis.delay_ms = INT64_C(86400000);
     bool usage = false;
     SL_OWN(sl_buf, passphrase, sl_passphrase_free) = { .max = SL_UNLOCK_BYTES_MAX };
-    sl_res done = parse(argc, argv, &o, &passphrase, &usage);
+    SL_OWN(sl_buf, pin, sl_passphrase_free) = { .max = 256 };
+    sl_res done = parse(argc, argv, &o, &passphrase, &pin, &usage);
     if (usage || (sl_ok(done) && o.genesis.operators_count == 0)) {
         return sl_cli_usage(cli, USAGE);
     }

@@ -85,6 +85,15 @@ static sl_res check_genesis(const sl_genesis_roll *g)
     return SL_DONE;
 }
 
+static sl_res check_kms(const sl_init_options *o)
+{
+    bool token = strcmp(o->kms, "pkcs11") == 0;
+    if (token != (o->module != NULL && o->token != NULL)) {
+        return sl_fail_at(SL_E_USAGE, "--pkcs11-module and --pkcs11-token", SL_NOWHERE);
+    }
+    return SL_DONE;
+}
+
 static sl_res genesis_event(const sl_init_options *options, const sl_genesis_roll *genesis,
                             const sl_init_report *report, sl_buf *out)
 {
@@ -162,7 +171,18 @@ static sl_res make_vault(const sl_init_options *options, const draft *d,
 {
     char path[4200];
     (void)snprintf(path, sizeof path, "%s/state/keeper", d->path);
-    return sl_vault_init(path, report->site, options->kms, options->passphrase);
+    return sl_vault_init(path, report->site, options->kms, options->passphrase, options->pin);
+}
+
+static sl_res write_config(const sl_init_options *options, int site_fd)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    SL_TRY(sl_buf_add_str(&text, config_text));
+    if (options->module != NULL && options->token != NULL) {
+        SL_TRY(sl_buf_addf(&text, "keeper:\n  kms: pkcs11\n  module: \"%s\"\n  token: \"%s\"\n",
+                           options->module, options->token));
+    }
+    return sl_file_create(site_fd, "config.yml", sl_buf_view(&text), 0644);
 }
 
 static sl_res fill(const sl_init_options *options, const draft *d, sl_init_report *report)
@@ -193,13 +213,14 @@ static sl_res fill(const sl_init_options *options, const draft *d, sl_init_repor
     SL_TRY(write_leaf_0(site_fd, sl_buf_view(&event), &key, report));
     SL_TRY(make_vault(options, d, report));
     SL_TRY(sl_file_create(site_fd, "ledger/vkey", sl_view_str(report->vkey), 0644));
-    SL_TRY(sl_file_create(site_fd, "config.yml", sl_view_str(config_text), 0644));
+    SL_TRY(write_config(options, site_fd));
     return sl_dir_sync(site_fd, ".");
 }
 
 sl_res sl_site_init(const sl_init_options *options, sl_init_report *ret_report)
 {
     SL_TRY(check_genesis(&options->genesis));
+    SL_TRY(check_kms(options));
     struct stat st;
     bool there = stat(options->directory, &st) == 0;
     if (there && (!S_ISDIR(st.st_mode) || access(options->directory, W_OK) != 0)) {

@@ -12,6 +12,9 @@ typedef struct {
     sl_genesis_roll genesis; /* operators, quorum, delay; the site's id is drawn here */
     const char *kms;         /* "file" or "pkcs11" */
     sl_view passphrase;      /* of the vault; empty: a key file, for demos */
+    const char *module;      /* pkcs11: the module's absolute path */
+    const char *token;       /* pkcs11: the token's label */
+    sl_view pin;             /* pkcs11: kept sealed in the vault */
 } sl_init_options;
 
 typedef struct {

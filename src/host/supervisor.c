@@ -287,6 +287,9 @@ static sl_res make_instances(sl_supervisor *host)
 {
     for (size_t i = 0; i < host->options->count; i++) {
         const sl_proc_decl *decl = host->options->table[i];
+        if (decl->wanted != NULL && !decl->wanted(host->options->config)) {
+            continue;
+        }
         unsigned count = instances_of(decl);
         for (unsigned n = 0; n < count; n++) {
             SL_NEED(host->instance_count < SL_HOST_INSTANCES_MAX, SL_E_LIMIT);

@@ -10,7 +10,7 @@
 #include "watch/watchd.h"
 
 const sl_proc_decl *const sl_host_table[] = {
-    &sl_ledgerd_decl, &sl_wardend_decl, &sl_keeperd_decl, &sl_ingest_decl,
-    &sl_watchd_decl,  &sl_egress_decl,  &sl_ask_decl,     &sl_front_decl,
+    &sl_ledgerd_decl, &sl_wardend_decl, &sl_kmsd_decl, &sl_keeperd_decl, &sl_ingest_decl,
+    &sl_watchd_decl,  &sl_egress_decl,  &sl_ask_decl,  &sl_front_decl,
 };
 const size_t sl_host_table_count = SL_COUNT_OF(sl_host_table);

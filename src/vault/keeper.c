@@ -194,10 +194,26 @@ sl_res sl_keeper_follow(sl_keeper *keeper)
 
 /* ---- unlocking ---- */
 
+static sl_res open_token(sl_keeper *k)
+{
+    if (k->world.token == NULL) {
+        return sl_fail_at(SL_E_UNSUPPORTED, "kms", SL_NOWHERE);
+    }
+    sl_buf pin = { .max = 256 };
+    sl_res r = sl_buf_reserve(&pin, 256);
+    r = sl_ok(r) ? sl_keystore_pin_get(k->keystore, &pin) : r;
+    r = sl_ok(r) ? k->world.token(k->world.context, sl_buf_view(&pin), &k->kms) : r;
+    if (pin.p != NULL) {
+        sl_wipe(pin.p, pin.cap);
+    }
+    sl_buf_free(&pin);
+    return r;
+}
+
 static sl_res open_kms(sl_keeper *k)
 {
     if (strcmp(sl_keystore_driver(k->keystore), "file") != 0) {
-        return sl_fail_at(SL_E_UNSUPPORTED, "kms", SL_NOWHERE);
+        return open_token(k);
     }
     SL_OWN(int, dir, sl_fd_close) = -1;
     uint8_t root[SL_KEY_BYTES];

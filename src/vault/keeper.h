@@ -84,6 +84,8 @@ typedef struct {
                  uint64_t *ret_epoch);
     uint64_t (*boot_ms)(void *context);
     int64_t (*wall_ms)(void *context);
+    /* Logs in to the token behind the `kms` process; NULL where there is none. */
+    sl_res (*token)(void *context, sl_view pin, sl_kms **ret_kms);
 } sl_keeper_world;
 
 typedef struct sl_keeper sl_keeper;
@@ -121,9 +123,10 @@ SL_MUST sl_res sl_keeper_status_add(const sl_keeper *keeper, sl_buf *out);
 uint64_t sl_boot_elapsed_ms(uint64_t then_ms, uint64_t now_ms);
 
 /* For `init`: makes dir (mode 0700), keystore and kms folder. Without a passphrase a key file
- * dir/key (mode 0600) is made and read at every start: for demos, and said at every start. */
+ * dir/key (mode 0600) is made and read at every start: for demos, and said at every start.
+ * `pin`: of the token, for the driver "pkcs11"; kept sealed in the keystore. */
 SL_MUST sl_res sl_vault_init(const char *dir, const char *site, const char *driver,
-                             sl_view passphrase);
+                             sl_view passphrase, sl_view pin);
 /* The key file's content when there is one; SL_E_NOT_FOUND, SL_E_DENIED (others may read it). */
 SL_MUST sl_res sl_vault_key_file(const char *dir, sl_buf *out);
 

@@ -13,6 +13,7 @@
 #include "ledger/client.h"
 #include "ledger/tiles.h"
 #include "vault/keeper.h"
+#include "vault/kms_link.h"
 
 enum {
     LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 2,
@@ -52,6 +53,8 @@ struct daemon_state {
     uint64_t bundle_next;
     sl_view bundle_rest;
     peer_link links[LINKS_MAX];
+    sl_ipc *kms_link; /* NULL: this site has no token, or it is being started again */
+    sl_kms *token;    /* owned by the keeper's core once it is open */
     sl_res result;
     bool told_key_file;
 };
@@ -172,6 +175,17 @@ static int64_t world_wall_ms(void *context)
 {
     (void)context;
     return sl_clock_wall_ms();
+}
+
+static sl_res world_token(void *context, sl_view pin, sl_kms **ret_kms)
+{
+    daemon_state *d = context;
+    if (d->kms_link == NULL) {
+        return sl_fail_at(SL_E_UNAVAILABLE, "kms", SL_NOWHERE);
+    }
+    SL_TRY(sl_kms_link_open(d->kms_link, pin, ret_kms));
+    d->token = *ret_kms;
+    return SL_DONE;
 }
 
 /* ---- work ---- */
@@ -323,9 +337,30 @@ static void take_ledger(daemon_state *d)
     }
 }
 
+/* A KMS process that was started again has to be logged in to again. */
+static void take_kms(daemon_state *d)
+{
+    int fd = sl_proc_take_link(d->self, "kms", 0);
+    if (fd < 0) {
+        return;
+    }
+    sl_ipc *old = d->kms_link;
+    d->kms_link = NULL;
+    sl_res r = sl_ipc_open(fd, &sl_kms_keeper_table, &d->kms_link);
+    if (d->token != NULL && sl_keeper_unlocked(d->keeper)) {
+        sl_res renewed = sl_kms_link_renew(d->token, d->kms_link);
+        r = sl_ok(r) ? renewed : r;
+    }
+    sl_ipc_close(old);
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_ERROR, "the token could not be reached", r);
+    }
+}
+
 static void take_all(daemon_state *d)
 {
     take_ledger(d);
+    take_kms(d);
     for (int peer = 0; peer < SL_KEEPER_PEER_COUNT; peer++) {
         take_peer(d, (sl_keeper_peer)peer);
     }
@@ -372,6 +407,7 @@ static void drop_all(daemon_state *d)
     ledger_drop(d);
     sl_buf_free(&d->bundle);
     sl_keeper_free_at(&d->keeper);
+    sl_ipc_close_at(&d->kms_link);
     sl_loop_free(d->loop);
 }
 
@@ -383,7 +419,8 @@ static sl_res entry(sl_proc *self)
                               .leaf = world_leaf,
                               .open = world_open,
                               .boot_ms = world_boot_ms,
-                              .wall_ms = world_wall_ms };
+                              .wall_ms = world_wall_ms,
+                              .token = world_token };
     SL_TRY(sl_loop_new(&d.loop));
     SL_TRY(sl_keeper_new(keeper_dir, &world, &d.keeper));
     return serve(&d);
@@ -403,7 +440,7 @@ const sl_proc_decl sl_keeperd_decl = {
     .name = "keeper",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ledgerd", "warden", "ask", "ingest" },
+    .peers = { "ledgerd", "warden", "ask", "ingest", "kms" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

@@ -6,5 +6,7 @@
 
 /* Its declaration for the supervisor. It may open its keystore and its KMS folder and nothing else. */
 extern const sl_proc_decl sl_keeperd_decl;
+/* The process `kms`, which a site has when config.yml says keeper.kms: pkcs11. */
+extern const sl_proc_decl sl_kmsd_decl;
 
 #endif

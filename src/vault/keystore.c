@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "crypto/hash.h"
+#include "crypto/seal.h"
 #include "vault/keystore_internal.h"
 
 enum { SECRET_BYTES_MIN = 8, SALT_BYTES = 32 };
@@ -826,4 +827,36 @@ sl_res sl_keystore_order_seen(sl_keystore *keystore, uint64_t order, uint64_t no
     SL_TRY(r);
     *ret_seen_ms = seen_ms;
     return SL_DONE;
+}
+
+static sl_res pin_key(const sl_keystore *ks, uint8_t ret_key[SL_KEY_BYTES])
+{
+    SL_NEED(sl_keystore_unlocked(ks), SL_E_LOCKED);
+    return sl_hkdf(sl_view_of(ks->roots.p, SL_KEY_BYTES), sl_view_str(ks->site),
+                   SL_LIT("stoplog/pin/v1"), ret_key, SL_KEY_BYTES);
+}
+
+sl_res sl_keystore_pin_put(sl_keystore *keystore, sl_view pin)
+{
+    uint8_t key[SL_KEY_BYTES];
+    uint8_t salt[SL_SEAL_SALT_BYTES];
+    SL_OWN(sl_buf, sealed, sl_buf_free) = { .max = 1024 };
+    SL_NEED(pin.n > 0 && pin.n <= 256, SL_E_LIMIT);
+    SL_TRY(pin_key(keystore, key));
+    sl_res r = sl_random_bytes(salt, sizeof salt);
+    r = sl_ok(r) ? sl_seal_all(key, salt, SL_LIT("stoplog/pin"), pin, &sealed) : r;
+    sl_wipe(key, sizeof key);
+    SL_TRY(r);
+    return meta_put(keystore, "pin", sl_buf_view(&sealed));
+}
+
+sl_res sl_keystore_pin_get(sl_keystore *keystore, sl_buf *out)
+{
+    uint8_t key[SL_KEY_BYTES];
+    SL_OWN(sl_buf, sealed, sl_buf_free) = { .max = 1024 };
+    SL_TRY(meta_get(keystore, "pin", &sealed));
+    SL_TRY(pin_key(keystore, key));
+    sl_res r = sl_open_all(key, SL_LIT("stoplog/pin"), sl_buf_view(&sealed), out);
+    sl_wipe(key, sizeof key);
+    return r;
 }

@@ -100,4 +100,9 @@ SL_MUST sl_res sl_keystore_shred(sl_keystore *keystore, const char *compartment,
 SL_MUST sl_res sl_keystore_order_seen(sl_keystore *keystore, uint64_t order, uint64_t now_ms,
                                       uint64_t *ret_seen_ms);
 
+/* The token's PIN, sealed under the keeper root: 1..256 bytes. Get appends to `out`, which the caller
+ * wipes. SL_E_NOT_FOUND when none was put. Both need the keystore unlocked. */
+SL_MUST sl_res sl_keystore_pin_put(sl_keystore *keystore, sl_view pin);
+SL_MUST sl_res sl_keystore_pin_get(sl_keystore *keystore, sl_buf *out);
+
 #endif

@@ -78,12 +78,6 @@ sl_res sl_pkcs11_load(const char *module, sl_pkcs11 **ret_module)
         free(m);
         return sl_fail_at(SL_E_UNSUPPORTED, "PKCS#11 module", SL_NOWHERE);
     }
-    CK_RV rv = m->f->C_Initialize(NULL);
-    if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-        (void)dlclose(m->library);
-        free(m);
-        return failed(rv);
-    }
     *ret_module = m;
     return SL_DONE;
 }
@@ -264,10 +258,14 @@ static sl_res log_in(token_kms *t, const char *label, sl_view pin)
     CK_SLOT_ID slot = 0;
     uint8_t copy[256];
     SL_NEED(pin.n > 0 && pin.n <= sizeof copy, SL_E_LIMIT);
+    CK_RV rv = t->f->C_Initialize(NULL);
+    if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+        CK_TRY(rv);
+    }
     SL_TRY(find_slot(t->f, label, &slot));
     CK_TRY(t->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &t->session));
     memcpy(copy, pin.p, pin.n);
-    CK_RV rv = t->f->C_Login(t->session, CKU_USER, copy, pin.n);
+    rv = t->f->C_Login(t->session, CKU_USER, copy, pin.n);
     sl_wipe(copy, sizeof copy);
     if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN) {
         (void)t->f->C_CloseSession(t->session);

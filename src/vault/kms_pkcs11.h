@@ -8,7 +8,7 @@
 
 #include "vault/kms.h"
 
-/* A loaded and initialised module. One per process. */
+/* A loaded module; it is initialised at the first login. One per process. */
 typedef struct sl_pkcs11 sl_pkcs11;
 
 /* Loads `module` (absolute path). Before confinement: it reads its own files.

@@ -39,10 +39,23 @@ sl_res sl_vault_key_file(const char *dir, sl_buf *out)
     return sl_file_read(fd, "key", out);
 }
 
-sl_res sl_vault_init(const char *dir, const char *site, const char *driver, sl_view passphrase)
+static sl_res keep_pin(const char *path, const char *site, sl_view secret, sl_view pin)
 {
-    if (strcmp(driver, "file") != 0) {
+    SL_OWN(sl_keystore *, ks, sl_keystore_free_at) = NULL;
+    SL_TRY(sl_keystore_open(path, site, &ks));
+    SL_TRY(sl_keystore_unlock(ks, secret));
+    return sl_keystore_pin_put(ks, pin);
+}
+
+sl_res sl_vault_init(const char *dir, const char *site, const char *driver, sl_view passphrase,
+                     sl_view pin)
+{
+    bool token = strcmp(driver, "pkcs11") == 0;
+    if (!token && strcmp(driver, "file") != 0) {
         return sl_fail_at(SL_E_UNSUPPORTED, "kms", SL_NOWHERE);
+    }
+    if (token && pin.n == 0) {
+        return sl_fail_at(SL_E_MISSING_FIELD, "PIN of the token", SL_NOWHERE);
     }
     SL_OWN(int, fd, sl_fd_close) = -1;
     SL_OWN(sl_buf, key, sl_buf_free) = { .max = KEY_FILE_BYTES_MAX };
@@ -62,6 +75,7 @@ sl_res sl_vault_init(const char *dir, const char *site, const char *driver, sl_v
         unlock.cost = (sl_scrypt_cost){ .log2_n = 12, .r = 8, .p = 1 };
     }
     sl_res r = sl_keystore_create(path_text, site, driver, &unlock);
+    r = sl_ok(r) && token ? keep_pin(path_text, site, unlock.secret, pin) : r;
     if (key.p != NULL) {
         sl_wipe(key.p, key.n);
     }

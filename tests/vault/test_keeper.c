@@ -126,7 +126,7 @@ static world *begin(void)
     w->boot_ms = 1000;
     w->wall_ms = NOW_MS;
     genesis(w, 2);
-    assert_done(sl_vault_init(w->dir, SITE, "file", SL_LIT("")));
+    assert_done(sl_vault_init(w->dir, SITE, "file", SL_LIT(""), SL_LIT("")));
     keeper_start(w);
     keeper_unlock(w);
     return w;
@@ -393,7 +393,7 @@ static void a_vault_without_its_keystore_is_a_rollback(void **state)
     world *w = with_compartment();
     sl_keeper_free_at(&w->keeper);
     assert_int_equal(nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    assert_done(sl_vault_init(w->dir, SITE, "file", SL_LIT("")));
+    assert_done(sl_vault_init(w->dir, SITE, "file", SL_LIT(""), SL_LIT("")));
     keeper_start(w);
     SL_OWN(sl_buf, key, sl_buf_free) = { .max = 1024 };
     assert_done(sl_vault_key_file(w->dir, &key));

@@ -1,0 +1,195 @@
+/* The process `kms`: a PKCS#11 module on one side, the link with the keeper on the other.
+ * The module is loaded before confinement and initialised within it: it sees /kms (state/kms of the
+ * site) and nothing else. It must never be given a keeper's part. Design: src/vault/kms_link.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/secret.h"
+#include "base/site_config.h"
+#include "crypto/crypto.h"
+#include "vault/keeperd.h"
+#include "vault/kms_link.h"
+#include "vault/kms_pkcs11.h"
+
+static const sl_confine_path PATHS[] = {
+    { "state/kms", "/kms", SL_PATH_READ | SL_PATH_WRITE },
+};
+
+static const sl_confine_profile PROFILE = {
+    .name = "kms",
+    .may = SL_MAY_FILES,
+    .paths = PATHS,
+    .path_count = SL_COUNT_OF(PATHS),
+};
+
+typedef struct {
+    sl_proc *self;
+    sl_loop *loop;
+    sl_ipc *link;
+    sl_kms *kms;
+    sl_res result;
+} kms_state;
+
+static sl_pkcs11 *module; /* loaded before confinement */
+static char token[64];
+
+static sl_res open_token(void *context, sl_view pin, sl_kms **ret_kms)
+{
+    (void)context;
+    SL_NEED(module != NULL, SL_E_UNAVAILABLE);
+    return sl_kms_pkcs11_open(module, token, pin, ret_kms);
+}
+
+static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    kms_state *s = context;
+    sl_buf reply = { .max = SL_KMS_WRAP_BYTES_MAX };
+    sl_res r = sl_kms_serve(&s->kms, open_token, s, msg->type, msg->body, &reply);
+    if (!sl_ok(r) && !sl_is(r, SL_E_NOT_FOUND)) {
+        sl_log_res(SL_LOG_WARN, "the token refused", r);
+    }
+    r = sl_ok(r) ? sl_ipc_send(link, SL_IPC_OK, msg->id, sl_buf_view(&reply))
+                 : sl_ipc_send_failed(link, msg->id, r);
+    if (reply.p != NULL) {
+        sl_wipe(reply.p, reply.n);
+    }
+    sl_buf_free(&reply);
+    return r;
+}
+
+#define RULE(type, least, most)                                                                    \
+    {                                                                                              \
+        type, SL_IPC_ANY_PHASE, least, most, 0, on_request                                         \
+    }
+static const sl_ipc_rule rules[] = {
+    RULE(SL_KMS_OPEN, 1, SL_KMS_PIN_BYTES_MAX),
+    RULE(SL_KMS_CREATE, SL_UID_CHARS, SL_UID_CHARS),
+    RULE(SL_KMS_WRAP, SL_UID_CHARS + SL_KEY_BYTES, SL_UID_CHARS + SL_KEY_BYTES),
+    RULE(SL_KMS_UNWRAP, SL_UID_CHARS + 1, SL_UID_CHARS + SL_KMS_WRAP_BYTES_MAX),
+    RULE(SL_KMS_DESTROY, SL_UID_CHARS, SL_UID_CHARS),
+    RULE(SL_KMS_HEALTH, 0, 0),
+};
+static const sl_ipc_table table = { "keeper", rules, SL_COUNT_OF(rules) };
+
+static void drop_link(kms_state *s)
+{
+    if (s->link != NULL) {
+        sl_loop_remove(s->loop, sl_ipc_fd(s->link));
+        sl_ipc_close_at(&s->link);
+    }
+    sl_kms_free_at(&s->kms); /* a new keeper logs in by itself */
+}
+
+static void on_link(void *context, int fd, unsigned events)
+{
+    kms_state *s = context;
+    (void)fd;
+    (void)events;
+    if (!sl_ok(sl_ipc_dispatch(s->link, 16, s))) {
+        drop_link(s);
+    }
+}
+
+static void take_keeper(kms_state *s)
+{
+    int fd = sl_proc_take_link(s->self, "keeper", 0);
+    if (fd < 0) {
+        return;
+    }
+    drop_link(s);
+    sl_res r = sl_ipc_open(fd, &table, &s->link);
+    r = sl_ok(r) ? sl_loop_add(s->loop, sl_ipc_fd(s->link), SL_LOOP_READ, on_link, s) : r;
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_ERROR, "the link to the keeper could not be taken", r);
+        sl_ipc_close_at(&s->link);
+    }
+}
+
+static void on_relink(void *context, const char *peer, unsigned index)
+{
+    (void)peer;
+    (void)index;
+    take_keeper(context);
+}
+
+static void on_control(void *context, int fd, unsigned events)
+{
+    kms_state *s = context;
+    (void)fd;
+    (void)events;
+    s->result = sl_proc_pump(s->self);
+    if (!sl_ok(s->result)) {
+        sl_loop_stop(s->loop);
+    }
+}
+
+static void drop_all(kms_state *s)
+{
+    drop_link(s);
+    sl_loop_free(s->loop);
+}
+
+static sl_res entry(sl_proc *self)
+{
+    SL_OWN(kms_state, s, drop_all) = { .self = self };
+    SL_TRY(sl_loop_new(&s.loop));
+    sl_proc_on_relink(self, on_relink, &s);
+    SL_TRY(sl_loop_add(s.loop, sl_proc_control_fd(self), SL_LOOP_READ, on_control, &s));
+    take_keeper(&s);
+    SL_TRY(sl_proc_serving(self));
+    SL_TRY(sl_loop_run(s.loop));
+    return sl_is(s.result, SL_E_CLOSED) ? SL_DONE : s.result;
+}
+
+static bool uses_token(const sl_site_config *config)
+{
+    return sl_view_eq(config->keeper.kms, SL_LIT("pkcs11"));
+}
+
+static bool wanted(sl_view text)
+{
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 8 * SL_MIB };
+    sl_site_config *config = malloc(sizeof *config);
+    bool yes =
+        config != NULL && sl_ok(sl_site_config_read(&arena, text, config)) && uses_token(config);
+    free(config);
+    return yes;
+}
+
+static sl_res load_module(const sl_site_config *config)
+{
+    char path[1024] = { 0 };
+    SL_NEED(config->keeper.module.n < sizeof path && config->keeper.token.n < sizeof token,
+            SL_E_LIMIT);
+    if (config->keeper.module.n == 0 || config->keeper.token.n == 0) {
+        return sl_fail_at(SL_E_CONFIG, "keeper.module and keeper.token", SL_NOWHERE);
+    }
+    memcpy(path, config->keeper.module.p, config->keeper.module.n);
+    memcpy(token, config->keeper.token.p, config->keeper.token.n);
+    /* SoftHSM's own way to say where its tokens are; other modules do not read it. */
+    (void)setenv("SOFTHSM2_CONF", "/kms/softhsm2.conf", 0);
+    return sl_pkcs11_load(path, &module);
+}
+
+static sl_res warm(sl_proc *self)
+{
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 8 * SL_MIB };
+    sl_site_config *config = malloc(sizeof *config);
+    SL_NEED(config != NULL, SL_E_MEMORY);
+    sl_res r = sl_site_config_read(&arena, sl_proc_config(self), config);
+    r = sl_ok(r) ? load_module(config) : r;
+    free(config);
+    return sl_ok(r) ? sl_crypto_init() : r;
+}
+
+const sl_proc_decl sl_kmsd_decl = {
+    .name = "kms",
+    .entry = entry,
+    .profile = &PROFILE,
+    .peers = { "keeper" },
+    .when_dead = SL_PROC_RESTART,
+    .wanted = wanted,
+    .warm = warm,
+};
