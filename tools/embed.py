@@ -9,6 +9,9 @@ import os
 import sys
 
 
+LARGE = 64 * 1024
+
+
 def main():
     header, array, output = sys.argv[1:4]
     files = sorted(sys.argv[4:], key=os.path.basename)
@@ -16,6 +19,14 @@ def main():
         out.write(f'#include "{header}"\n')
         for index, name in enumerate(files):
             data = open(name, "rb").read()
+            if len(data) > LARGE:
+                # An array of a million numbers takes the compiler seconds; the assembler just reads.
+                path = os.path.abspath(name).replace("\\", "\\\\").replace('"', '\\"')
+                out.write(f'__asm__(".pushsection .rodata\\n.balign 16\\nsl_file_{index}:\\n"\n'
+                          f'        ".incbin \\"{path}\\"\\n.byte 0\\n.popsection\\n");\n'
+                          f'extern const uint8_t file_{index}[{len(data) + 1}] '
+                          f'__asm__("sl_file_{index}") __attribute__((visibility("hidden")));\n')
+                continue
             out.write(f"static const uint8_t file_{index}[] = {{\n")
             for at in range(0, len(data), 20):
                 out.write(" ".join(f"{b}," for b in data[at:at + 20]) + "\n")

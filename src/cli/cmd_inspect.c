@@ -26,6 +26,7 @@ static const char USAGE[] =
     "  --channel NAME   judge as this channel: document (default), user, answer, tool_result ...\n"
     "  --patterns FILE  one more table of patterns (data/patterns/README.md)\n"
     "  --hosts FILE     hosts that links may name, instead of the built-in ones\n"
+    "  --no-names       leave out the tagger of names and places, which costs most of the time\n"
     "  --redact         print the text with every finding replaced by its class\n"
     "  --pseudonymise   print the text with stand-ins of the same form\n"
     "  --explain        say for every finding which rule decided and why\n";
@@ -187,6 +188,7 @@ typedef struct {
     const char *policy;
     const char *patterns;
     const char *hosts;
+    bool names;
 } sources;
 
 static sl_res load_policy(const char *path, sl_policy **ret)
@@ -213,6 +215,9 @@ static sl_res prepare(inspection *in, const sources *from)
     }
     SL_TRY(sl_detect_build_with(sl_buf_view(&patterns), from->hosts != NULL, sl_buf_view(&hosts),
                                 &in->detect));
+    if (from->names) {
+        SL_TRY(sl_detect_add_names(in->detect));
+    }
     SL_TRY(sl_scratch_new(in->detect, &in->scratch));
     /* A key of this call only: two calls give different stand-ins, one call the same in all files. */
     SL_TRY(sl_random_bytes(key, sizeof key));
@@ -262,19 +267,15 @@ static int run(inspection *in, const sources *from, int argc, char **argv)
 int sl_cmd_inspect(sl_cli *cli, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        { "policy", required_argument, NULL, 'p' },
-        { "channel", required_argument, NULL, 'c' },
-        { "patterns", required_argument, NULL, 't' },
-        { "hosts", required_argument, NULL, 'h' },
-        { "redact", no_argument, NULL, 'r' },
-        { "pseudonymise", no_argument, NULL, 's' },
-        { "explain", no_argument, NULL, 'e' },
-        { "json", no_argument, NULL, 'j' },
-        { 0 },
+        { "policy", required_argument, NULL, 'p' },   { "channel", required_argument, NULL, 'c' },
+        { "patterns", required_argument, NULL, 't' }, { "hosts", required_argument, NULL, 'h' },
+        { "redact", no_argument, NULL, 'r' },         { "pseudonymise", no_argument, NULL, 's' },
+        { "explain", no_argument, NULL, 'e' },        { "no-names", no_argument, NULL, 'n' },
+        { "json", no_argument, NULL, 'j' },           { 0 },
     };
     inspection in = { .cli = cli,
                       .context = { .door = SL_DOOR_ASK, .channel = SL_CHANNEL_DOCUMENT } };
-    sources from = { 0 };
+    sources from = { .names = true };
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         switch (c) {
@@ -295,6 +296,9 @@ int sl_cmd_inspect(sl_cli *cli, int argc, char **argv)
             break;
         case 'e':
             in.mode = PRINT_EXPLAINED;
+            break;
+        case 'n':
+            from.names = false;
             break;
         case 'j':
             cli->json = true;

@@ -52,6 +52,17 @@ static sl_res detect_new(sl_detect **ret)
     return SL_DONE;
 }
 
+sl_res sl_detect_add_names(sl_detect *detect)
+{
+    for (size_t i = 0; i < sl_embedded_count; i++) {
+        if (strcmp(sl_embedded[i].name, "names.pack") == 0 && detect->tagger == NULL) {
+            return sl_tagger_open(sl_view_of(sl_embedded[i].bytes, sl_embedded[i].n),
+                                  &detect->tagger);
+        }
+    }
+    return sl_fail(SL_E_BUG);
+}
+
 sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
 {
     sl_detect *d = NULL;
@@ -62,6 +73,7 @@ sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
         return r;
     }
     d->patterns = sl_patterns_share(detect->patterns);
+    d->tagger = detect->tagger == NULL ? NULL : sl_tagger_share(detect->tagger);
     *ret_detect = d;
     return SL_DONE;
 }
@@ -112,6 +124,7 @@ void sl_detect_free(sl_detect *detect)
         return;
     }
     sl_patterns_free(detect->patterns);
+    sl_tagger_free(detect->tagger);
     for (size_t i = 0; i < detect->roster_count; i++) {
         sl_roster_free(detect->rosters[i].roster);
         sl_buf_free(&detect->rosters[i].bytes);
@@ -123,7 +136,8 @@ void sl_detect_free(sl_detect *detect)
 
 /* ---- saved form: "SLDETEC1", then sections { u32 id, u64 length, bytes } ------------------------ */
 
-enum { SECTION_PATTERNS = 1, SECTION_HOSTS = 2, SECTION_ROSTER = 3 };
+/* The names section is empty: it says that the program's own pack is to be used. */
+enum { SECTION_PATTERNS = 1, SECTION_HOSTS = 2, SECTION_ROSTER = 3, SECTION_NAMES = 4 };
 
 static sl_res add_section(sl_buf *out, uint32_t id, sl_view bytes)
 {
@@ -141,6 +155,9 @@ sl_res sl_detect_save(const sl_detect *detect, sl_buf *out)
     SL_TRY(sl_buf_add(out, SL_LIT("SLDETEC1")));
     SL_TRY(add_section(out, SECTION_PATTERNS, sl_buf_view(&patterns)));
     SL_TRY(add_section(out, SECTION_HOSTS, sl_buf_view(&detect->allowed_hosts)));
+    if (detect->tagger != NULL) {
+        SL_TRY(add_section(out, SECTION_NAMES, (sl_view){ 0 }));
+    }
     for (size_t i = 0; i < detect->roster_count; i++) {
         SL_TRY(add_section(out, SECTION_ROSTER, sl_buf_view(&detect->rosters[i].bytes)));
     }
@@ -157,6 +174,9 @@ static sl_res open_section(sl_detect *d, uint32_t id, sl_view bytes, const uint8
         return sl_buf_add(&d->allowed_hosts, bytes);
     case SECTION_ROSTER:
         return set_roster(d, bytes, match_key);
+    case SECTION_NAMES:
+        SL_NEED(bytes.n == 0, SL_E_VERSION);
+        return sl_detect_add_names(d);
     default:
         return sl_fail_at(SL_E_VERSION, "detection snapshot section", id);
     }
@@ -198,8 +218,11 @@ sl_res sl_scratch_new(const sl_detect *detect, sl_scratch **ret_scratch)
     sl_scratch *s = calloc(1, sizeof *s);
     SL_NEED(s != NULL, SL_E_MEMORY);
     sl_res r = sl_pattern_work_new(detect->patterns, &s->patterns);
+    if (sl_ok(r)) {
+        r = sl_tagger_work_new(&s->tagger);
+    }
     if (!sl_ok(r)) {
-        free(s);
+        sl_scratch_free(s);
         return r;
     }
     *ret_scratch = s;
@@ -212,6 +235,7 @@ void sl_scratch_free(sl_scratch *scratch)
         return;
     }
     sl_pattern_work_free(scratch->patterns);
+    sl_tagger_work_free(scratch->tagger);
     for (size_t i = 0; i < SL_VIEW_LEVELS; i++) {
         sl_fold_work_free(&scratch->plain[i]);
         sl_views_free(&scratch->views[i]);

@@ -25,6 +25,9 @@ SL_MUST sl_res sl_detect_build_default(sl_detect **ret_detect);
 /* The same with one more table of patterns (may be empty), and other hosts if `own_hosts`. */
 SL_MUST sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
                                     sl_detect **ret_detect);
+/* Adds the names tagger: the pack that the program carries (data/models/names.pack), so that names
+ * and places of people nobody listed are found too. Costs about ten times what patterns cost. */
+SL_MUST sl_res sl_detect_add_names(sl_detect *detect);
 /* An engine set with the patterns and hosts of `detect` but no roster. Cheap: the compiled patterns
  * are shared and live as long as one set does. A door that gets new rosters makes a new set and lets
  * running streams keep the old one; scratch of one serves the other. Not thread-safe against

@@ -528,7 +528,8 @@ static sl_res by_words(sl_pseudonyms *m, sl_view original, sl_buf *out)
         sl_view word = sl_view_sub(original, start, i);
         if (word.n == 0) {
             SL_TRY(sl_buf_add_byte(out, original.p[i++]));
-        } else if (is_title(word)) {
+        } else if (is_title(word) || (word.n == 1 && start > 0 && original.p[start - 1] == '\'')) {
+            /* Titles, and the s of "Mary's", name no one. */
             SL_TRY(sl_buf_add(out, word));
         } else if (word.n == 1) {
             draw d = draw_of(m, word, true, 0);

@@ -20,6 +20,9 @@ static sl_res run_engines(look *l, sl_view folded)
     sl_findings *raw = &l->scratch->raw;
     sl_findings_clear(raw);
     SL_TRY(sl_patterns_scan(l->detect->patterns, l->scratch->patterns, folded, raw));
+    if (l->detect->tagger != NULL) {
+        SL_TRY(sl_tagger_scan(l->detect->tagger, l->scratch->tagger, folded, raw));
+    }
     for (size_t i = 0; i < l->detect->roster_count; i++) {
         size_t from = raw->n;
         SL_TRY(sl_roster_scan(l->detect->rosters[i].roster, folded, raw));

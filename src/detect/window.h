@@ -10,6 +10,7 @@
 #include "detect/inspect.h"
 #include "detect/patterns.h"
 #include "detect/roster.h"
+#include "detect/tagger.h"
 #include "detect/views.h"
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
 
 struct sl_detect {
     sl_patterns *patterns; /* shared by engine sets that were made of one another */
+    sl_tagger *tagger;     /* likewise; or NULL */
     sl_detect_roster *rosters;
     size_t roster_count;
     sl_buf allowed_hosts;
@@ -29,6 +31,7 @@ struct sl_detect {
 
 struct sl_scratch {
     sl_pattern_work *patterns;
+    sl_tagger_work *tagger;
     sl_fold_work plain[SL_VIEW_LEVELS];
     sl_fold_work unescaped;
     sl_views views[SL_VIEW_LEVELS];

@@ -1,0 +1,252 @@
+/* Tagging (tagger.h): a pack, tokens with their lists, scores, the best path, findings.
+ * It keeps nothing between texts. Words of a list are found by hash; a chance hit costs a feature. */
+#include "detect/tagger.h"
+
+#include "detect/words.h"
+
+#define HEADER_BYTES ((size_t)24)
+#define TRANSITIONS_AT HEADER_BYTES
+#define WEIGHTS_AT (HEADER_BYTES + (size_t)SL_TAG_LANES * SL_TAG_LANES * 2)
+#define WORD_BYTES ((size_t)6)
+#define IMPOSSIBLE (INT32_MIN / 4)
+#define TEXT_BYTES_MAX ((size_t)1 << 26)
+
+struct sl_tagger {
+    size_t owners; /* beyond the first */
+    const int8_t *weights;
+    uint32_t mask;
+    int32_t bias; /* taken from "outside": more recall, less precision */
+    int32_t transitions[SL_TAG_LANES][SL_TAG_LANES];
+    uint32_t *hashes; /* open addressing, 0 is empty */
+    uint16_t *lists;
+    uint32_t slot_mask;
+};
+
+typedef struct {
+    int32_t score[SL_TAG_LANES];
+    uint8_t from[SL_TAG_LANES];
+} column;
+
+struct sl_tagger_work {
+    sl_tag_tokens tokens;
+    column *columns;
+    size_t cap;
+};
+
+static sl_res fill_words(sl_tagger *t, const uint8_t *p, uint32_t count)
+{
+    uint32_t slots = 1024;
+    while (slots < count * 2) {
+        slots *= 2;
+    }
+    t->slot_mask = slots - 1;
+    t->hashes = calloc(slots, sizeof *t->hashes);
+    t->lists = calloc(slots, sizeof *t->lists);
+    SL_NEED(t->hashes != NULL && t->lists != NULL, SL_E_MEMORY);
+    for (uint32_t i = 0; i < count; i++, p += WORD_BYTES) {
+        uint32_t hash = sl_get_le32(p);
+        uint32_t at = hash & t->slot_mask;
+        while (t->hashes[at] != 0 && t->hashes[at] != hash) {
+            at = (at + 1) & t->slot_mask;
+        }
+        t->hashes[at] = hash;
+        t->lists[at] |= sl_get_le16(p + 4);
+    }
+    return SL_DONE;
+}
+
+static sl_res fill(sl_tagger *t, sl_view pack)
+{
+    SL_NEED(pack.n >= WEIGHTS_AT + 8, SL_E_TRUNCATED);
+    SL_NEED(memcmp(pack.p, "SLTAGGR1", 8) == 0, SL_E_VERSION);
+    SL_NEED(sl_get_le32(pack.p + 8) == 1, SL_E_VERSION);
+    uint32_t buckets = sl_get_le32(pack.p + 12);
+    uint32_t words = sl_get_le32(pack.p + 16);
+    bool power = buckets >= 256 && buckets <= (1U << 24) && (buckets & (buckets - 1)) == 0;
+    SL_NEED(power && words <= (1U << 24), SL_E_RANGE);
+    size_t words_at = WEIGHTS_AT + (size_t)buckets * SL_TAG_LANES;
+    SL_NEED(pack.n == words_at + words * WORD_BYTES + 8, SL_E_TRUNCATED);
+    SL_NEED(sl_get_le64(pack.p + pack.n - 8) == sl_tag_pack_check(sl_view_sub(pack, 0, pack.n - 8)),
+            SL_E_INTEGRITY);
+    t->mask = buckets - 1;
+    t->bias = (int32_t)sl_get_le32(pack.p + 20);
+    SL_NEED(t->bias > -100000 && t->bias < 100000, SL_E_RANGE);
+    for (size_t i = 0; i < SL_TAG_LANES; i++) {
+        for (size_t k = 0; k < SL_TAG_LANES; k++) {
+            t->transitions[i][k] =
+                (int16_t)sl_get_le16(pack.p + TRANSITIONS_AT + (i * SL_TAG_LANES + k) * 2);
+        }
+    }
+    t->weights = (const int8_t *)(pack.p + WEIGHTS_AT);
+    return fill_words(t, pack.p + words_at, words);
+}
+
+sl_res sl_tagger_open(sl_view pack, sl_tagger **ret_tagger)
+{
+    sl_tagger *t = calloc(1, sizeof *t);
+    SL_NEED(t != NULL, SL_E_MEMORY);
+    sl_res r = fill(t, pack);
+    if (!sl_ok(r)) {
+        sl_tagger_free(t);
+        return r;
+    }
+    *ret_tagger = t;
+    return SL_DONE;
+}
+
+sl_tagger *sl_tagger_share(sl_tagger *tagger)
+{
+    tagger->owners++;
+    return tagger;
+}
+
+void sl_tagger_free(sl_tagger *tagger)
+{
+    if (tagger == NULL) {
+        return;
+    }
+    if (tagger->owners > 0) {
+        tagger->owners--;
+        return;
+    }
+    free(tagger->hashes);
+    free(tagger->lists);
+    free(tagger);
+}
+
+sl_res sl_tagger_work_new(sl_tagger_work **ret_work)
+{
+    *ret_work = calloc(1, sizeof **ret_work);
+    return *ret_work == NULL ? sl_fail(SL_E_MEMORY) : SL_DONE;
+}
+
+void sl_tagger_work_free(sl_tagger_work *work)
+{
+    if (work != NULL) {
+        free(work->tokens.items);
+        free(work->columns);
+        free(work);
+    }
+}
+
+static uint32_t lists_of(const sl_tagger *t, uint32_t hash)
+{
+    uint32_t at = hash & t->slot_mask;
+    while (t->hashes[at] != 0) {
+        if (t->hashes[at] == hash) {
+            return t->lists[at];
+        }
+        at = (at + 1) & t->slot_mask;
+    }
+    return 0;
+}
+
+/* Each tag's own score for one token: the sum of its features' rows. */
+static void score_token(const sl_tagger *t, const sl_tag_tokens *tokens, size_t at,
+                        int32_t ret_score[SL_TAG_LANES])
+{
+    uint32_t features[SL_TAG_FEATURES_MAX];
+    size_t n = sl_tag_features(tokens, at, t->mask, features);
+    int32_t sum[SL_TAG_LANES] = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        const int8_t *row = t->weights + (size_t)features[i] * SL_TAG_LANES;
+        for (size_t k = 0; k < SL_TAG_LANES; k++) {
+            sum[k] += row[k];
+        }
+    }
+    sum[SL_TAG_OUTSIDE] -= t->bias;
+    memcpy(ret_score, sum, sizeof sum);
+}
+
+/* One more column of the trellis; `before` is NULL at a segment's beginning. */
+static void step(const sl_tagger *t, const column *before, column *now)
+{
+    int32_t own[SL_TAG_LANES];
+    memcpy(own, now->score, sizeof own);
+    for (unsigned tag = 0; tag < SL_TAG_COUNT; tag++) {
+        int32_t best = IMPOSSIBLE;
+        uint8_t from = 0;
+        if (before == NULL) {
+            best = sl_tag_may_follow(SL_TAG_OUTSIDE, tag) ? t->transitions[7][tag] : IMPOSSIBLE;
+        }
+        for (unsigned last = 0; before != NULL && last < SL_TAG_COUNT; last++) {
+            int32_t score = before->score[last] + t->transitions[last][tag];
+            if (sl_tag_may_follow(last, tag) && score > best) {
+                best = score;
+                from = (uint8_t)last;
+            }
+        }
+        now->score[tag] = best <= IMPOSSIBLE ? IMPOSSIBLE : best + own[tag];
+        now->from[tag] = from;
+    }
+}
+
+static void tag_segment(const sl_tagger *t, sl_tagger_work *w, size_t begin, size_t end)
+{
+    for (size_t i = begin; i < end; i++) {
+        score_token(t, &w->tokens, i, w->columns[i].score);
+        step(t, i == begin ? NULL : &w->columns[i - 1], &w->columns[i]);
+    }
+    unsigned tag = 0;
+    for (unsigned k = 1; k < SL_TAG_COUNT; k++) {
+        tag = w->columns[end - 1].score[k] > w->columns[end - 1].score[tag] ? k : tag;
+    }
+    for (size_t i = end; i > begin; i--) {
+        w->tokens.items[i - 1].label = (uint8_t)tag;
+        tag = w->columns[i - 1].from[tag];
+    }
+}
+
+static sl_res make_room(sl_tagger_work *w)
+{
+    if (w->cap < w->tokens.n) {
+        column *more = realloc(w->columns, w->tokens.n * sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        w->columns = more;
+        w->cap = w->tokens.n;
+    }
+    return SL_DONE;
+}
+
+static sl_res report(const sl_tagger_work *w, sl_findings *findings)
+{
+    for (size_t i = 0; i < w->tokens.n; i++) {
+        unsigned tag = w->tokens.items[i].label;
+        if (tag != SL_TAG_NAME && tag != SL_TAG_PLACE) {
+            continue;
+        }
+        size_t last = i;
+        while (last + 1 < w->tokens.n && w->tokens.items[last + 1].label == tag + 1) {
+            last++;
+        }
+        sl_class kind = tag == SL_TAG_NAME ? SL_CLASS_NAME : SL_CLASS_LOCATION;
+        SL_TRY(sl_findings_add(findings, (sl_finding){ .start = w->tokens.items[i].start,
+                                                       .end = w->tokens.items[last].end,
+                                                       .attribution = SL_NO_ATTRIBUTION,
+                                                       .rule = SL_NO_RULE,
+                                                       .policy_rule = SL_NO_RULE,
+                                                       .score_permille = 700,
+                                                       .detector = SL_DETECTOR_PHI,
+                                                       .kind = (uint8_t)kind,
+                                                       .view = SL_VIEW_PLAIN }));
+        i = last;
+    }
+    return SL_DONE;
+}
+
+sl_res sl_tagger_scan(const sl_tagger *tagger, sl_tagger_work *work, sl_view folded,
+                      sl_findings *findings)
+{
+    SL_NEED(folded.n <= TEXT_BYTES_MAX, SL_E_LIMIT);
+    SL_TRY(sl_tag_tokenise(folded, &work->tokens));
+    SL_TRY(make_room(work));
+    for (size_t i = 0; i < work->tokens.n; i++) {
+        work->tokens.items[i].lists = lists_of(tagger, work->tokens.items[i].lower);
+    }
+    for (size_t begin = 0; begin < work->tokens.n;) {
+        size_t end = sl_tag_segment_end(&work->tokens, begin);
+        tag_segment(tagger, work, begin, end);
+        begin = end;
+    }
+    return report(work, findings);
+}

@@ -1,0 +1,93 @@
+/* Names, places and organisations by a trained sequence tagger: words, shapes, neighbours and word
+ * lists as hashed features, scored by an averaged perceptron (Collins 2002), decoded by Viterbi.
+ * The pack (data/models) holds quantised weights and hashed word lists; tools/tagger trains it with
+ * the very features of this module. Deterministic, integer arithmetic only.
+ *
+ * Pack, little endian: "SLTAGGR1"  u32 version (1)  u32 buckets (power of two)  u32 words  u32 bias
+ * (signed)  i16 transitions[8][8]  i8 weights[buckets][8]  { u32 hash, u16 lists }[words]  u64 check */
+#ifndef SL_DETECT_TAGGER_H
+#define SL_DETECT_TAGGER_H
+
+#include "detect/finding.h"
+
+enum {
+    SL_TAG_OUTSIDE,
+    SL_TAG_NAME,
+    SL_TAG_NAME_ON,
+    SL_TAG_PLACE,
+    SL_TAG_PLACE_ON,
+    SL_TAG_ORGANISATION,
+    SL_TAG_ORGANISATION_ON,
+    SL_TAG_COUNT,
+    SL_TAG_LANES = 8,
+};
+
+/* Word lists: what a word is known as. */
+enum {
+    SL_LIST_FIRST_COMMON = 1 << 0,
+    SL_LIST_FIRST_RARE = 1 << 1,
+    SL_LIST_LAST = 1 << 2,
+    SL_LIST_CITY = 1 << 3,
+    SL_LIST_CITY_PART = 1 << 4,
+    SL_LIST_REGION = 1 << 5,
+    SL_LIST_REGION_SHORT = 1 << 6,
+    SL_LIST_COUNTRY = 1 << 7,
+    SL_LIST_HOSPITAL = 1 << 8,
+    SL_LIST_TITLE = 1 << 9,
+    SL_LIST_EPONYM = 1 << 10,
+    SL_LIST_PLAIN = 1 << 11, /* seen in lower case */
+    SL_LIST_DRUG = 1 << 12,
+    SL_LIST_CALENDAR = 1 << 13,
+    SL_LIST_STREET = 1 << 14,
+    SL_LIST_RELATION = 1 << 15,
+};
+
+typedef struct {
+    uint32_t start;
+    uint32_t end;
+    uint32_t exact; /* hashes: as written, lower case, shape, beginnings and ends */
+    uint32_t lower;
+    uint32_t shape;
+    uint32_t head[3];
+    uint32_t tail[3];
+    uint32_t lists;
+    uint8_t capital; /* 0 lower, 1 Capital, 2 miXed, 3 UPPER, 4 sign, 5 digits, 6 one capital */
+    uint8_t lines;   /* line ends before it, at most 2 */
+    uint8_t label;   /* of the tagger, or of the gold standard in training */
+} sl_tag_token;
+
+typedef struct {
+    sl_tag_token *items;
+    size_t n;
+    size_t cap;
+} sl_tag_tokens;
+
+#define SL_TAG_FEATURES_MAX 80
+
+typedef struct sl_tagger sl_tagger;
+typedef struct sl_tagger_work sl_tagger_work;
+
+/* Borrows the pack for its life. SL_E_VERSION, SL_E_TRUNCATED, SL_E_INTEGRITY. */
+SL_MUST sl_res sl_tagger_open(sl_view pack, sl_tagger **ret_tagger);
+/* One more owner; each owner frees. */
+sl_tagger *sl_tagger_share(sl_tagger *tagger);
+void sl_tagger_free(sl_tagger *tagger);
+SL_MUST sl_res sl_tagger_work_new(sl_tagger_work **ret_work);
+void sl_tagger_work_free(sl_tagger_work *work);
+
+/* Appends names and places in folded text. */
+SL_MUST sl_res sl_tagger_scan(const sl_tagger *tagger, sl_tagger_work *work, sl_view folded,
+                              sl_findings *findings);
+
+/* For training, the same code as for tagging: tokens of a text (lists not yet set), the hash of a
+ * lower-case word, the features of token `at` of the segment's tokens, a segment's end, and the check
+ * at the pack's end. */
+SL_MUST sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens);
+uint32_t sl_tag_word_hash(sl_view word);
+size_t sl_tag_features(const sl_tag_tokens *tokens, size_t at, uint32_t mask,
+                       uint32_t features[SL_TAG_FEATURES_MAX]);
+size_t sl_tag_segment_end(const sl_tag_tokens *tokens, size_t begin);
+bool sl_tag_may_follow(unsigned before, unsigned tag);
+uint64_t sl_tag_pack_check(sl_view pack_without_check);
+
+#endif

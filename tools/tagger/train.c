@@ -1,0 +1,491 @@
+/* Trains the names tagger: reads gold texts and word lists, writes a pack (src/detect/tagger.h).
+ * usage: train-tagger OUT.pack DATA_FOLDER [EPOCHS]
+ * DATA_FOLDER holds train/NAME.jsonl ({text, spans:[{start,end,label}]}, UTF-8 byte offsets) and
+ * gazetteers/. The same data and seed give the same pack. Card: data/models/names.md. */
+#include <fcntl.h>
+#include <math.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "detect/tagger.h"
+#include "detect/words.h"
+
+#define BUCKETS ((uint32_t)1 << 16)
+#define LANES SL_TAG_LANES
+#define DOCUMENTS_MAX ((size_t)100000)
+#define TABLE ((uint32_t)1 << 20)
+
+static const char *const SETS[] = { "gen_notes", "presidio_research", "wikigold", "wnut17",
+                                    "btc",       "meddocan_es" };
+
+typedef struct {
+    sl_view text;
+    size_t spans[512][3];
+    size_t count;
+} document;
+
+typedef struct {
+    float w[LANES];
+    double u[LANES];
+} row;
+
+typedef struct {
+    sl_arena arena;
+    document **documents;
+    size_t count;
+    row *rows;
+    row transitions[LANES];
+    double steps;
+    uint32_t *hashes;
+    uint32_t *lists;
+    sl_tag_tokens tokens;
+    float (*scores)[LANES];
+    uint8_t (*from)[LANES];
+    size_t cap;
+    sl_prng prng;
+} trainer;
+
+static unsigned tag_of(const sl_json_node *label)
+{
+    if (sl_json_text_is(label, "NAME")) {
+        return SL_TAG_NAME;
+    }
+    if (sl_json_text_is(label, "LOCATION")) {
+        return SL_TAG_PLACE;
+    }
+    return sl_json_text_is(label, "ORG") ? SL_TAG_ORGANISATION : 0;
+}
+
+static sl_res load_line(trainer *t, sl_view line)
+{
+    sl_json_doc doc = { 0 };
+    SL_TRY(sl_json_parse(line, &doc));
+    document *d = sl_arena_alloc(&t->arena, sizeof *d);
+    SL_NEED(d != NULL && t->count < DOCUMENTS_MAX, SL_E_LIMIT);
+    const sl_json_node *root = sl_json_root(&doc);
+    sl_view text;
+    SL_TRY(sl_json_text(sl_json_get(&doc, root, "text"), &t->arena, &text));
+    SL_TRY(sl_arena_dup(&t->arena, text, &d->text));
+    sl_json_iter it = { 0 };
+    while (sl_json_each(&doc, sl_json_get(&doc, root, "spans"), &it) && d->count < 512) {
+        uint64_t start = 0;
+        uint64_t end = 0;
+        SL_TRY(sl_json_u64(sl_json_get(&doc, it.value, "start"), &start));
+        SL_TRY(sl_json_u64(sl_json_get(&doc, it.value, "end"), &end));
+        unsigned tag = tag_of(sl_json_get(&doc, it.value, "label"));
+        if (tag != 0) {
+            size_t *s = d->spans[d->count++];
+            s[0] = start;
+            s[1] = end;
+            s[2] = tag;
+        }
+    }
+    sl_json_doc_free(&doc);
+    t->documents[t->count++] = d;
+    return SL_DONE;
+}
+
+static sl_res load_set(trainer *t, const char *folder, const char *name)
+{
+    SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 256 * SL_MIB };
+    SL_TRY(sl_buf_addf(&path, "%s/train/%s.jsonl", folder, name));
+    SL_TRY(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &text));
+    sl_view rest = sl_buf_view(&text);
+    while (rest.n != 0) {
+        sl_view line;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        if (line.n != 0) {
+            SL_TRY(load_line(t, line));
+        }
+    }
+    return SL_DONE;
+}
+
+/* ---- word lists ---------------------------------------------------------------------------- */
+
+static uint32_t *list_slot(trainer *t, uint32_t hash)
+{
+    uint32_t at = hash & (TABLE - 1);
+    while (t->hashes[at] != 0 && t->hashes[at] != hash) {
+        at = (at + 1) & (TABLE - 1);
+    }
+    t->hashes[at] = hash;
+    return &t->lists[at];
+}
+
+static void add_words(trainer *t, sl_view entry, uint32_t first, uint32_t others)
+{
+    size_t index = 0;
+    for (size_t i = 0; i < entry.n;) {
+        size_t begin = i;
+        while (i < entry.n && (sl_is_word(entry.p[i]) || (entry.p[i] == '\'' && i == begin + 1))) {
+            i++;
+        }
+        if (i - begin >= 2) {
+            *list_slot(t, sl_tag_word_hash(sl_view_sub(entry, begin, i))) |=
+                index == 0 ? first : others;
+        }
+        index += i > begin;
+        i += i == begin || i < entry.n;
+    }
+}
+
+static sl_res load_list(trainer *t, const char *folder, const char *name, uint32_t list,
+                        uint32_t others)
+{
+    SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 * SL_MIB };
+    SL_TRY(sl_buf_addf(&path, "%s/gazetteers/%s", folder, name));
+    SL_TRY(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &text));
+    sl_view rest = sl_buf_view(&text);
+    while (rest.n != 0) {
+        sl_view line;
+        sl_view entry;
+        sl_view more;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        (void)sl_view_cut(line, '\t', &entry, &more);
+        uint64_t count = 0;
+        bool rare = list == SL_LIST_FIRST_COMMON &&
+                    (!sl_ok(sl_parse_u64(sl_view_trim(more), UINT32_MAX, &count)) || count < 600);
+        add_words(t, entry, rare ? SL_LIST_FIRST_RARE : list, others);
+    }
+    return SL_DONE;
+}
+
+static void add_literal(trainer *t, uint32_t list, const char *words)
+{
+    for (sl_view rest = sl_view_str(words); rest.n != 0;) {
+        sl_view word;
+        (void)sl_view_cut(rest, ' ', &word, &rest);
+        *list_slot(t, sl_tag_word_hash(word)) |= list;
+    }
+}
+
+static void add_literals(trainer *t)
+{
+    add_literal(
+        t, SL_LIST_REGION,
+        "alabama alaska arizona arkansas california colorado connecticut delaware florida "
+        "georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland "
+        "massachusetts michigan minnesota mississippi missouri montana nebraska nevada ohio "
+        "oklahoma oregon pennsylvania tennessee texas utah vermont virginia washington "
+        "wisconsin wyoming carolina dakota ontario quebec bavaria bayern sachsen andalusia");
+    add_literal(
+        t, SL_LIST_REGION_SHORT,
+        "al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv "
+        "nh nj nm ny nc nd oh ok or pa ri sc sd tn tx ut vt va wa wv wi wy dc uk usa");
+    add_literal(
+        t, SL_LIST_COUNTRY,
+        "england scotland wales ireland france germany spain italy portugal netherlands "
+        "belgium switzerland austria poland sweden norway denmark finland russia china japan "
+        "korea india pakistan australia canada mexico brazil argentina chile egypt nigeria "
+        "kenya israel turkey greece iran iraq america");
+    add_literal(
+        t, SL_LIST_HOSPITAL,
+        "hospital clinic center centre medical infirmary hospice rehabilitation health "
+        "healthcare institute university pharmacy nursing memorial regional general college "
+        "school hospitals clinics associates pediatrics orthopedics klinik krankenhaus "
+        "clinique hopital clinica");
+    add_literal(t, SL_LIST_TITLE,
+                "dr mr mrs ms miss doctor prof professor nurse sir dra sra herr "
+                "frau monsieur madame md do rn np pa phd dds facs mbbs lpn aprn");
+    add_literal(t, SL_LIST_CALENDAR,
+                "january february march april may june july august september october november "
+                "december monday tuesday wednesday thursday friday saturday sunday jan feb mar apr "
+                "jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun");
+    add_literal(t, SL_LIST_STREET,
+                "street st avenue ave road rd drive lane ln blvd boulevard court "
+                "ct way place apt suite calle avenida plaza rue strasse");
+    add_literal(t, SL_LIST_RELATION,
+                "wife husband daughter son mother father sister brother patient pt name attending "
+                "physician surgeon caregiver partner signed dictated subject paciente nombre");
+}
+
+/* Words that the texts have in lower case at least three times are plain words. */
+static sl_res learn_plain(trainer *t)
+{
+    uint8_t *seen = calloc(TABLE, 1);
+    SL_NEED(seen != NULL, SL_E_MEMORY);
+    for (size_t i = 0; i < t->count; i++) {
+        SL_TRY(sl_tag_tokenise(t->documents[i]->text, &t->tokens));
+        for (size_t k = 0; k < t->tokens.n; k++) {
+            const sl_tag_token *token = &t->tokens.items[k];
+            uint32_t slot = token->lower & (TABLE - 1);
+            bool plain = token->capital == 0 && token->end - token->start >= 3;
+            if (plain && seen[slot] < 3 && ++seen[slot] == 3) {
+                *list_slot(t, token->lower) |= SL_LIST_PLAIN;
+            }
+        }
+    }
+    free(seen);
+    return SL_DONE;
+}
+
+static sl_res load_lists(trainer *t, const char *folder)
+{
+    SL_TRY(load_list(t, folder, "first_names_ssa.tsv", SL_LIST_FIRST_COMMON, 0));
+    SL_TRY(load_list(t, folder, "first_names_world.txt", SL_LIST_FIRST_RARE, 0));
+    SL_TRY(load_list(t, folder, "surnames_us.txt", SL_LIST_LAST, SL_LIST_LAST));
+    SL_TRY(load_list(t, folder, "cities.tsv", SL_LIST_CITY, SL_LIST_CITY_PART));
+    SL_TRY(load_list(t, folder, "eponyms.txt", SL_LIST_EPONYM, SL_LIST_EPONYM));
+    SL_TRY(load_list(t, folder, "drugs.txt", SL_LIST_DRUG, 0));
+    add_literals(t);
+    return learn_plain(t);
+}
+
+/* ---- training ------------------------------------------------------------------------------ */
+
+/* Some words are made unknown so that neighbours and shapes learn to carry them. */
+static void set_lists(trainer *t)
+{
+    const uint32_t names =
+        SL_LIST_FIRST_COMMON | SL_LIST_FIRST_RARE | SL_LIST_LAST | SL_LIST_CITY | SL_LIST_CITY_PART;
+    for (size_t i = 0; i < t->tokens.n; i++) {
+        uint32_t lists = *list_slot(t, t->tokens.items[i].lower);
+        t->tokens.items[i].lists = sl_prng_below(&t->prng, 5) == 0 ? lists & ~names : lists;
+    }
+}
+
+static void set_gold(trainer *t, const document *d)
+{
+    for (size_t i = 0; i < t->tokens.n; i++) {
+        t->tokens.items[i].label = SL_TAG_OUTSIDE;
+    }
+    for (size_t s = 0; s < d->count; s++) {
+        bool first = true;
+        for (size_t i = 0; i < t->tokens.n; i++) {
+            sl_tag_token *token = &t->tokens.items[i];
+            if (token->start >= d->spans[s][0] && token->start < d->spans[s][1]) {
+                bool begins = first || token->lines != 0;
+                token->label = (uint8_t)(d->spans[s][2] + (begins ? 0 : 1));
+                first = false;
+            }
+        }
+    }
+}
+
+static void update_row(trainer *t, row *r, unsigned gold, unsigned wrong)
+{
+    r->w[gold] += 1;
+    r->u[gold] += t->steps;
+    r->w[wrong] -= 1;
+    r->u[wrong] -= t->steps;
+}
+
+static void decode(trainer *t, size_t begin, size_t end, uint8_t *ret_tags)
+{
+    for (size_t i = begin; i < end; i++) {
+        uint32_t f[SL_TAG_FEATURES_MAX];
+        size_t n = sl_tag_features(&t->tokens, i, BUCKETS - 1, f);
+        float own[LANES] = { 0 };
+        for (size_t k = 0; k < n; k++) {
+            for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
+                own[y] += t->rows[f[k]].w[y];
+            }
+        }
+        for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
+            float best = -1e30f;
+            uint8_t from = 0;
+            for (unsigned x = 0; x < SL_TAG_COUNT; x++) {
+                bool open =
+                    i == begin ? x == 0 && sl_tag_may_follow(0, y) : sl_tag_may_follow(x, y);
+                float score = i == begin ? t->transitions[7].w[y]
+                                         : t->scores[i - 1][x] + t->transitions[x].w[y];
+                if (open && score > best) {
+                    best = score;
+                    from = (uint8_t)x;
+                }
+            }
+            t->scores[i][y] = best + own[y];
+            t->from[i][y] = from;
+        }
+    }
+    unsigned y = 0;
+    for (unsigned k = 1; k < SL_TAG_COUNT; k++) {
+        y = t->scores[end - 1][k] > t->scores[end - 1][y] ? k : y;
+    }
+    for (size_t i = end; i > begin; i--) {
+        ret_tags[i - 1] = (uint8_t)y;
+        y = t->from[i - 1][y];
+    }
+}
+
+static size_t learn_segment(trainer *t, size_t begin, size_t end, uint8_t *tags)
+{
+    size_t wrong = 0;
+    decode(t, begin, end, tags);
+    t->steps += 1;
+    for (size_t i = begin; i < end; i++) {
+        unsigned gold = t->tokens.items[i].label;
+        unsigned gold_before = i == begin ? 7 : t->tokens.items[i - 1].label;
+        unsigned tag_before = i == begin ? 7 : tags[i - 1];
+        if (gold != tags[i]) {
+            uint32_t f[SL_TAG_FEATURES_MAX];
+            size_t n = sl_tag_features(&t->tokens, i, BUCKETS - 1, f);
+            for (size_t k = 0; k < n; k++) {
+                update_row(t, &t->rows[f[k]], gold, tags[i]);
+            }
+            wrong++;
+        }
+        if (gold != tags[i] || gold_before != tag_before) {
+            t->transitions[gold_before].w[gold] += 1;
+            t->transitions[gold_before].u[gold] += t->steps;
+            t->transitions[tag_before].w[tags[i]] -= 1;
+            t->transitions[tag_before].u[tags[i]] -= t->steps;
+        }
+    }
+    return wrong;
+}
+
+/* One copy in eight is in lower case, one in sixteen in upper case: prompts are typed in haste. */
+static sl_res learn_document(trainer *t, const document *d, size_t *tokens, size_t *wrong)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = d->text.n + 1 };
+    SL_TRY(sl_buf_add(&text, d->text));
+    uint64_t dice = sl_prng_below(&t->prng, 16);
+    for (size_t i = 0; i < text.n && dice < 3; i++) {
+        uint8_t low = sl_lower(text.p[i]);
+        text.p[i] = dice == 0 && low >= 'a' && low <= 'z' ? (uint8_t)(low - 32) : low;
+    }
+    SL_TRY(sl_tag_tokenise(sl_buf_view(&text), &t->tokens));
+    set_lists(t);
+    set_gold(t, d);
+    if (t->tokens.n > t->cap) {
+        t->cap = t->tokens.n;
+        t->scores = realloc(t->scores, t->cap * sizeof *t->scores);
+        t->from = realloc(t->from, t->cap * sizeof *t->from);
+        SL_NEED(t->scores != NULL && t->from != NULL, SL_E_MEMORY);
+    }
+    uint8_t *tags = calloc(t->tokens.n + 1, 1);
+    SL_NEED(tags != NULL, SL_E_MEMORY);
+    for (size_t begin = 0; begin < t->tokens.n;) {
+        size_t end = sl_tag_segment_end(&t->tokens, begin);
+        *wrong += learn_segment(t, begin, end, tags);
+        begin = end;
+    }
+    *tokens += t->tokens.n;
+    free(tags);
+    return SL_DONE;
+}
+
+static sl_res learn(trainer *t, size_t epochs)
+{
+    for (size_t epoch = 0; epoch < epochs; epoch++) {
+        size_t tokens = 0;
+        size_t wrong = 0;
+        for (size_t i = t->count; i > 1; i--) {
+            size_t k = (size_t)sl_prng_below(&t->prng, i);
+            document *swap = t->documents[i - 1];
+            t->documents[i - 1] = t->documents[k];
+            t->documents[k] = swap;
+        }
+        for (size_t i = 0; i < t->count; i++) {
+            SL_TRY(learn_document(t, t->documents[i], &tokens, &wrong));
+        }
+        fprintf(stderr, "epoch %zu: %zu tokens, %.3f%% wrong\n", epoch + 1, tokens,
+                100.0 * (double)wrong / (double)tokens);
+    }
+    return SL_DONE;
+}
+
+/* ---- the pack ------------------------------------------------------------------------------ */
+
+static double averaged(const trainer *t, const row *r, unsigned lane)
+{
+    return (double)r->w[lane] - r->u[lane] / (t->steps + 1);
+}
+
+static double clamp(double x, double most)
+{
+    return x > most ? most : (x < -most ? -most : x);
+}
+
+static sl_res write_pack(const trainer *t, const char *path)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 * SL_MIB };
+    double largest = 0;
+    uint32_t words = 0;
+    for (uint32_t b = 0; b < BUCKETS; b++) {
+        for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
+            largest = fmax(largest, fabs(averaged(t, &t->rows[b], y)));
+        }
+    }
+    for (uint32_t i = 0; i < TABLE; i++) {
+        words += t->lists[i] != 0;
+    }
+    double scale = 127.0 / (largest * 0.7);
+    uint8_t head[24];
+    memcpy(head, "SLTAGGR1", 8);
+    sl_put_le32(head + 8, 1);
+    sl_put_le32(head + 12, BUCKETS);
+    sl_put_le32(head + 16, words);
+    sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * 2));
+    SL_TRY(sl_buf_add(&out, sl_view_of(head, sizeof head)));
+    for (unsigned x = 0; x < LANES; x++) {
+        for (unsigned y = 0; y < LANES; y++) {
+            uint8_t two[2];
+            double v = clamp(averaged(t, &t->transitions[x], y) * scale, 32000);
+            sl_put_le16(two, (uint16_t)(int16_t)lround(v));
+            SL_TRY(sl_buf_add(&out, sl_view_of(two, 2)));
+        }
+    }
+    for (uint32_t b = 0; b < BUCKETS; b++) {
+        for (unsigned y = 0; y < LANES; y++) {
+            double v = clamp(averaged(t, &t->rows[b], y) * scale, 127);
+            SL_TRY(sl_buf_add_byte(&out, (uint8_t)(int8_t)lround(v)));
+        }
+    }
+    for (uint32_t i = 0; i < TABLE; i++) {
+        uint8_t six[6];
+        sl_put_le32(six, t->hashes[i]);
+        sl_put_le16(six + 4, (uint16_t)t->lists[i]);
+        if (t->lists[i] != 0) {
+            SL_TRY(sl_buf_add(&out, sl_view_of(six, 6)));
+        }
+    }
+    uint8_t check[8];
+    sl_put_le64(check, sl_tag_pack_check(sl_buf_view(&out)));
+    SL_TRY(sl_buf_add(&out, sl_view_of(check, 8)));
+    fprintf(stderr, "pack: %zu bytes, %u words, scale %.4f\n", out.n, words, scale);
+    return sl_file_replace(AT_FDCWD, path, sl_buf_view(&out), 0644);
+}
+
+static sl_res run(const char *out, const char *folder, size_t epochs)
+{
+    trainer *t = calloc(1, sizeof *t);
+    SL_NEED(t != NULL, SL_E_MEMORY);
+    t->arena.max = 2048 * SL_MIB;
+    t->documents = calloc(DOCUMENTS_MAX, sizeof *t->documents);
+    t->rows = calloc(BUCKETS, sizeof *t->rows);
+    t->hashes = calloc(TABLE, sizeof *t->hashes);
+    t->lists = calloc(TABLE, sizeof *t->lists);
+    SL_NEED(t->documents != NULL && t->rows != NULL && t->hashes != NULL && t->lists != NULL,
+            SL_E_MEMORY);
+    sl_prng_seed(&t->prng, 1);
+    for (size_t i = 0; i < SL_COUNT_OF(SETS); i++) {
+        SL_TRY(load_set(t, folder, SETS[i]));
+    }
+    SL_TRY(load_lists(t, folder));
+    SL_TRY(learn(t, epochs));
+    return write_pack(t, out);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t epochs = 6;
+    bool usage = argc < 3 || argc > 4 ||
+                 (argc == 4 && !sl_ok(sl_parse_u64(sl_view_str(argv[3]), 100, &epochs)));
+    if (usage) {
+        fprintf(stderr, "usage: train-tagger OUT.pack DATA_FOLDER [EPOCHS]\n");
+        return 2;
+    }
+    sl_res r = run(argv[1], argv[2], (size_t)epochs);
+    if (!sl_ok(r)) {
+        fprintf(stderr, "train-tagger: %s (%s)\n", sl_res_text(r), sl_detail_get()->field);
+    }
+    return sl_res_exit(r);
+}
