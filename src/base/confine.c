@@ -145,9 +145,20 @@ static void enter_user_ns(confine_work *w, int proc_self)
     }
 }
 
+bool sl_confine_root_possible(void)
+{
+    struct statx facts;
+    return statx(AT_FDCWD, "/", 0, STATX_TYPE, &facts) == 0 &&
+           (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 static void enter_other_ns(confine_work *w)
 {
-    unshare_one(w, SL_LAYER_ROOT, CLONE_NEWNS);
+    if (sl_confine_root_possible()) {
+        unshare_one(w, SL_LAYER_ROOT, CLONE_NEWNS);
+    } else if (wanted(w, SL_LAYER_ROOT)) {
+        lacks(w, SL_LAYER_ROOT, EINVAL);
+    }
     unshare_one(w, SL_LAYER_PID_NS, CLONE_NEWPID);
     if ((w->profile->may & SL_MAY_NET) == 0) {
         unshare_one(w, SL_LAYER_NET_NS, CLONE_NEWNET);

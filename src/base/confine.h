@@ -41,6 +41,10 @@ const char *sl_layer_name(sl_layer layer);
 const char *sl_layer_cost(sl_layer layer);
 SL_MUST sl_res sl_layer_parse(sl_view name, sl_layer *ret_layer);
 
+/* Can a root of our own be built here at all? Not in a plain chroot, where "/" is no mount: the mounts
+ * above it are out of reach and cannot be made private. */
+bool sl_confine_root_possible(void);
+
 #define SL_LAYER_BIT(layer) ((uint32_t)1 << (layer))
 
 /* Rights beyond the common set (memory, time, random, its own descriptors, messages on them). */

@@ -318,7 +318,7 @@ static void what_is_refused_leaves_a_leaf_and_nothing_else(void **state)
         assert_int_equal(w.keys, 0);
         assert_int_equal(w.count, 1);
         assert_true(has(&w.leaves, cases[i].outcome));
-        assert_true(has(&w.leaves, sl_res_name((sl_res){ cases[i].code })));
+        assert_true(has(&w.leaves, sl_res_name((sl_res){ (int32_t)cases[i].code })));
         sl_buf_free(&w.leaves);
     }
 }
