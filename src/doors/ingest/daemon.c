@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "base/yaml.h"
 #include "crypto/crypto.h"
 #include "detect/roster.h"
 #include "doors/ingest/door.h"
@@ -23,6 +24,7 @@
 #include "ledger/client.h"
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
+#include "vault/canary.h"
 
 enum { CLIENTS_MAX = 16, WAIT_MS_MAX = 10 * 1000, BUNDLE_BYTES_MAX = 256 * 1024 };
 
@@ -31,6 +33,7 @@ enum { CLIENTS_MAX = 16, WAIT_MS_MAX = 10 * 1000, BUNDLE_BYTES_MAX = 256 * 1024 
 static const sl_confine_path PATHS[] = {
     { "vault", "/vault", SL_PATH_READ | SL_PATH_WRITE },
     { "state/roster", "/roster", SL_PATH_READ | SL_PATH_WRITE },
+    { "policy", "/policy", SL_PATH_READ },
 };
 
 static const sl_confine_profile PROFILE = {
@@ -324,6 +327,29 @@ static void fill_request(const daemon_state *d, const sl_ingest_ask *ask, sl_ing
     }
 }
 
+/* policy/ingest.yml, if there is one: how many canaries each object gets. Read at every crossing, so
+ * that a change needs no restart; a file that cannot be read refuses the crossing. */
+static sl_res read_policy(sl_ingest_request *request)
+{
+    static const sl_yaml_field fields[] = {
+        { "canaries", SL_YAML_AS_INT, .offset = 0, .min = 0, .max = (int64_t)SL_CANARIES_MAX },
+        { 0 },
+    };
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 2 * SL_CONFIG_BYTES_MAX };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    const sl_yaml_node *root = NULL;
+    int64_t canaries = 0;
+    sl_res read = sl_file_read(AT_FDCWD, "/policy/ingest.yml", &text);
+    if (sl_is(read, SL_E_NOT_FOUND)) {
+        return SL_DONE;
+    }
+    SL_TRY(read);
+    SL_TRY(sl_yaml_parse(&arena, sl_buf_view(&text), &root));
+    SL_TRY(sl_yaml_read(&arena, root, fields, &canaries));
+    request->canaries = (uint64_t)canaries;
+    return SL_DONE;
+}
+
 static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *reply)
 {
     sl_ingest_request request;
@@ -343,6 +369,7 @@ static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *
         return sl_fail_at(SL_E_NOT_FOUND, "compartment", SL_NOWHERE);
     }
     fill_request(d, ask, &request);
+    SL_TRY(read_policy(&request));
     sl_res crossed = sl_ingest_cross(&world, d->vault_fd, fd, &request, &result);
     sl_detail where = *sl_detail_get();
     sl_json_writer_init(&w, reply);

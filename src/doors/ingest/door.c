@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "detect/roster.h"
 #include "ledger/events.gen.h"
+#include "vault/canary.h"
 
 /* A roster of a large trial: some hundred thousand values of 24 bytes in a half-full table. */
 #define ROSTER_BYTES_MAX (64 * SL_MIB)
@@ -26,7 +27,8 @@ typedef struct {
     sl_roster_builder *roster; /* made with the first identifier */
     bool named_after_person;   /* the file's name holds an identifier found inside */
     sl_buf report;
-    sl_buf index; /* the finished roster */
+    sl_buf index;   /* the finished roster */
+    sl_buf planted; /* canaries, a line each */
     sl_draft *draft;
     bool key_made;
 } crossing;
@@ -37,6 +39,8 @@ static void end_crossing(crossing *c)
     sl_draft_free(&c->draft);
     sl_buf_free(&c->report);
     sl_buf_free(&c->index);
+    sl_wipe(c->planted.p, c->planted.n);
+    sl_buf_free(&c->planted);
 }
 
 static sl_event_head head_of(const crossing *c)
@@ -132,10 +136,9 @@ static sl_res take_identifier(void *ctx, sl_class kind, sl_view value, uint64_t 
 static sl_res inspect(crossing *c)
 {
     sl_ingest_taker taker = { .ctx = c, .take = take_identifier };
-    SL_TRY(sl_ingest_worker(c->fd, sl_view_str(c->request->file_name),
+    return sl_ingest_worker(c->fd, sl_view_str(c->request->file_name),
                             sl_view_str(c->request->record_id), c->world->confined, taker,
-                            &c->result->inspection, &c->report));
-    return c->roster == NULL ? SL_DONE : sl_roster_finish(c->roster, &c->index);
+                            &c->result->inspection, &c->report);
 }
 
 /* ---- decide ---- */
@@ -193,10 +196,58 @@ static sl_res choose_version(crossing *c)
     return SL_DONE;
 }
 
+/* A canary's values join the roster under a flag of their own. */
+static sl_res protect_canary(crossing *c, const sl_canary *canary, uint64_t number)
+{
+    const struct {
+        sl_class kind;
+        const char *value;
+    } values[] = { { SL_CLASS_NAME, canary->name },
+                   { SL_CLASS_MRN, canary->mrn },
+                   { SL_CLASS_OTHER_ID, canary->compound } };
+    for (size_t i = 0; i < SL_COUNT_OF(values); i++) {
+        bool added = false;
+        SL_TRY(sl_roster_add(c->roster, values[i].kind, sl_view_str(values[i].value),
+                             slot_of(c, number), SL_ROSTER_CANARY, &added));
+    }
+    return SL_DONE;
+}
+
+/* Spread evenly over the records of the object, so that no part of it goes without. */
+static sl_res plant_all(crossing *c, const uint8_t key[SL_KEY_BYTES])
+{
+    uint64_t count = c->request->canaries;
+    for (uint64_t i = 0; i < count; i++) {
+        sl_canary canary;
+        uint64_t after = (c->result->inspection.records * (2 * i + 1)) / (2 * count);
+        sl_canary_make(key, c->ref.uid, c->ref.version * SL_CANARIES_MAX + i, &canary);
+        SL_TRY(sl_canary_write(&canary, i, after, &c->planted));
+        SL_TRY(protect_canary(c, &canary, i));
+    }
+    return SL_DONE;
+}
+
+static sl_res plant(crossing *c)
+{
+    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
+    if (c->request->canaries == 0 || c->result->inspection.format == SL_FORMAT_BINARY) {
+        return SL_DONE;
+    }
+    SL_NEED(c->request->canaries <= SL_CANARIES_MAX, SL_E_LIMIT);
+    if (c->roster == NULL) {
+        SL_TRY(begin_roster(c));
+    }
+    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
+    SL_TRY(c->world->lease(c->world->context, c->request->compartment, "canary", key.p));
+    return plant_all(c, key.p);
+}
+
 static sl_res decide(crossing *c)
 {
     choose_name(c);
-    return choose_version(c);
+    SL_TRY(choose_version(c));
+    SL_TRY(plant(c));
+    return c->roster == NULL ? SL_DONE : sl_roster_finish(c->roster, &c->index);
 }
 
 /* ---- record ---- */
@@ -270,6 +321,20 @@ static sl_res record_roster(crossing *c)
     return c->world->append(c->world->context, sl_buf_view(&event), &index);
 }
 
+static sl_res record_planted(crossing *c)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    sl_event_head head = head_of(c);
+    sl_event_canary_planted fields = {
+        .object = sl_view_str(c->ref.uid),
+        .count = c->request->canaries,
+        .digest = &c->result->manifest.parts[SL_PART_CANARY].root, /* of the sealed part */
+    };
+    SL_TRY(sl_emit_canary_planted(&head, &fields, &event));
+    return c->world->append(c->world->context, sl_buf_view(&event), &index);
+}
+
 /* ---- act ---- */
 
 static sl_res seal_part(crossing *c, sl_object_part part, sl_view plain)
@@ -323,10 +388,16 @@ static sl_res act(crossing *c, const sl_key_request *asked)
         SL_TRY(seal_part(c, SL_PART_ROSTER, sl_buf_view(&c->index)));
         SL_TRY(c->world->publish(c->world->context, c->ref.compartment, sl_buf_view(&c->index)));
     }
+    if (c->planted.n != 0) {
+        SL_TRY(seal_part(c, SL_PART_CANARY, sl_buf_view(&c->planted)));
+    }
     SL_TRY(sl_draft_settle(c->draft, &c->result->manifest));
     SL_TRY(sl_draft_commit(c->draft));
     if (c->index.n != 0) {
         SL_TRY(record_roster(c));
+    }
+    if (c->planted.n != 0) {
+        SL_TRY(record_planted(c));
     }
     return record_admitted(c);
 }
@@ -380,7 +451,8 @@ sl_res sl_ingest_cross(const sl_ingest_world *world, int vault_fd, int fd,
                                           .vault_fd = vault_fd,
                                           .fd = fd,
                                           .report = { .max = SL_REPORT_BYTES_MAX },
-                                          .index = { .max = ROSTER_BYTES_MAX } };
+                                          .index = { .max = ROSTER_BYTES_MAX },
+                                          .planted = { .max = SL_MIB } };
     SL_TRY(draw_uid(&c, c.crossing));
     SL_TRY(draw_uid(&c, c.ref.uid));
     sl_res done = cross(&c, &asked);

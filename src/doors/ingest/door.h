@@ -20,6 +20,7 @@ typedef struct {
         object; /* "": made from the file's name, or from the object's id where that names a person */
     sl_name record_id; /* column that names the subject; "": found */
     char file_name[256];
+    uint64_t canaries; /* to plant, as the policy asks; at most SL_CANARIES_MAX */
 } sl_ingest_request;
 
 typedef struct {

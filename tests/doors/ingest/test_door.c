@@ -13,6 +13,7 @@
 #include "detect/roster.h"
 #include "doors/ingest/door.h"
 #include "ledger/event.h"
+#include "vault/canary.h"
 
 #ifdef SL_SANITIZED
 #define CONFINED false
@@ -88,7 +89,7 @@ static sl_res lease(void *context, const char *compartment, const char *purpose,
                     uint8_t ret_key[SL_KEY_BYTES])
 {
     SL_TRY(fail_now(context));
-    assert_string_equal(purpose, "roster");
+    assert_true(strcmp(purpose, "roster") == 0 || strcmp(purpose, "canary") == 0);
     memcpy(ret_key, match_key, sizeof match_key);
     return SL_DONE;
 }
@@ -349,6 +350,40 @@ static void a_failing_part_at_any_moment_leaves_nothing_behind(void **state)
     assert_true(files_in_vault() != 0);
 }
 
+static void canaries_are_planted_beside_the_original(void **state)
+{
+    world w = new_world();
+    SL_OWN(sl_buf, data, sl_buf_free) = { 0 };
+    SL_OWN(sl_buf, planted, sl_buf_free) = { 0 };
+    SL_OWN(sl_buf, index, sl_buf_free) = { 0 };
+    sl_ingest_request request = request_for("dm.csv", "");
+    sl_ingest_result result;
+    request.canaries = 3;
+    assert_done(cross_text(&w, table, &request, &result));
+    read_part(&w, &result.manifest, SL_PART_DATA, &data);
+    assert_view(sl_buf_view(&data), table);
+    read_part(&w, &result.manifest, SL_PART_CANARY, &planted);
+    read_part(&w, &result.manifest, SL_PART_ROSTER, &index);
+    assert_true(has(&planted, "\"number\":2"));
+    assert_true(has(&w.leaves, "canary.planted"));
+    sl_roster *roster = NULL;
+    assert_done(sl_roster_open(sl_buf_view(&index), match_key, &roster));
+    for (uint64_t i = 0; i < 3; i++) {
+        sl_canary canary;
+        sl_class kind = SL_CLASS_COUNT;
+        uint64_t who = 0;
+        uint16_t flags = 0;
+        sl_canary_make(match_key, result.manifest.ref.uid, SL_CANARIES_MAX + i, &canary);
+        assert_true(has(&planted, canary.mrn));
+        assert_false(has(&w.leaves, canary.mrn));
+        assert_true(sl_roster_lookup(roster, sl_view_str(canary.name), &kind, &who, &flags));
+        assert_int_equal(flags & SL_ROSTER_CANARY, SL_ROSTER_CANARY);
+        assert_true(sl_roster_lookup(roster, sl_view_str(canary.compound), &kind, &who, &flags));
+    }
+    sl_roster_free(roster);
+    sl_buf_free(&w.leaves);
+}
+
 static void an_opaque_file_is_sealed_without_a_roster(void **state)
 {
     world w = new_world();
@@ -378,6 +413,8 @@ int main(void)
                                         drop_vault),
         cmocka_unit_test_setup_teardown(a_failing_part_at_any_moment_leaves_nothing_behind,
                                         make_vault, drop_vault),
+        cmocka_unit_test_setup_teardown(canaries_are_planted_beside_the_original, make_vault,
+                                        drop_vault),
         cmocka_unit_test_setup_teardown(an_opaque_file_is_sealed_without_a_roster, make_vault,
                                         drop_vault),
     };
