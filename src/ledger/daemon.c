@@ -96,7 +96,8 @@ static sl_res entry(sl_proc *self)
     }
     r = sl_ledgerd_new(log, s.loop, wall_ms, &s.ledgerd);
     if (sl_ok(r)) {
-        r = serve(&s);
+        r = sl_ledgerd_note_start(s.ledgerd, &report);
+        r = sl_ok(r) ? serve(&s) : r;
         sl_ledgerd_free(s.ledgerd);
     }
     sl_loop_free(s.loop);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ledger/events.gen.h"
 #include "ledger/log_read.h"
 #include "ledger/protocol.h"
 
@@ -40,6 +41,7 @@ struct sl_ledgerd {
     sl_wall_ms *now_ms;
     peer *peers[PEERS_MAX];
     uint64_t timer;
+    bool full; /* as the last leaf ledger.disk said */
     sl_res result;
 };
 
@@ -147,11 +149,62 @@ static void end_turn(void *context)
     }
 }
 
+/* The ledger's own leaves. */
+static sl_res write_own(sl_ledgerd *d, sl_view event)
+{
+    uint64_t index = 0;
+    sl_res r = sl_tlog_add(d->log, event, "ledgerd", d->now_ms(), &index);
+
+    if (sl_is(r, SL_E_AGAIN)) {
+        commit(d);
+        SL_TRY(d->result);
+        r = sl_tlog_add(d->log, event, "ledgerd", d->now_ms(), &index);
+    }
+    return r;
+}
+
+sl_res sl_ledgerd_note_start(sl_ledgerd *d, const sl_tlog_report *report)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    sl_digest root = sl_tlog_root(d->log);
+    sl_event_ledger_started e = { .size = report->size,
+                                  .root = &root,
+                                  .recovered = report->replayed,
+                                  .torn = report->torn,
+                                  .version = SL_LEAF_VERSION };
+
+    SL_TRY(sl_emit_ledger_started(&(sl_event_head){ 0 }, &e, &event));
+    SL_TRY(write_own(d, sl_buf_view(&event)));
+    return sl_tlog_commit(d->log);
+}
+
+/* Says in a leaf, which fits into the reserve, that ordinary leaves are refused, or taken again. */
+static void note_disk(sl_ledgerd *d)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    bool full = !sl_tlog_has_room(d->log);
+    sl_event_ledger_disk e = { .state = full ? SL_LIT("full") : SL_LIT("free"),
+                               .free_bytes = sl_tlog_room(d->log) };
+
+    if (full == d->full) {
+        return;
+    }
+    sl_res r = sl_emit_ledger_disk(&(sl_event_head){ 0 }, &e, &event);
+    if (sl_ok(r)) {
+        r = write_own(d, sl_buf_view(&event));
+    }
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_ERROR, "the ledger cannot say that its disk is full", r);
+        return;
+    }
+    d->full = full;
+}
+
 static void publish(void *context)
 {
     sl_ledgerd *d = context;
 
-    (void)sl_tlog_has_room(d->log);
+    note_disk(d);
     if (sl_tlog_published(d->log) != sl_tlog_size(d->log)) {
         sl_res r = sl_tlog_publish(d->log);
         if (!sl_ok(r)) {

@@ -24,6 +24,9 @@ void sl_ledgerd_free(sl_ledgerd *d);
  * without the number of an instance. */
 SL_MUST sl_res sl_ledgerd_add_peer(sl_ledgerd *d, const char *by, int fd);
 
+/* Writes the leaf of this start, `ledger.started`: what opening the log found. Durable on return. */
+SL_MUST sl_res sl_ledgerd_note_start(sl_ledgerd *d, const sl_tlog_report *report);
+
 /* Why the loop was stopped: SL_E_IO and the like after a failed commit; otherwise done. */
 sl_res sl_ledgerd_result(const sl_ledgerd *d);
 

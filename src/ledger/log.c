@@ -134,6 +134,14 @@ bool sl_tlog_has_room(sl_tlog *log)
     return !log->full && log->reserve_there;
 }
 
+uint64_t sl_tlog_room(const sl_tlog *log)
+{
+    uint64_t most = (UINT64_C(1) << 53) - 1;
+    uint64_t room = log->disk->room(log->disk);
+
+    return room < most ? room : most;
+}
+
 /* Room for `n` bytes of entries in the current segment behind the batch so far. */
 static bool fits(const sl_tlog *log, size_t n)
 {

@@ -64,6 +64,9 @@ SL_MUST sl_res sl_tlog_publish(sl_tlog *log);
 /* Tries to take back the space of the reserve; true when ordinary leaves are taken (again). */
 bool sl_tlog_has_room(sl_tlog *log);
 
+/* Free bytes of the disk, at most 2^53 - 1. */
+uint64_t sl_tlog_room(const sl_tlog *log);
+
 uint64_t sl_tlog_size(const sl_tlog *log);      /* committed leaves */
 uint64_t sl_tlog_next(const sl_tlog *log);      /* index of the next leaf added */
 uint64_t sl_tlog_published(const sl_tlog *log); /* size of the published checkpoint */
