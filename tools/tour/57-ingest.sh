@@ -16,7 +16,7 @@ else
     tour_ingest chemistry "$trial/chemistry/compounds.csv" >/dev/null
     taken=$(tour_ingest trial "$trial/narratives")
 fi
-"$stoplog" object list | head -n 4 | cut -c 1-100 | show
+"$stoplog" object list | sed -n 1,4p | cut -c 1-100 | show
 say "$("$stoplog" object list | wc -l) objects sealed, each with its own key, each with its leaves."
 if [ -z "$data" ]; then
     "$stoplog" object verify trial enrolment-log.csv 2>&1 | show ||

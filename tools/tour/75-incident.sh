@@ -21,7 +21,7 @@ for _ in 2 3 4; do
 done
 incident=''
 for _ in $(seq 50); do
-    incident=$("$stoplog" incident list | awk '$2 == "contained" { print $1; exit }')
+    incident=$("$stoplog" incident list | awk '$2 == "contained" { id = $1 } END { print id }')
     [ -n "$incident" ] && break
     sleep 0.1
 done
