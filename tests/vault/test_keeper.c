@@ -252,6 +252,14 @@ static void refuses_keys_without_grant_valve_or_intent(void **state)
     q = good;
     q.principal[0] = 'f';
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_NO_GRANT);
+    /* Another principal with a grant of its own cannot ride on this one's intent. */
+    sl_statement grant =
+        help_grant("0011223344556699", "c", SL_DOOR_BIT(SL_DOOR_INGEST), NOW_MS + 100 * HOUR_MS);
+    grant.principal[0] = 'e';
+    act(w, &grant, 1);
+    q = good;
+    q.principal[0] = 'e';
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_REFUSED);
     q = good;
     q.compartment[0] = 'd';
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_NOT_FOUND);
@@ -364,6 +372,59 @@ static void shredding_waits_for_every_clock(void **state)
     end(w);
 }
 
+static void shredding_waits_for_the_ledgers_time(void **state)
+{
+    world *w = with_compartment();
+    sl_statement shred = help_on(SL_ACTION_COMPARTMENT_SHRED, "c");
+    act(w, &shred, 2);
+    w->boot_ms += 2 * (uint64_t)HOUR_MS;
+    w->wall_ms += HOUR_MS - 1;
+    size_t before = w->count;
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(w->count, before);
+    w->wall_ms += 1;
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SHREDDED);
+    end(w);
+}
+
+static void witnessed(world *w, uint64_t time_s)
+{
+    sl_digest root = { { 1 } };
+    sl_event_head head = { 0 };
+    sl_event_ledger_witnessed event = { .witness = SL_LIT("witness"),
+                                        .from_size = 1,
+                                        .to_size = 2,
+                                        .root = &root,
+                                        .ok = true,
+                                        .reason = SL_LIT("cosigned"),
+                                        .has_time_s = true,
+                                        .time_s = time_s };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_emit_ledger_witnessed(&head, &event, &out));
+    assert_done(append_by(w, "ledgerd", sl_buf_view(&out)));
+    assert_done(sl_keeper_follow(w->keeper));
+}
+
+static void shredding_waits_for_the_witness_too(void **state)
+{
+    world *w = with_compartment();
+    witnessed(w, 5000);
+    sl_statement shred = help_on(SL_ACTION_COMPARTMENT_SHRED, "c");
+    act(w, &shred, 2);
+    w->wall_ms += 2 * HOUR_MS;
+    w->boot_ms += 2 * (uint64_t)HOUR_MS;
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SEALED);
+    witnessed(w, 5000 + 3599);
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SEALED);
+    witnessed(w, 5000 + 3600);
+    assert_done(sl_keeper_work(w->keeper));
+    assert_int_equal(state_of(w), SL_COMPARTMENT_SHREDDED);
+    end(w);
+}
+
 static void erasing_a_subject_spares_the_others(void **state)
 {
     world *w = with_compartment();
@@ -461,6 +522,8 @@ int main(void)
         cmocka_unit_test(leases_are_told_first_and_name_their_epoch),
         cmocka_unit_test(sealing_unloads_and_unsealing_loads),
         cmocka_unit_test(shredding_waits_for_every_clock),
+        cmocka_unit_test(shredding_waits_for_the_ledgers_time),
+        cmocka_unit_test(shredding_waits_for_the_witness_too),
         cmocka_unit_test(erasing_a_subject_spares_the_others),
         cmocka_unit_test(a_vault_without_its_keystore_is_a_rollback),
         cmocka_unit_test(locked_it_answers_with_no_key),

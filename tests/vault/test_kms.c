@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <p11-kit/pkcs11.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "vault/keystore.h"
+#include "vault/kms_link.h"
 #include "vault/kms_pkcs11.h"
 #include "vault_help.h"
 
@@ -135,6 +138,109 @@ static void a_token_shreds_a_compartment(void **state)
     assert_code(sl_keystore_load(ks, "c"), SL_E_NOT_FOUND);
 }
 
+/* ---- over the link: the same promises, with the driver on the other side ---- */
+
+typedef struct {
+    sl_ipc *link;
+    sl_kms *kms;
+    unsigned opened;
+} far_side;
+
+static sl_res far_open(void *context, sl_view pin, sl_kms **ret_kms)
+{
+    far_side *f = context;
+    SL_NEED(sl_view_eq_str(pin, PIN), SL_E_PASSPHRASE);
+    f->opened++;
+    return sl_kms_file_open(kms_dir, root, ret_kms);
+}
+
+static sl_res far_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    far_side *f = context;
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_KMS_WRAP_BYTES_MAX };
+    sl_res r = sl_kms_serve(&f->kms, far_open, f, msg->type, msg->body, &reply);
+    return sl_ok(r) ? sl_ipc_send(link, SL_IPC_OK, msg->id, sl_buf_view(&reply))
+                    : sl_ipc_send_failed(link, msg->id, r);
+}
+
+/* In a child, until the link ends. */
+static pid_t far_start(int fd)
+{
+    static sl_ipc_rule rules[SL_KMS_HEALTH - SL_KMS_OPEN + 1];
+    for (size_t i = 0; i < SL_COUNT_OF(rules); i++) {
+        rules[i] =
+            (sl_ipc_rule){ (uint16_t)(SL_KMS_OPEN + i), SL_IPC_ANY_PHASE, 0, 1024, 0, far_request };
+    }
+    static const sl_ipc_table table = { "keeper", rules, SL_COUNT_OF(rules) };
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        far_side f = { 0 };
+        struct pollfd ready = { .fd = fd, .events = POLLIN };
+        if (!sl_ok(sl_ipc_open(fd, &table, &f.link))) {
+            _exit(1);
+        }
+        while (poll(&ready, 1, 10000) > 0 && sl_ok(sl_ipc_dispatch(f.link, 1, &f))) {}
+        _exit(0);
+    }
+    return child;
+}
+
+static void the_link_keeps_the_promises(void **state)
+{
+    int ends[2];
+    sl_ipc *link = NULL;
+    SL_OWN(sl_kms *, kms, sl_kms_free_at) = NULL;
+    assert_done(sl_ipc_pair(ends));
+    pid_t child = far_start(ends[1]);
+    (void)close(ends[1]);
+    assert_done(sl_ipc_open(ends[0], &sl_kms_keeper_table, &link));
+    assert_code(sl_kms_link_open(link, SL_LIT("9"), &kms), SL_E_PASSPHRASE);
+    assert_done(sl_kms_link_open(link, SL_LIT(PIN), &kms));
+    keeps_its_promises(kms);
+    assert_done(sl_kms_link_renew(kms, NULL));
+    assert_code(kms->driver->health(kms), SL_E_UNAVAILABLE);
+    assert_done(sl_kms_link_renew(kms, link));
+    assert_done(kms->driver->health(kms));
+    sl_ipc_close(link);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void the_far_side_is_strict(void **state)
+{
+    static const struct {
+        uint16_t type;
+        const char *body;
+        int32_t code;
+    } cases[] = {
+        { SL_KMS_CREATE, "0000", SL_E_SYNTAX },
+        { SL_KMS_CREATE, "../../../../../../../../etc/passwd", SL_E_SYNTAX },
+        { SL_KMS_CREATE, ID_A "x", SL_E_SYNTAX },
+        { SL_KMS_WRAP, ID_A "short", SL_E_SYNTAX },
+        { SL_KMS_UNWRAP, ID_A "x", SL_E_INTEGRITY },
+        { SL_KMS_DESTROY, ID_A "x", SL_E_SYNTAX },
+        { SL_KMS_HEALTH + 1, ID_A, SL_E_DENIED },
+    };
+    far_side f = { 0 };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_KMS_WRAP_BYTES_MAX };
+    assert_code(sl_kms_serve(&f.kms, far_open, &f, SL_KMS_HEALTH, SL_LIT(""), &reply), SL_E_LOCKED);
+    assert_code(sl_kms_serve(&f.kms, far_open, &f, SL_KMS_CREATE, SL_LIT(ID_A), &reply),
+                SL_E_LOCKED);
+    assert_done(sl_kms_serve(&f.kms, far_open, &f, SL_KMS_OPEN, SL_LIT(PIN), &reply));
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        sl_res r =
+            sl_kms_serve(&f.kms, far_open, &f, cases[i].type, sl_view_str(cases[i].body), &reply);
+        if (r.code != cases[i].code) {
+            print_error("case %zu: %s\n", i, sl_res_name(r));
+            fail();
+        }
+    }
+    assert_int_equal(reply.n, 0);
+    sl_kms_free_at(&f.kms);
+}
+
 /* ---- a token of this test's own ---- */
 
 static void init_token(void)
@@ -202,6 +308,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_file_driver_keeps_its_promises),
         cmocka_unit_test(the_token_keeps_its_promises),
+        cmocka_unit_test(the_link_keeps_the_promises),
+        cmocka_unit_test(the_far_side_is_strict),
         cmocka_unit_test(file_keys_open_under_their_root_alone),
         cmocka_unit_test(the_token_asks_for_its_pin),
         cmocka_unit_test(a_token_shreds_a_compartment),
