@@ -21,6 +21,9 @@ static const char *request_for(const sl_ask_dialect *dialect, bool stream)
         return stream ? "{\"model\":\"m\",\"prompt\":\"x\",\"n\":2,\"stream\":true}"
                       : "{\"model\":\"m\",\"prompt\":\"x\",\"n\":2}";
     }
+    if (dialect == &sl_ask_openai_embeddings) {
+        return "{\"model\":\"m\",\"input\":[\"x\"]}";
+    }
     if (dialect == &sl_ask_anthropic_messages) {
         return stream
                    ? "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[],\"stream\":true,\"tools\":"
@@ -66,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = 0;
     const sl_ask_dialect *const *dialects = sl_ask_dialects(&count);
     const sl_ask_dialect *dialect = dialects[(data[0] >> 2) % count];
-    bool stream = (data[0] & 1) != 0;
+    bool stream = (data[0] & 1) != 0 && dialect != &sl_ask_openai_embeddings;
     bool head = (data[0] & 2) != 0;
     sl_view answer = sl_view_of(data + 2, size - 2);
     fuzz_run whole;

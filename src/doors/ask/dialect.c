@@ -5,6 +5,7 @@ static const sl_ask_dialect *const dialects[] = {
     &sl_ask_openai_chat,
     &sl_ask_openai_completions,
     &sl_ask_anthropic_messages,
+    &sl_ask_openai_embeddings,
 };
 
 const sl_ask_dialect *const *sl_ask_dialects(size_t *ret_count)

@@ -39,6 +39,7 @@ typedef struct {
 
 extern const sl_ask_dialect sl_ask_openai_chat;
 extern const sl_ask_dialect sl_ask_openai_completions;
+extern const sl_ask_dialect sl_ask_openai_embeddings;
 extern const sl_ask_dialect sl_ask_anthropic_messages;
 
 /* Which dialect serves this path; NULL when none does. */

@@ -173,6 +173,34 @@ static void messages_refuse_in_their_own_shape(void **state)
     rig_free(&r);
 }
 
+static void embeddings_are_numbers_and_nothing_else(void **state)
+{
+    rig r;
+    rig_init(&r);
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    static const char ask[] = "{\"model\":\"trial-model\",\"input\":[\"ALICE\"],"
+                              "\"encoding_format\":\"base64\"}";
+    rig_post(&r, "/v1/embeddings", ask);
+    assert_true(rig_saw(&r.upstream, "{\"model\":\"ngram-1\",\"input\":[\"BOBBY\"]}"));
+    rig_json_answer(&http, "{\"data\":[{\"embedding\":[0.5,-1e-3],\"note\":\"words\"}],"
+                           "\"usage\":{\"prompt_tokens\":2}}");
+    rig_upstream(&r, sl_buf_view(&http), 3);
+    assert_true(rig_saw(&r.client, "\"embedding\":[0.5,-1e-3]}]"));
+    assert_false(rig_saw(&r.client, "words"));
+    static const char *const bad[] = { "{\"data\":[{\"embedding\":\"d29yZHM=\"}]}",
+                                       "{\"data\":[{\"embedding\":[\"words\"]}]}",
+                                       "{\"data\":{}}" };
+    for (size_t i = 0; i < SL_COUNT_OF(bad); i++) {
+        sl_buf_clear(&http);
+        rig_post(&r, "/v1/embeddings", ask);
+        rig_json_answer(&http, bad[i]);
+        rig_upstream(&r, sl_buf_view(&http), 100);
+        assert_true(rig_saw(&r.client, "E_UPSTREAM"));
+        assert_false(rig_saw(&r.client, "words"));
+    }
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +209,7 @@ int main(void)
         cmocka_unit_test(messages_are_cut_as_refusals),
         cmocka_unit_test(a_whole_message_is_written_anew),
         cmocka_unit_test(messages_refuse_in_their_own_shape),
+        cmocka_unit_test(embeddings_are_numbers_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
