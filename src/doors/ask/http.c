@@ -259,7 +259,12 @@ sl_res sl_http_next(sl_http_answer *h, sl_view *in, sl_view *ret_body)
         if (h->at == SL_HTTP_LENGTH || h->at == SL_HTTP_CHUNK || h->at == SL_HTTP_CLOSE) {
             return take_body(h, in, ret_body);
         }
+        bool head = h->at == SL_HTTP_HEAD;
         SL_TRY(gather_line(h, in));
+        if (head && h->at != SL_HTTP_HEAD) {
+            /* The head is judged before the body, however the bytes came. */
+            return SL_DONE;
+        }
     }
     return SL_DONE;
 }

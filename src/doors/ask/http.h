@@ -47,7 +47,8 @@ void sl_http_init(sl_http_answer *h, uint64_t body_max);
 void sl_http_free(sl_http_answer *h);
 
 /* Take bytes from the front of `*in`: the head is consumed silently, `*ret_body` (borrowed from
- * `*in`) is the next piece of body and may be empty. Call again until `in->n` is 0 or `h->at` is
+ * `*in`) is the next piece of body and may be empty. Returns at the end of the head, so that it can
+ * be judged before the body. Call again until `in->n` is 0 or `h->at` is
  * SL_HTTP_DONE; bytes left in `*in` after that were never asked for and spoil the connection.
  * Fails: SL_E_SYNTAX (not a response we accept), SL_E_LIMIT (head or body beyond its ceiling). */
 SL_MUST sl_res sl_http_next(sl_http_answer *h, sl_view *in, sl_view *ret_body);
