@@ -5,7 +5,8 @@ stoplog=$1
 make_ledger=$2
 dir=$(mktemp -d)
 witness=
-trap '[ -n "$witness" ] && kill "$witness" 2>/dev/null; rm -rf "$dir"' EXIT
+web=
+trap 'for p in $witness $web; do kill "$p" 2>/dev/null || true; done; rm -rf "$dir"' EXIT
 fail() {
     echo "cli.sh: $1" >&2
     exit 1
@@ -53,6 +54,20 @@ want 0 "$stoplog" ledger tail "$dir/log" --key "$vkey"
 [ "$(wc -l <"$dir/out")" = 10 ] || fail "tail prints ten leaves"
 want 0 "$stoplog" ledger export "$dir/log" --key "$vkey"
 [ "$(wc -l <"$dir/out")" = 1500 ] || fail "export prints every leaf"
+
+# The same over HTTP, as an auditor far away reads it.
+python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$dir/log" >"$dir/web.log" 2>&1 &
+web=$!
+for _ in $(seq 100); do grep -q 'port [0-9]' "$dir/web.log" && break; sleep 0.05; done
+url=http://127.0.0.1:$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$dir/web.log" | head -1)
+want 0 "$stoplog" --json ledger verify "$url" --key "$vkey" --from "$dir/old"
+grep -q '"ok":true,"size":1500' "$dir/out" || fail "summary over HTTP"
+want 0 "$stoplog" ledger prove 1400 "$url" --key "$vkey"
+mv "$dir/log/tile/entries/005.p" "$dir/hidden"
+want 4 "$stoplog" --json ledger verify "$url" --key "$vkey"
+grep -q '"first_bad":1280' "$dir/out" || fail "a missing bundle over HTTP: $(cat "$dir/out")"
+mv "$dir/hidden" "$dir/log/tile/entries/005.p"
+want 3 "$stoplog" ledger verify http://127.0.0.1:1 --key "$vkey"
 
 # Our own witness cosigns growth and refuses the past.
 want 0 "$stoplog" ledger witness key --name w.example/own --key-file "$dir/w.pem"
