@@ -286,7 +286,8 @@ static void keyed_pair(const uint8_t key[32], sl_view v, uint8_t out[16])
     uint8_t other[16];
     memcpy(other, key + 16, 16);
     sl_put_le64(out, sl_siphash(other, v));
-    other[0] ^= 0x5C;
+    memcpy(other, key, 16); /* both halves count: a key that shares one of them is another key */
+    other[0] ^= 0x5C;       /* never the key of the tags */
     sl_put_le64(out + 8, sl_siphash(other, v));
     sl_wipe(other, sizeof other);
 }
