@@ -74,6 +74,7 @@ static sl_res serve(daemon_state *s)
     sl_proc_on_relink(s->self, on_relink, s);
     SL_TRY(sl_loop_add(s->loop, sl_proc_control_fd(s->self), SL_LOOP_READ, on_control, s));
     take_all_links(s);
+    SL_TRY(sl_ledgerd_scrub(s->ledgerd));
     SL_TRY(sl_proc_serving(s->self));
     SL_TRY(sl_loop_run(s->loop));
     SL_TRY(sl_ledgerd_result(s->ledgerd));

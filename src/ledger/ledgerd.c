@@ -13,6 +13,9 @@ enum {
     MESSAGES_A_TURN = 64,
     PUBLISH_EVERY_MS = 1000,
     ANSWER_BYTES_MAX = 120 * 1024,
+    SCRUB_EVERY_MS = 1000,
+    SCRUB_SAY_MS = 60 * 1000,       /* bad news again */
+    SCRUB_GOOD_MS = 60 * 60 * 1000, /* good news again */
 };
 
 /* Events of one message that wait for the commit. */
@@ -42,6 +45,10 @@ struct sl_ledgerd {
     peer *peers[PEERS_MAX];
     uint64_t timer;
     bool full; /* as the last leaf ledger.disk said */
+    uint64_t scrub_timer;
+    uint64_t scrub_cursor;
+    uint64_t said_ms;  /* when the state of the published tiles was last written; 0: never */
+    uint64_t said_bad; /* and what it was */
     sl_res result;
 };
 
@@ -213,6 +220,47 @@ static void publish(void *context)
     }
 }
 
+/* What the scrub found becomes a leaf, at most once in SCRUB_SAY_MS while it stays so; good news once
+ * in SCRUB_GOOD_MS. */
+static void say_verified(sl_ledgerd *d, uint64_t first_bad)
+{
+    sl_digest root = sl_tlog_root(d->log);
+    sl_event_head head = { 0 };
+    sl_event_ledger_verified fields = { .to_size = sl_tlog_published(d->log),
+                                        .root = &root,
+                                        .ok = first_bad == SL_NOWHERE,
+                                        .has_first_bad = first_bad != SL_NOWHERE,
+                                        .first_bad = first_bad };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    sl_res r = sl_emit_ledger_verified(&head, &fields, &event);
+    if (sl_ok(r)) {
+        r = sl_tlog_add(d->log, sl_buf_view(&event), "ledgerd", d->now_ms(), &index);
+    }
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_ERROR, "the state of the published tiles could not be recorded", r);
+        return;
+    }
+    d->said_ms = d->now_ms();
+    d->said_bad = first_bad;
+}
+
+static void scrub(void *context)
+{
+    sl_ledgerd *d = context;
+    uint64_t first_bad = SL_NOWHERE;
+    sl_res r = sl_tlog_scrub(d->log, &d->scrub_cursor, &first_bad);
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_WARN, "published tiles could not be read back", r);
+        return;
+    }
+    bool new_state = (first_bad == SL_NOWHERE) != (d->said_bad == SL_NOWHERE) || d->said_ms == 0;
+    uint64_t again_ms = first_bad == SL_NOWHERE ? SCRUB_GOOD_MS : SCRUB_SAY_MS;
+    if (new_state || d->now_ms() > d->said_ms + again_ms) {
+        say_verified(d, first_bad);
+    }
+}
+
 static sl_res refuse(peer *p, uint64_t first_id, uint64_t last_id, sl_res why)
 {
     uint8_t body[SL_LEDGER_NACK_BYTES];
@@ -349,6 +397,7 @@ sl_res sl_ledgerd_new(sl_tlog *log, sl_loop *loop, sl_wall_ms *now_ms, sl_ledger
         return sl_fail(SL_E_MEMORY);
     }
     *d = (sl_ledgerd){ .log = log, .loop = loop, .now_ms = now_ms, .result = SL_DONE };
+    d->said_bad = SL_NOWHERE;
     sl_res r = sl_loop_every(loop, PUBLISH_EVERY_MS, publish, d, &d->timer);
     if (!sl_ok(r)) {
         sl_ledgerd_free(d);
@@ -357,6 +406,11 @@ sl_res sl_ledgerd_new(sl_tlog *log, sl_loop *loop, sl_wall_ms *now_ms, sl_ledger
     sl_loop_after_turn(loop, end_turn, d);
     *ret = d;
     return SL_DONE;
+}
+
+sl_res sl_ledgerd_scrub(sl_ledgerd *d)
+{
+    return sl_loop_every(d->loop, SCRUB_EVERY_MS, scrub, d, &d->scrub_timer);
 }
 
 void sl_ledgerd_free(sl_ledgerd *d)
@@ -371,6 +425,7 @@ void sl_ledgerd_free(sl_ledgerd *d)
         }
     }
     sl_loop_cancel(d->loop, d->timer);
+    sl_loop_cancel(d->loop, d->scrub_timer);
     sl_loop_after_turn(d->loop, NULL, NULL);
     sl_tlog_free(d->log);
     free(d);

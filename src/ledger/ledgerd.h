@@ -20,6 +20,11 @@ typedef uint64_t sl_wall_ms(void);
 SL_MUST sl_res sl_ledgerd_new(sl_tlog *log, sl_loop *loop, sl_wall_ms *now_ms, sl_ledgerd **ret);
 void sl_ledgerd_free(sl_ledgerd *d);
 
+/* From now on, every second, published bundles are read back and compared with the tree. What is found
+ * becomes a leaf `ledger.verified`: at once when it changes, bad news again every minute, good news
+ * every hour. */
+SL_MUST sl_res sl_ledgerd_scrub(sl_ledgerd *d);
+
 /* Gives `fd` (owned from now on) to peer `by`: the name under which its events are written,
  * without the number of an instance. */
 SL_MUST sl_res sl_ledgerd_add_peer(sl_ledgerd *d, const char *by, int fd);

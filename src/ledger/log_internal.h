@@ -67,4 +67,7 @@ SL_MUST sl_res sl_tlog_trim(sl_tlog *log);
 SL_MUST sl_res sl_tlog_recover(sl_tlog *log, const sl_tlog_options *options,
                                sl_tlog_report *report);
 
+/* A reader of the committed tree's nodes, from memory where they are new, from files where not. */
+void sl_tlog_tiles(sl_tlog *log, sl_tile_reader *ret);
+
 #endif

@@ -32,6 +32,11 @@ static sl_res fetch(void *ctx, int level, uint64_t index, unsigned width, sl_buf
     return log->disk->read(log->disk, path, out);
 }
 
+void sl_tlog_tiles(sl_tlog *log, sl_tile_reader *ret)
+{
+    *ret = (sl_tile_reader){ .size = log->frontier.size, .fetch = fetch, .ctx = log };
+}
+
 static sl_res copy_leaves(sl_view bundle, uint64_t skip, size_t bytes_max, sl_buf *out,
                           uint32_t *ret_count)
 {

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "ledger/events.gen.h"
-#include "ledger/log.h"
+#include "ledger/log_read.h"
 #include "log_fixture.h"
 
 typedef struct {
@@ -308,9 +308,49 @@ static void a_full_disk_refuses_ordinary_leaves_and_still_takes_containment(void
     sl_tlog_free(log);
 }
 
+static void what_others_are_served_is_read_back(void **state)
+{
+    static const struct {
+        const char *path;
+        uint64_t first_bad; /* the leaf that holds the flipped byte, or its bundle's first */
+    } cases[] = {
+        { "tile/entries/002.p/88", 600 - 88 },
+        { "tile/entries/000", 0 },
+        { "tile/entries/001", 256 },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        SL_OWN(ledger *, l, drop) = make(1 << 20);
+        sl_tlog_report report;
+        sl_tlog *log = open_log(l, &report);
+        uint64_t cursor = 0;
+        uint64_t first_bad = 0;
+        assert_done(log_fill(log, 0, 600, 50));
+        assert_done(sl_tlog_scrub(log, &cursor, &first_bad)); /* not published yet */
+        assert_true(first_bad == SL_NOWHERE);
+        assert_done(sl_tlog_publish(log));
+        for (int round = 0; round < 4; round++) {
+            assert_done(sl_tlog_scrub(log, &cursor, &first_bad));
+            assert_true(first_bad == SL_NOWHERE);
+        }
+        flip(l, cases[i].path, 10);
+        for (int round = 0; round < 3 && first_bad == SL_NOWHERE; round++) {
+            assert_done(sl_tlog_scrub(log, &cursor, &first_bad));
+        }
+        assert_int_equal(first_bad, cases[i].first_bad);
+        assert_int_equal(unlinkat(l->dir_fd, cases[i].path, 0), 0);
+        first_bad = SL_NOWHERE;
+        for (int round = 0; round < 3 && first_bad == SL_NOWHERE; round++) {
+            assert_done(sl_tlog_scrub(log, &cursor, &first_bad));
+        }
+        assert_int_equal(first_bad, cases[i].first_bad); /* taken away is not well either */
+        sl_tlog_free(log);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_others_are_served_is_read_back),
         cmocka_unit_test(sizes_and_roots_survive_reopening),
         cmocka_unit_test(old_segments_are_let_go_and_the_rest_still_opens),
         cmocka_unit_test(uncommitted_leaves_are_not_there),
