@@ -427,6 +427,11 @@ void sl_ledgerd_free(sl_ledgerd *d)
     sl_loop_cancel(d->loop, d->timer);
     sl_loop_cancel(d->loop, d->scrub_timer);
     sl_loop_after_turn(d->loop, NULL, NULL);
+    if (sl_ok(d->result)) {
+        /* Readers find everything that was acknowledged, also while no ledgerd runs. */
+        sl_res published = sl_tlog_publish(d->log);
+        (void)published.code; /* the WAL has it; the next start publishes */
+    }
     sl_tlog_free(d->log);
     free(d);
 }

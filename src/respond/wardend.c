@@ -58,6 +58,7 @@ struct daemon_state {
     bool reading;
     bool serving;
     bool all_up;
+    bool going;       /* down */
     uint32_t missing; /* layers, as the supervisor told */
     uint64_t last_ticket;
     uint64_t last_token;
@@ -636,6 +637,7 @@ static void on_news(void *context, uint32_t news, int32_t status, sl_view proces
 {
     daemon_state *d = context;
     if (news == SL_NEWS_GOING) {
+        d->going = true;
         record_stop(d, status == SL_OK ? SL_LIT("down") : SL_LIT("trouble"));
     } else if (news == SL_NEWS_ALL_UP) {
         bool again = sl_epoch_open(sl_valve_site_epoch(sl_warden_valves(d->warden)));
@@ -645,7 +647,7 @@ static void on_news(void *context, uint32_t news, int32_t status, sl_view proces
         d->all_up = true;
         d->missing = (uint32_t)status;
         start_if_ready(d);
-    } else if (d->all_up && (news == SL_NEWS_STARTED || news == SL_NEWS_ENDED)) {
+    } else if (d->all_up && !d->going && (news == SL_NEWS_STARTED || news == SL_NEWS_ENDED)) {
         record_process(d, news, status, process);
     }
 }
