@@ -9,16 +9,6 @@
 #include "base/log.h"
 #include "host/supervisor.h"
 
-static sl_res on_pid(sl_ipc *link, sl_ipc_msg *msg, void *context)
-{
-    (void)link;
-    sl_instance *instance = context;
-    uint32_t pid = sl_get_le32(msg->body.p);
-    SL_NEED(pid > 1 && pid <= INT32_MAX && instance->pid == instance->first_pid, SL_E_RANGE);
-    instance->pid = (pid_t)pid;
-    return SL_DONE;
-}
-
 static void put_in_cgroup(sl_instance *instance)
 {
     sl_supervisor *host = instance->host;
@@ -36,20 +26,23 @@ static uint32_t not_expected(const sl_instance *instance)
     return instance->decl->external != NULL ? SL_LAYER_BIT(SL_LAYER_NOT_DUMPABLE) : 0;
 }
 
-static sl_res on_ready(sl_ipc *link, sl_ipc_msg *msg, void *context)
+/* What the process lacks, once it said what it has and its number is known. */
+static void judge(sl_instance *instance)
 {
-    (void)link;
-    sl_instance *instance = context;
     sl_supervisor *host = instance->host;
+    bool numbered = instance->pid != instance->first_pid ||
+                    (instance->holds & SL_LAYER_BIT(SL_LAYER_PID_NS)) == 0;
+    if (!instance->ready || !numbered || instance->judged) {
+        return;
+    }
+    instance->judged = true;
+    if (host->options->unconfined) {
+        return;
+    }
     uint32_t all = ((uint32_t)1 << SL_LAYER_COUNT) - 1;
-    uint32_t holds = sl_get_le32(msg->body.p) | SL_LAYER_BIT(SL_LAYER_CGROUP);
+    uint32_t holds = instance->holds | SL_LAYER_BIT(SL_LAYER_CGROUP);
     instance->missing = all & ~holds & ~not_expected(instance);
     put_in_cgroup(instance);
-    instance->ready = true;
-    if (host->options->unconfined) {
-        instance->missing = 0;
-        return SL_DONE;
-    }
     uint32_t unaccepted = instance->missing & ~host->options->accept_missing;
     for (unsigned i = 0; i < SL_LAYER_COUNT; i++) {
         if ((unaccepted & SL_LAYER_BIT(i)) != 0) {
@@ -59,6 +52,27 @@ static sl_res on_ready(sl_ipc *link, sl_ipc_msg *msg, void *context)
     if (unaccepted != 0) {
         sl_host_go_down(host, sl_fail_at(SL_E_UNSUPPORTED, "confinement", SL_NOWHERE));
     }
+}
+
+static sl_res on_pid(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    sl_instance *instance = context;
+    uint32_t pid = sl_get_le32(msg->body.p);
+    SL_NEED(pid > 1 && pid <= INT32_MAX && instance->pid == instance->first_pid, SL_E_RANGE);
+    instance->pid = (pid_t)pid;
+    judge(instance); /* the outer process may have been slower than the inner one's READY */
+    sl_host_check_all_up(instance->host);
+    return SL_DONE;
+}
+
+static sl_res on_ready(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    sl_instance *instance = context;
+    instance->holds = sl_get_le32(msg->body.p);
+    instance->ready = true;
+    judge(instance);
     return SL_DONE;
 }
 

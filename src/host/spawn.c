@@ -203,6 +203,7 @@ sl_res sl_host_spawn(sl_instance *instance)
     instance->first_pid = pid;
     instance->pid = pid;
     instance->ready = false;
+    instance->judged = false;
     instance->frozen = false;
     instance->missing = 0;
     instance->state = SL_INSTANCE_STARTING;

@@ -60,7 +60,7 @@ void sl_host_check_all_up(sl_supervisor *host)
 {
     uint32_t missing = 0;
     for (size_t i = 0; i < host->instance_count; i++) {
-        if (host->instances[i].state != SL_INSTANCE_SERVING) {
+        if (host->instances[i].state != SL_INSTANCE_SERVING || !host->instances[i].judged) {
             return;
         }
         missing |= host->instances[i].missing;

@@ -37,8 +37,10 @@ typedef struct {
     uint64_t started_ns;
     uint64_t timer;
     bool frozen;
+    uint32_t holds;   /* layers, as the process said */
     uint32_t missing; /* layers */
-    bool ready;
+    bool ready;       /* it said what it has */
+    bool judged;      /* and that suffices, or the site goes down */
 } sl_instance;
 
 /* One link; an end is -1 once it was handed over. */
