@@ -125,14 +125,16 @@ static bool parse_date(sl_view v, int64_t *ret_ms)
         good = v.n == 20 && v.p[10] == 'T' && v.p[13] == ':' && v.p[16] == ':' && v.p[19] == 'Z' &&
                digits(v, 11, 2, &hour) && digits(v, 14, 2, &minute) && digits(v, 17, 2, &second);
     }
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     static const int8_t lengths[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     good = good && year >= 1970 && month >= 1 && month <= 12 && day >= 1 &&
            day <= lengths[month - 1] && hour < 24 && minute < 60 && second < 60;
-    if (good) {
+    if (good && !(month == 2 && day == 29 && !leap)) {
         int64_t seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
         *ret_ms = seconds * 1000;
+        return true;
     }
-    return good;
+    return false;
 }
 
 sl_res sl_until_parse(const char *text, int64_t now_ms, int64_t *ret_ms)
