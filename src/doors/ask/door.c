@@ -266,8 +266,9 @@ static void finish_with(sl_ask_door *d, sl_ask_outcome outcome);
  * intent it is a refusal's leaf; after it, it is how the crossing ended. */
 static void refuse(sl_ask_door *d, sl_res why)
 {
+    const char *field = sl_detail_get()->field;
     d->why = why;
-    d->rule = sl_detail_get()->field;
+    d->rule = field == NULL || field[0] == '\0' ? NULL : field;
     if (d->status == 0) {
         d->status = status_of(why);
     }
