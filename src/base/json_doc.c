@@ -127,6 +127,7 @@ static bool check_few_names(const sl_json_doc *doc, const sl_json_node *object, 
     *ret_result = SL_DONE;
     sl_json_iter it = { 0 };
     while (sl_json_each(doc, object, &it)) {
+        assert(it.key != NULL);
         if (it.key->escaped) {
             return false;
         }

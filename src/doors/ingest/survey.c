@@ -101,7 +101,8 @@ uint64_t sl_survey_distinct(const sl_survey_column *column)
         sum += ldexp(1.0, -column->ranks[i]);
         empty += column->ranks[i] == 0 ? 1 : 0;
     }
-    double m = (double)SL_COUNT_OF(column->ranks);
+    size_t ranks = SL_COUNT_OF(column->ranks);
+    double m = (double)ranks;
     double estimate = 0.7183 * m * m / sum;
     if (estimate < 2.5 * m && empty > 0) {
         estimate = m * log(m / empty); /* linear counting where it is the better one */
