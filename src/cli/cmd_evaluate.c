@@ -15,7 +15,7 @@
 #define SPANS_MAX ((size_t)4096)
 
 static const char USAGE[] =
-    "usage: stoplog evaluate [--no-names] [--rows] GOLD.jsonl\n"
+    "evaluate [--no-names] [--rows] GOLD.jsonl\n"
     "\n"
     "Scores detection on a labelled set: recall with exact 95% intervals and precision by class, how\n"
     "many documents were covered whole, and how many clean ones were touched. A span counts as found\n"
