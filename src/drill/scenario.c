@@ -4,7 +4,7 @@
 #include "base/stats.h"
 #include "base/yaml.h"
 
-static const char *const kind_names[] = { "recite", "budget", "tamper", "intrude", NULL };
+static const char *const kind_names[] = { "recite", "budget", "tamper", NULL };
 
 const char *sl_drill_kind_name(sl_drill_kind kind)
 {

@@ -15,10 +15,9 @@
 #include "base/json.h"
 
 typedef enum {
-    SL_DRILL_RECITE,  /* ask the model to go on where a planted record begins */
-    SL_DRILL_BUDGET,  /* ask with a stolen key until the budget is spent, and on */
-    SL_DRILL_TAMPER,  /* change a copy of the ledger and offer it */
-    SL_DRILL_INTRUDE, /* a process without a right asks the keeper */
+    SL_DRILL_RECITE, /* ask the model to go on where a planted record begins */
+    SL_DRILL_BUDGET, /* ask with a stolen key until the budget is spent, and on */
+    SL_DRILL_TAMPER, /* change a copy of the ledger and offer it */
     SL_DRILL_KIND_COUNT
 } sl_drill_kind;
 

@@ -17,6 +17,8 @@ typedef enum {
     SL_ADMIN_CLOSE,
     /* Nothing. Answer: nothing, then the site goes down. */
     SL_ADMIN_DOWN,
+    /* The event of a drill that ended (drill.ended, nothing else). Answer: nothing. */
+    SL_ADMIN_DRILL,
     SL_ADMIN_WARDEN_END,
 } sl_admin_warden_type;
 

@@ -448,6 +448,24 @@ static sl_res ask_down(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return SL_DONE;
 }
 
+/* A drill's own word: it is a leaf, and proves nothing by itself. */
+static sl_res ask_drill(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    daemon_state *d = daemon_of(context);
+    bool containment = false;
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    sl_res done = sl_event_check(msg->body, "warden", &containment);
+    done = sl_ok(done) ? sl_json_parse(msg->body, &doc) : done;
+    if (sl_ok(done) &&
+        !sl_json_text_is(sl_json_get(&doc, sl_json_root(&doc), "type"), "drill.ended")) {
+        done = sl_fail_at(SL_E_DENIED, "event", SL_NOWHERE);
+    }
+    done = sl_ok(done) ? sl_warden_append(d->warden, msg->body, 0) : done;
+    say(context, msg->id, done, (sl_view){ NULL, 0 });
+    return SL_DONE;
+}
+
 static sl_res ask_desk(sl_ipc *link, sl_ipc_msg *msg, void *context)
 {
     (void)link;
@@ -489,6 +507,7 @@ static const sl_ipc_rule admin_rules[] = {
     { SL_ADMIN_STATUS, SL_IPC_ANY_PHASE, 0, 0, 0, ask_status },
     { SL_ADMIN_CLOSE, SL_IPC_ANY_PHASE, 1, SL_ADMIN_CLOSE_BYTES_MAX, 0, ask_close },
     { SL_ADMIN_DOWN, SL_IPC_ANY_PHASE, 0, 0, 0, ask_down },
+    { SL_ADMIN_DRILL, SL_IPC_ANY_PHASE, 1, SL_LEAF_BYTES_MAX, 0, ask_drill },
     { SL_ADMIN_SITE, SL_IPC_ANY_PHASE, 0, 0, 0, ask_desk },
     { SL_ADMIN_NEED, SL_IPC_ANY_PHASE, 1, SL_STATEMENT_BYTES_MAX, 0, ask_desk },
     { SL_ADMIN_SUBMIT, SL_IPC_ANY_PHASE, 1, SL_ADMIN_SUBMIT_BYTES_MAX, 0, ask_desk },

@@ -5,6 +5,7 @@
 #include <dirent.h>
 
 #include "base/file.h"
+#include "drill/attack.h"
 #include "drill/scenario.h"
 
 static const char canary[] =
@@ -151,11 +152,33 @@ static void shipped_scenarios_read(void **state)
                         (int)sl_detail_get()->offset);
         }
         assert_true(sl_ok(r));
-        assert_true(scenario.refused.count > 0 && scenario.signalled.count > 0);
+        bool copy = sl_view_eq(scenario.variant, SL_LIT("truncate")) ||
+                    sl_view_eq(scenario.variant, SL_LIT("rollback"));
+        assert_true(copy || (scenario.refused.count > 0 && scenario.signalled.count > 0));
         n++;
     }
     closedir(dir);
     assert_true(n >= 4);
+}
+
+static void planted_values_are_found_in_any_dress(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *value;
+        bool holds;
+    } cases[] = {
+        { "so Torvenda Malikorsa came", "Torvenda Malikorsa", true },
+        { "so TORVENDA-malikorsa came", "Torvenda Malikorsa", true },
+        { "4 8 2 1 3 - q t", "48213-QT", true },
+        { "Torvenda came, Malikorsa left", "Torvenda Malikorsa", false },
+        { "", "x", false },
+        { "anything", "--", false }, /* a value without a letter or digit proves nothing */
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        assert_int_equal(sl_attack_holds(sl_view_str(cases[i].text), sl_view_str(cases[i].value)),
+                         cases[i].holds);
+    }
 }
 
 static void mistakes_are_named(void **state)
@@ -185,6 +208,7 @@ int main(void)
         cmocka_unit_test(four_facts_decide),
         cmocka_unit_test(the_bound_is_exact),
         cmocka_unit_test(shipped_scenarios_read),
+        cmocka_unit_test(planted_values_are_found_in_any_dress),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests_name("scenario", tests, NULL, NULL);
