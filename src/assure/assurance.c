@@ -2,6 +2,7 @@
  * subject, and the gate of the ledger's own checks over all answers. */
 #include "assure/catalogue_internal.h"
 #include "assure/table.h"
+#include "vault/approved.h"
 
 typedef struct {
     sl_table table;  /* raw: the leaf of birth; left: 1 while it lives */
@@ -102,7 +103,7 @@ static sl_res fold_subject(sl_assurance *a, size_t kind_at, const sl_evidence *l
     return sl_json_is(state, SL_JSON_STRING) ? set_state(a, reg, entry, state->raw) : SL_DONE;
 }
 
-sl_res sl_assurance_feed(sl_assurance *a, uint64_t index, sl_view text)
+static sl_res feed_one(sl_assurance *a, uint64_t index, sl_view text)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_TRY(sl_json_parse(text, &doc));
@@ -123,6 +124,15 @@ sl_res sl_assurance_feed(sl_assurance *a, uint64_t index, sl_view text)
         }
     }
     return SL_DONE;
+}
+
+sl_res sl_assurance_feed(sl_assurance *a, uint64_t index, sl_view text)
+{
+    SL_OWN(sl_buf, unfolded, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    bool approved = false;
+    SL_TRY(feed_one(a, index, text));
+    SL_TRY(sl_approved_unfold(text, &unfolded, &approved));
+    return approved ? feed_one(a, index, sl_buf_view(&unfolded)) : SL_DONE;
 }
 
 /* The living subjects of a kind; to be freed. Fixed kinds have a name and nothing else. */

@@ -2,6 +2,8 @@
  * is itself a signal (`watch_table_full`), never silence. */
 #include "watch/watch.h"
 
+#include "vault/approved.h"
+
 #include <assert.h>
 
 typedef struct {
@@ -288,7 +290,7 @@ void sl_watch_tick(sl_watch *watch, int64_t now_ms)
     }
 }
 
-sl_res sl_watch_feed(sl_watch *watch, uint64_t index, sl_view text, bool history)
+static sl_res feed_one(sl_watch *watch, uint64_t index, sl_view text, bool history)
 {
     SL_OWN(sl_json_doc, leaf, sl_json_doc_free) = { 0 };
     SL_TRY(sl_json_parse(text, &leaf));
@@ -306,4 +308,13 @@ sl_res sl_watch_feed(sl_watch *watch, uint64_t index, sl_view text, bool history
         }
     }
     return SL_DONE;
+}
+
+sl_res sl_watch_feed(sl_watch *watch, uint64_t index, sl_view text, bool history)
+{
+    SL_OWN(sl_buf, unfolded, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    bool approved = false;
+    SL_TRY(feed_one(watch, index, text, history));
+    SL_TRY(sl_approved_unfold(text, &unfolded, &approved));
+    return approved ? feed_one(watch, index, sl_buf_view(&unfolded), history) : SL_DONE;
 }

@@ -164,7 +164,6 @@ static void the_ledgers_own_checks(void **state)
 }
 
 #define CREATED "compartment.created|9000|\"owner\":\"o\"|\"compartment\":\"c1\""
-#define OPENED "compartment.state|8000|\"state\":\"open\"|\"compartment\":\"c1\""
 
 static void checks_pass_fail_and_stay_unknown(void **state)
 {
@@ -175,14 +174,14 @@ static void checks_pass_fail_and_stay_unknown(void **state)
 
         { "compartment.isolated",
           SL_STATE_PASS,
-          { CREATED, OPENED,
+          { CREATED,
             "compartment.attested|60|\"policy_digest\":\"a\",\"approved_digest\":\"a\"|\"compartment\":\"c1\"" } },
         { "compartment.isolated",
           SL_STATE_FAIL,
-          { CREATED, OPENED,
+          { CREATED,
             "compartment.attested|60|\"policy_digest\":\"a\",\"approved_digest\":\"b\"|\"compartment\":\"c1\"" } },
-        { "compartment.isolated", SL_STATE_UNKNOWN, { CREATED, OPENED } },
-        { "compartment.isolated", SL_STATE_OUTSIDE, { CREATED } }, /* there is none that is open */
+        { "compartment.isolated", SL_STATE_UNKNOWN, { CREATED } },
+        { "compartment.isolated", SL_STATE_OUTSIDE, { NULL } },
 
         { "compartment.no_egress", SL_STATE_UNKNOWN, { "probe.egress|60|\"blocked\":true" } },
 
@@ -254,7 +253,7 @@ static void checks_pass_fail_and_stay_unknown(void **state)
           { "grant.issued|60|\"grant\":\"g\",\"standing\":false,\"until_s\":2000000900" } },
         { "access.no_standing",
           SL_STATE_FAIL,
-          { "grant.issued|60|\"grant\":\"g\",\"standing\":true,\"until_s\":2000000900" } },
+          { "grant.issued|60|\"grant\":\"g\",\"until_s\":2007776001" } },
         { "access.no_standing",
           SL_STATE_OUTSIDE,
           { "grant.issued|60|\"grant\":\"g\",\"standing\":true,\"until_s\":2000000900",

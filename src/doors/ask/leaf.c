@@ -77,6 +77,7 @@ sl_res sl_ask_leaf_outcome(const sl_ask_leaf_head *head, const sl_ask_ending *en
     sl_event_head named = head_of(head, &words);
     sl_event_ask_outcome fields = {
         .outcome = sl_view_str(sl_ask_outcome_name(ending->outcome)),
+        .grant = head->who == NULL ? (sl_view){ 0 } : sl_view_str(head->who->grant),
         .verdict = sl_view_str(sl_verdict_name(ending->verdict)),
         .classes = tallies_of(ending->by_class, &words),
         .released_bytes = ending->released_bytes,

@@ -1,0 +1,104 @@
+/* Approved acts written out (approved.h). */
+#include "vault/approved.h"
+
+#include "base/encode.h"
+#include "base/json.h"
+#include "ledger/event.h"
+
+static const char *type_of(sl_action action)
+{
+    switch ((int)action) {
+    case SL_ACTION_COMPARTMENT_CREATE:
+        return "compartment.created";
+    case SL_ACTION_GRANT_ISSUE:
+        return "grant.issued";
+    case SL_ACTION_GRANT_REVOKE:
+        return "grant.revoked";
+    case SL_ACTION_KEY_ISSUE:
+        return "apikey.issued";
+    case SL_ACTION_KEY_REVOKE:
+        return "apikey.revoked";
+    case SL_ACTION_OPERATOR_ADD:
+        return "operator.added";
+    case SL_ACTION_OPERATOR_REMOVE:
+        return "operator.removed";
+    case SL_ACTION_SUBJECT_ERASE:
+        return "erasure.ordered";
+    default:
+        return NULL;
+    }
+}
+
+static void put_text(sl_json_writer *w, const char *name, const char *text)
+{
+    if (text[0] != 0) {
+        sl_json_put_str(w, name, text);
+    }
+}
+
+static void put_count(sl_json_writer *w, const char *name, int64_t count)
+{
+    if (count > 0) {
+        sl_json_put_int(w, name, count);
+    }
+}
+
+static void put_fields(sl_json_writer *w, const sl_statement *s)
+{
+    sl_json_object_begin(w);
+    put_text(w, "grant", s->grant);
+    put_text(w, "key", s->key);
+    put_text(w, "lineage", s->lineage);
+    put_text(w, "operator", s->operator_name);
+    put_text(w, "purpose", s->purpose);
+    put_text(w, "subject", s->subject);
+    put_count(w, "records_per_d", s->records_d);
+    put_count(w, "requests_per_h", s->requests_h);
+    put_count(w, "tokens_per_d", s->tokens_d);
+    put_count(w, "until_s", s->until_ms / 1000);
+    sl_json_object_end(w);
+}
+
+static sl_res write_leaf(const sl_leaf *leaf, const sl_statement *s, const char *type, sl_buf *out)
+{
+    sl_json_writer w;
+    sl_json_writer_init(&w, out);
+    sl_json_object_begin(&w);
+    sl_json_put_string(&w, "by", leaf->by);
+    sl_json_key(&w, "event");
+    sl_json_object_begin(&w);
+    put_text(&w, "compartment", s->compartment_id);
+    sl_json_key(&w, "fields");
+    put_fields(&w, s);
+    put_text(&w, "principal", s->principal);
+    sl_json_put_str(&w, "type", type);
+    sl_json_object_end(&w);
+    sl_json_put_uint(&w, "time", leaf->time_ms);
+    sl_json_put_uint(&w, "v", 1);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+sl_res sl_approved_unfold(sl_view text, sl_buf *out, bool *ret_is)
+{
+    *ret_is = false;
+    if (sl_view_find(text, SL_LIT("\"action.approved\""), 0) == SIZE_MAX) {
+        return SL_DONE; /* almost all leaves are another's */
+    }
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    SL_OWN(sl_buf, statement_text, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_statement statement;
+    SL_TRY(sl_leaf_read(text, &leaf));
+    if (!sl_leaf_is(&leaf, "action.approved") || !sl_view_eq_str(leaf.by, "warden")) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_base64_decode(sl_leaf_text(&leaf, "statement"), &statement_text));
+    SL_TRY(sl_statement_decode(sl_buf_view(&statement_text), &statement));
+    const char *type = type_of(statement.action);
+    if (type == NULL) {
+        return SL_DONE;
+    }
+    SL_TRY(write_leaf(&leaf, &statement, type, out));
+    *ret_is = true;
+    return SL_DONE;
+}
