@@ -24,6 +24,12 @@ static const char *request_for(const sl_ask_dialect *dialect, bool stream)
     if (dialect == &sl_ask_openai_embeddings) {
         return "{\"model\":\"m\",\"input\":[\"x\"]}";
     }
+    if (dialect == &sl_ask_openai_responses) {
+        return stream ? "{\"model\":\"m\",\"input\":\"x\",\"stream\":true,\"tools\":[{\"type\":"
+                        "\"function\",\"name\":\"find\"}]}"
+                      : "{\"model\":\"m\",\"input\":\"x\",\"tools\":[{\"type\":\"function\","
+                        "\"name\":\"find\"}]}";
+    }
     if (dialect == &sl_ask_anthropic_messages) {
         return stream
                    ? "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[],\"stream\":true,\"tools\":"

@@ -74,6 +74,21 @@ test('OpenAI responses, streamed', async () => {
   assert.equal(last.response.output[0].content[0].text, text);
 });
 
+test('OpenAI responses, a function called in deltas and its result given back', async () => {
+  const tools = [{ type: 'function', name: 'look_up', parameters, strict: false }];
+  const input = [{ role: 'user', content: question }];
+  const first = await openai.responses.stream({ model, store: false, tools, input })
+    .finalResponse();
+  const call = first.output.find((item) => item.type === 'function_call');
+  assert.equal(call.name, 'look_up');
+  assert.deepEqual(JSON.parse(call.arguments), { question });
+  const { type, call_id, name } = call;
+  const second = await openai.responses.create({ model, store: false, tools, input: [
+    ...input, { type, call_id, name, arguments: call.arguments },
+    { type: 'function_call_output', call_id, output: 'week eight' }] });
+  assert.equal(second.output_text, 'The tool answered: week eight');
+});
+
 test('Anthropic messages, whole', async () => {
   const answer = await anthropic.messages.create({
     model, max_tokens: 100, messages: [{ role: 'user', content: question }] });

@@ -49,6 +49,9 @@ void sl_answer_free(sl_answer *a)
     for (size_t i = 0; i < a->channels_n; i++) {
         free_channel(a->channels[i]);
     }
+    if (a->wire_free != NULL) {
+        a->wire_free(a->wire);
+    }
     sl_buf_free(&a->wire_note);
     sl_arena_free(&a->event);
     *a = (sl_answer){ 0 };

@@ -67,6 +67,8 @@ typedef struct sl_answer {
     uint64_t completion_tokens;
     uint64_t wire_state; /* what a dialect must remember between events */
     sl_buf wire_note;    /* likewise, small text of ours */
+    void *wire;          /* likewise, more than fits above; owned, freed by wire_free */
+    void (*wire_free)(void *wire);
     /* The first cut. */
     sl_cut_reason cut_reason;
     sl_finding cut_cause;

@@ -609,8 +609,9 @@ static sl_res messages_error(const sl_ask_error *error, sl_buf *out)
     return sl_json_finish(&w);
 }
 
-static sl_res messages_broken(const sl_ask_error *error, sl_buf *out)
+static sl_res messages_broken(const sl_answer *a, const sl_ask_error *error, sl_buf *out)
 {
+    (void)a;
     SL_TRY(sl_buf_add_str(out, "event: error\ndata: "));
     SL_TRY(messages_error(error, out));
     return sl_buf_add_str(out, "\n\n");
@@ -622,6 +623,7 @@ const sl_ask_dialect sl_ask_anthropic_messages = {
     .method = "POST",
     .upstream_path = "/v1/messages",
     .shape = &request_shape,
+    .history = "messages",
     .event = messages_event,
     .whole = messages_whole,
     .close = messages_close,

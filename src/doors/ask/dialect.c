@@ -2,10 +2,8 @@
 #include "doors/ask/dialect.h"
 
 static const sl_ask_dialect *const dialects[] = {
-    &sl_ask_openai_chat,
-    &sl_ask_openai_completions,
-    &sl_ask_anthropic_messages,
-    &sl_ask_openai_embeddings,
+    &sl_ask_openai_chat,       &sl_ask_openai_completions, &sl_ask_anthropic_messages,
+    &sl_ask_openai_embeddings, &sl_ask_openai_responses,
 };
 
 const sl_ask_dialect *const *sl_ask_dialects(size_t *ret_count)
@@ -68,8 +66,9 @@ sl_res sl_ask_openai_error(const sl_ask_error *error, sl_buf *out)
     return sl_json_finish(&w);
 }
 
-sl_res sl_ask_openai_broken(const sl_ask_error *error, sl_buf *out)
+sl_res sl_ask_openai_broken(const sl_answer *a, const sl_ask_error *error, sl_buf *out)
 {
+    (void)a;
     SL_TRY(sl_buf_add_str(out, "data: "));
     SL_TRY(sl_ask_openai_error(error, out));
     return sl_buf_add_str(out, "\n\n");

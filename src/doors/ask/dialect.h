@@ -24,6 +24,7 @@ typedef struct {
     const char *method;        /* "POST" */
     const char *upstream_path; /* behind the upstream's name */
     const sl_ask_shape *shape; /* of the request; NULL for GET */
+    const char *history;       /* the request's member that a client repeats from turn to turn */
     /* Take one event of a stream; append what may leave now as events of ours. */
     sl_res (*event)(sl_answer *a, const sl_sse_event *event, sl_buf *out);
     /* Take a whole answer; append the whole body of ours. */
@@ -31,8 +32,9 @@ typedef struct {
     /* The answer is over (finished or cut): append how a stream ends, also for choices that were
      * cut from outside and have not said so yet. */
     sl_res (*close)(sl_answer *a, sl_buf *out);
-    /* The stream broke: append the dialect's error event. */
-    sl_res (*broken)(const sl_ask_error *error, sl_buf *out);
+    /* The stream broke: append the dialect's error event. What earlier calls appended since the
+     * answer was over has not left and will not. */
+    sl_res (*broken)(const sl_answer *a, const sl_ask_error *error, sl_buf *out);
     /* The body of an error answer. */
     sl_res (*error)(const sl_ask_error *error, sl_buf *out);
 } sl_ask_dialect;
@@ -40,6 +42,7 @@ typedef struct {
 extern const sl_ask_dialect sl_ask_openai_chat;
 extern const sl_ask_dialect sl_ask_openai_completions;
 extern const sl_ask_dialect sl_ask_openai_embeddings;
+extern const sl_ask_dialect sl_ask_openai_responses;
 extern const sl_ask_dialect sl_ask_anthropic_messages;
 
 /* Which dialect serves this path; NULL when none does. */
@@ -49,7 +52,7 @@ const sl_ask_dialect *const *sl_ask_dialects(size_t *ret_count);
 
 /* Shared by the OpenAI dialects. */
 sl_res sl_ask_openai_error(const sl_ask_error *error, sl_buf *out);
-sl_res sl_ask_openai_broken(const sl_ask_error *error, sl_buf *out);
+sl_res sl_ask_openai_broken(const sl_answer *a, const sl_ask_error *error, sl_buf *out);
 /* Does the document say that the model server failed (an "error" member at its root)? */
 bool sl_ask_says_error(const sl_json_doc *doc);
 /* Read an unsigned count at `name`, 0 when absent or not a count. */

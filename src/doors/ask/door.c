@@ -476,11 +476,17 @@ static sl_view conversation_of(const sl_ask_door *d)
     if (said.n != 0) {
         return said;
     }
-    const sl_json_node *messages =
-        sl_json_get_kind(&d->doc, sl_json_root(&d->doc), "messages", SL_JSON_ARRAY);
+    if (d->dialect->history == NULL) {
+        return sl_view_of("", 0);
+    }
+    const sl_json_node *history = sl_json_get(&d->doc, sl_json_root(&d->doc), d->dialect->history);
     sl_json_iter it = { 0 };
-    return sl_json_each(&d->doc, messages, &it) ? sl_json_source(&d->doc, it.value)
-                                                : sl_view_of("", 0);
+    if (sl_json_is(history, SL_JSON_STRING)) {
+        return sl_json_source(&d->doc, history);
+    }
+    return sl_json_is(history, SL_JSON_ARRAY) && sl_json_each(&d->doc, history, &it)
+               ? sl_json_source(&d->doc, it.value)
+               : sl_view_of("", 0);
 }
 
 static sl_res open_pseudonyms(sl_ask_door *d)
@@ -804,7 +810,7 @@ static sl_res put_ending(sl_ask_door *d)
     if (!good) {
         sl_ask_error error = error_of(d);
         sl_buf_clear(&d->last);
-        return d->dialect->broken(&error, &d->last);
+        return d->dialect->broken(&d->answer, &error, &d->last);
     }
     SL_TRY(close_stream(d));
     return sl_buf_addf(&d->last, ": stoplog outcome=%s receipt=%s\n\n",

@@ -676,6 +676,7 @@ const sl_ask_dialect sl_ask_openai_chat = {
     .method = "POST",
     .upstream_path = "/v1/chat/completions",
     .shape = &request_shape,
+    .history = "messages",
     .event = chat_event,
     .whole = chat_whole,
     .close = chat_close,
