@@ -7,6 +7,8 @@
 
 #include "assure/table.h"
 
+/* Two sides that count the same write at their own pace: so long a difference may still close. */
+#define RECON_PENDING_MS INT64_C(90000)
 #define SAMPLES_MAX ((size_t)1 << 20)
 
 typedef struct {
@@ -660,16 +662,19 @@ static sl_answer answer_recon(const sl_evaluator *e, int64_t now_ms)
         a.population++;
         uint64_t gap = c->left > c->right ? c->left - c->right : c->right - c->left;
         bool both = c->has_left && c->has_right;
-        if (both && gap > q->tolerance) {
+        bool pending = now_ms - c->time_ms < RECON_PENDING_MS;
+        if (both && gap > q->tolerance && !pending) {
             a.state = SL_STATE_FAIL;
             a.why = "the two sides counted differently";
             cite(&a, c->index);
-        } else if (!both && now_ms - c->time_ms > q->every_ms && a.state == SL_STATE_PASS) {
+        } else if (!both && gap > q->tolerance && now_ms - c->time_ms > q->every_ms &&
+                   a.state == SL_STATE_PASS) {
             a.state = SL_STATE_UNKNOWN;
             a.why = "one side sent no count";
             cite(&a, c->index);
         }
-        newest_ms = both && c->time_ms > newest_ms ? c->time_ms : newest_ms;
+        bool agreed = both && gap <= q->tolerance;
+        newest_ms = agreed && c->time_ms > newest_ms ? c->time_ms : newest_ms;
     }
     bool stale = newest_ms == 0 || now_ms > newest_ms + e->asked.ttl_ms;
     if (a.state == SL_STATE_PASS && stale) {

@@ -148,7 +148,26 @@ static void the_ledgers_own_checks(void **state)
           { DOOR_COUNT("60", "7", "1"), EGRESS_COUNT("50", "7", "1") } },
         { "ledger.complete",
           SL_STATE_FAIL,
+          { DOOR_COUNT("160", "7", "1"), EGRESS_COUNT("150", "8", "1") } },
+        { "ledger.complete", /* young enough to close, but nothing agreed yet */
+          SL_STATE_UNKNOWN,
           { DOOR_COUNT("60", "7", "1"), EGRESS_COUNT("50", "8", "1") } },
+        { "ledger.complete", /* pending beside an interval that agreed */
+          SL_STATE_PASS,
+          { DOOR_COUNT("160", "3", "1"), EGRESS_COUNT("150", "3", "1"), DOOR_COUNT("60", "7", "5"),
+            EGRESS_COUNT("50", "6", "5") } },
+        { "ledger.complete", /* increments are summed */
+          SL_STATE_PASS,
+          { DOOR_COUNT("160", "7", "1"), EGRESS_COUNT("150", "5", "1"),
+            EGRESS_COUNT("120", "2", "1") } },
+        { "ledger.complete", /* one side lived when the other did not, and nothing crossed */
+          SL_STATE_PASS,
+          { DOOR_COUNT("5000", "0", "1"), DOOR_COUNT("160", "3", "5"),
+            EGRESS_COUNT("150", "3", "5") } },
+        { "ledger.complete", /* something crossed that the egress never counted */
+          SL_STATE_UNKNOWN,
+          { DOOR_COUNT("5000", "1", "1"), DOOR_COUNT("160", "3", "5"),
+            EGRESS_COUNT("150", "3", "5") } },
         { "ledger.complete",
           SL_STATE_FAIL,
           { DOOR_COUNT("900", "3", "1"), EGRESS_COUNT("899", "2", "1"), DOOR_COUNT("60", "7", "5"),
