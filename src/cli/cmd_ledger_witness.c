@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "ledger/witness.h"
+#include "respond/admin.h"
 
 int sl_cmd_ledger_witness(sl_cli *cli, int argc, char **argv);
 
@@ -71,6 +72,18 @@ static sl_res keep_outside(const char *site, const sl_vkey *witness, sl_view not
     return sl_file_replace(AT_FDCWD, path, note, 0644);
 }
 
+/* A running site makes a leaf of it; while it is down the file beside the ledger has to do. */
+static sl_res hand_over(const char *site, uint64_t from, sl_view note, bool *ret_recorded)
+{
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_ADMIN_WITNESSED_BYTES_MAX };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 16 };
+    SL_TRY(sl_buf_addf(&body, "%" PRIu64 " ", from));
+    SL_TRY(sl_buf_add(&body, note));
+    sl_res told = sl_warden_ask(site, SL_ADMIN_WITNESSED, sl_buf_view(&body), &reply);
+    *ret_recorded = sl_ok(told);
+    return sl_is(told, SL_E_UNAVAILABLE) || sl_is(told, SL_E_NOT_FOUND) ? SL_DONE : told;
+}
+
 static void close_reader(sl_reader *r)
 {
     if (r->source != NULL) {
@@ -87,6 +100,7 @@ static sl_res do_ask(sl_cli *cli, const witness_call *call)
     char place[4096];
     uint64_t seen = 0;
     uint64_t time_s = 0;
+    bool recorded = false;
     sl_vkey witness;
     sl_vkey log;
 
@@ -101,11 +115,12 @@ static sl_res do_ask(sl_cli *cli, const witness_call *call)
     SL_TRY(sl_witness_ask(&r, call->ask, &witness, &note, &seen, &time_s));
     if (call->ledger == NULL) {
         SL_TRY(keep_outside(cli->site, &witness, sl_buf_view(&note)));
+        SL_TRY(hand_over(cli->site, seen, sl_buf_view(&note), &recorded));
     }
     SL_TRY(sl_buf_addf(&line,
                        "{\"summary\":{\"witness\":\"%s\",\"from\":%" PRIu64 ",\"to\":%" PRIu64
-                       ",\"time\":%" PRIu64 "}}",
-                       witness.name, seen, r.checkpoint.size, time_s));
+                       ",\"time\":%" PRIu64 ",\"recorded\":%s}}",
+                       witness.name, seen, r.checkpoint.size, time_s, recorded ? "true" : "false"));
     return sl_cli_line(sl_buf_view(&line));
 }
 

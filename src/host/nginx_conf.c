@@ -1,6 +1,7 @@
 /* Text of the nginx front and egress. What it is for is told in nginx_conf.h. It must never write
- * a directive that logs, stores or compresses request data, and never leave nginx a choice that
- * the door then does not see: each such choice is closed here and tried in tests/e2e. */
+ * a directive that logs, stores or compresses request data (egress's count is one point for each
+ * request), and never leave nginx a choice that the door then does not see: each such choice is
+ * closed here and tried in tests/e2e. */
 #include "host/nginx_conf.h"
 
 #include <string.h>
@@ -268,6 +269,7 @@ static sl_res check_egress(const sl_nginx_egress *egress)
     SL_TRY(check_optional(egress->user, "user"));
     SL_TRY(check_word(egress->listen_socket, "listen_socket"));
     SL_TRY(check_optional(egress->count_socket, "count_socket"));
+    SL_TRY(check_optional(egress->count_dir, "count_dir"));
     SL_TRY(check_path(egress->ca_file, "ca_file"));
     SL_TRY(check_range(egress->body_bytes_max, 1024, (size_t)1 << 30, "body_bytes_max"));
     SL_TRY(check_range(egress->workers, 1, 64, "workers"));
@@ -371,6 +373,16 @@ static sl_res put_egress_defaults(const sl_nginx_egress *egress, sl_buf *out)
                        egress->ca_file);
 }
 
+/* The slot of the minute that the door stamped on a request. One point and a line feed count it. */
+static sl_res put_count_map(sl_buf *out)
+{
+    return sl_buf_add_str(out, "    log_format count \".\";\n"
+                               "    map $http_x_stoplog_minute $stoplog_count {\n"
+                               "        default other;\n"
+                               "        \"~^[0-9]+(?<stoplog_slot>[0-9][0-9][0-9])$\" "
+                               "$stoplog_slot;\n    }\n");
+}
+
 static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
 {
     SL_TRY(put_process(egress->run_dir, "egress", egress->user, egress->workers,
@@ -378,6 +390,9 @@ static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
     SL_TRY(put_http_common(egress->run_dir, egress->body_bytes_max, out));
     SL_TRY(put_egress_defaults(egress, out));
     SL_TRY(put_servers(egress, out));
+    if (egress->count_dir != NULL) {
+        SL_TRY(put_count_map(out));
+    }
     if (egress->count_socket != NULL) {
         SL_TRY(sl_buf_addf(out,
                            "    server {\n        listen unix:%s;\n"
@@ -390,6 +405,11 @@ static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
                        "        keepalive_timeout 300s;\n        keepalive_requests 100000;\n"
                        "        send_timeout 60s;\n        client_body_timeout 30s;\n",
                        egress->listen_socket));
+    if (egress->count_dir != NULL) {
+        /* nginx writes a log of a variable name only where the request's root exists. */
+        SL_TRY(sl_buf_addf(out, "        root %s;\n        access_log %s/$stoplog_count count;\n",
+                           egress->count_dir, egress->count_dir));
+    }
     SL_TRY(put_locations(egress, out));
     return sl_buf_add_str(out,
                           "        location / {\n            return 404;\n        }\n    }\n}\n");

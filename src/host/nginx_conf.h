@@ -45,6 +45,7 @@ typedef struct {
     const char *user;
     const char *listen_socket; /* Unix socket the ask doors connect to */
     const char *count_socket;  /* Unix socket that tells egress's own count, NULL for none */
+    const char *count_dir;     /* where egress counts requests by minute, NULL for nowhere */
     const char *ca_file;       /* PEM bundle that upstream certificates are verified against */
     size_t body_bytes_max;
     unsigned workers;
@@ -55,6 +56,12 @@ typedef struct {
 } sl_nginx_egress;
 
 enum { SL_NGINX_UPSTREAMS_MAX = 64 };
+
+/* Requests are counted in files of `count_dir`: two bytes for each finished request, in the file
+ * named by the last three digits of the minute that the door stamped on it, or "other" when it bore
+ * none. Nothing else of a request is in them. */
+#define SL_NGINX_COUNT_SLOTS 1000
+#define SL_NGINX_COUNT_BYTES 2
 
 /* Append the configuration to `out`. Fails: SL_E_CONFIG with the field's name in the detail when
  * a value is outside its alphabet or range, SL_E_LIMIT when `out` is full; `out` is then

@@ -263,6 +263,7 @@ static sl_res open_site(sl_supervisor *host)
     SL_TRY(sl_dir_make(host->site_fd, "run", 0700));
     SL_TRY(sl_dir_make(host->site_fd, "run/sock", 0700));
     SL_TRY(sl_dir_make(host->site_fd, "run/conf", 0700));
+    SL_TRY(sl_dir_make(host->site_fd, "run/counted", 0755)); /* egress counts, the warden reads */
     host->lock_fd = openat(host->site_fd, "run/up.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (host->lock_fd < 0) {
         return sl_fail_os(SL_E_DENIED, "run/up.lock");

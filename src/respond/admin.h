@@ -19,9 +19,13 @@ typedef enum {
     SL_ADMIN_DOWN,
     /* The event of a drill that ended (drill.ended, nothing else). Answer: nothing. */
     SL_ADMIN_DRILL,
+    /* "FROM_SIZE NOTE": a checkpoint that a witness of config.yml cosigned just now, and where its proof
+     * began. Answer: nothing, when the leaf ledger.witnessed is durable. */
+    SL_ADMIN_WITNESSED,
     SL_ADMIN_WARDEN_END,
 } sl_admin_warden_type;
 
+enum { SL_ADMIN_WITNESSED_BYTES_MAX = 100 * 1024 };
 enum { SL_ADMIN_CLOSE_BYTES_MAX = 256, SL_ADMIN_WAIT_MS_MAX = 30000 };
 
 /* For commands: connect to the site's warden. SL_E_UNAVAILABLE: the site is not up. */

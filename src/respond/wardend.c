@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +16,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/minutes.h"
 #include "base/random.h"
+#include "base/site_config.h"
 #include "crypto/crypto.h"
 #include "ledger/client.h"
 #include "ledger/events.gen.h"
@@ -24,10 +27,15 @@
 #include "respond/playbooks_embedded.h"
 #include "respond/responder.h"
 #include "respond/warden.h"
+#include "respond/witnessed.h"
 #include "vault/keeper.h"
 
 #define CLIENTS_MAX 32
 #define WAITS_MAX 128
+/* As egress writes them: host/nginx_conf.h. */
+#define COUNT_SLOTS 1000
+#define COUNT_BYTES 2
+#define COUNT_OLD_PER_TURN 32
 #define READ_BYTES ((uint32_t)(96 * SL_KIB))
 
 typedef struct daemon_state daemon_state;
@@ -62,6 +70,11 @@ struct daemon_state {
     uint32_t missing; /* layers, as the supervisor told */
     uint64_t last_ticket;
     uint64_t last_token;
+    sl_vkey log_key; /* of leaf 0; name "": not read yet */
+    int counted_fd;  /* where egress counts, one file for each of the slots and one more */
+    uint64_t counted[COUNT_SLOTS + 1]; /* requests that were taken from each file */
+    unsigned count_turn;
+    sl_minutes minutes;
     uint64_t list_ticket; /* of the status answers that wait for the supervisor */
     admin_client clients[CLIENTS_MAX];
     waiter waits[WAITS_MAX];
@@ -159,6 +172,25 @@ static void respond_to(daemon_state *d, uint64_t index, sl_view leaf)
     }
 }
 
+/* The site's own key stands in leaf 0; without it no checkpoint can be judged. */
+static void learn_log_key(daemon_state *d, sl_view leaves)
+{
+    bool more = false;
+    sl_view text;
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    sl_res r = sl_bundle_next(&leaves, &more, &text);
+    if (sl_ok(r) && more) {
+        r = sl_leaf_read(text, &leaf);
+        if (sl_ok(r)) {
+            r = sl_vkey_parse(sl_leaf_text(&leaf, "vkey"), &d->log_key);
+        }
+    }
+    if (!sl_ok(r)) {
+        d->log_key.name[0] = '\0';
+        sl_log_res(SL_LOG_WARN, "leaf 0 does not tell the ledger's key", r);
+    }
+}
+
 static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t count, sl_view leaves,
                       uint64_t size)
 {
@@ -170,6 +202,9 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
     }
     bool more = true;
     sl_view leaf;
+    if (first == 0) {
+        learn_log_key(d, leaves);
+    }
     for (uint64_t index = first; more; index++) {
         sl_res step = sl_bundle_next(&leaves, &more, &leaf);
         if (sl_ok(step) && more) {
@@ -466,6 +501,35 @@ static sl_res ask_drill(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return SL_DONE;
 }
 
+static sl_res witnessed_event(daemon_state *d, sl_view body, sl_buf *event)
+{
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 4 * SL_MIB };
+    static sl_site_config config; /* large */
+    SL_NEED(d->log_key.name[0] != '\0', SL_E_AGAIN);
+    SL_TRY(sl_site_config_read(&arena, sl_proc_config(d->self), &config));
+    return sl_witnessed(body, &d->log_key, config.ledger.witnesses.items, config.ledger.witnesses.n,
+                        sl_clock_wall_ms() / 1000, event);
+}
+
+static sl_res ask_witnessed(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    daemon_state *d = daemon_of(context);
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_res done = witnessed_event(d, msg->body, &event);
+    waiter *w = sl_ok(done) ? new_wait(d, context, msg->id) : NULL;
+    if (sl_ok(done)) {
+        done = w == NULL ? sl_fail(SL_E_AGAIN)
+                         : sl_warden_append(d->warden, sl_buf_view(&event), w->ticket);
+    }
+    if (!sl_ok(done) && w != NULL) {
+        end_wait(w, done);
+    } else if (!sl_ok(done)) {
+        say(context, msg->id, done, (sl_view){ NULL, 0 });
+    }
+    return SL_DONE;
+}
+
 static sl_res ask_desk(sl_ipc *link, sl_ipc_msg *msg, void *context)
 {
     (void)link;
@@ -508,6 +572,7 @@ static const sl_ipc_rule admin_rules[] = {
     { SL_ADMIN_CLOSE, SL_IPC_ANY_PHASE, 1, SL_ADMIN_CLOSE_BYTES_MAX, 0, ask_close },
     { SL_ADMIN_DOWN, SL_IPC_ANY_PHASE, 0, 0, 0, ask_down },
     { SL_ADMIN_DRILL, SL_IPC_ANY_PHASE, 1, SL_LEAF_BYTES_MAX, 0, ask_drill },
+    { SL_ADMIN_WITNESSED, SL_IPC_ANY_PHASE, 1, SL_ADMIN_WITNESSED_BYTES_MAX, 0, ask_witnessed },
     { SL_ADMIN_SITE, SL_IPC_ANY_PHASE, 0, 0, 0, ask_desk },
     { SL_ADMIN_NEED, SL_IPC_ANY_PHASE, 1, SL_STATEMENT_BYTES_MAX, 0, ask_desk },
     { SL_ADMIN_SUBMIT, SL_IPC_ANY_PHASE, 1, SL_ADMIN_SUBMIT_BYTES_MAX, 0, ask_desk },
@@ -697,6 +762,82 @@ static void on_beat(void *context)
     sl_warden_retry(d->warden);
 }
 
+/* ---- egress's count ---- */
+
+/* Requests that egress counted in the file of a slot since it was looked at; "other" is the last. */
+static uint64_t newly_counted(daemon_state *d, unsigned slot)
+{
+    char name[8];
+    struct stat st;
+    (void)snprintf(name, sizeof name, slot == COUNT_SLOTS ? "other" : "%03u", slot);
+    if (fstatat(d->counted_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size < 0) {
+        return 0;
+    }
+    uint64_t now = (uint64_t)st.st_size / COUNT_BYTES;
+    uint64_t grown = now > d->counted[slot] ? now - d->counted[slot] : 0;
+    d->counted[slot] = now;
+    return grown;
+}
+
+/* A slot comes again after COUNT_SLOTS minutes, which no request lasts: the newest minute is meant. */
+static void look_at(daemon_state *d, unsigned slot, int64_t now_ms)
+{
+    uint64_t minute = (uint64_t)now_ms / 60000 + 1; /* the door's clock is ours */
+    uint64_t back = slot == COUNT_SLOTS ? 1 : (minute + COUNT_SLOTS - slot) % COUNT_SLOTS;
+    if (!sl_minutes_add(&d->minutes, minute - back, newly_counted(d, slot), now_ms)) {
+        sl_log(SL_LOG_ERROR, "requests that egress counted are lost: too many minutes are open");
+    }
+}
+
+static void record_minutes(daemon_state *d, int64_t now_ms)
+{
+    uint64_t minute = 0;
+    uint64_t count = 0;
+    while (d->ledger != NULL && sl_minutes_take(&d->minutes, now_ms, &minute, &count)) {
+        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+        sl_event_head head = { .door = SL_LIT("ask") };
+        sl_event_egress_counted fields = {
+            .door = SL_LIT("ask"), .from_s = minute * 60, .to_s = minute * 60 + 60, .count = count
+        };
+        sl_res r = sl_emit_egress_counted(&head, &fields, &event);
+        if (sl_ok(r)) {
+            r = sl_warden_append(d->warden, sl_buf_view(&event), 0);
+        }
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_WARN, "a count of the egress could not be recorded", r);
+        }
+    }
+}
+
+/* Young minutes at every turn, the others in rotation. */
+static void on_count(void *context)
+{
+    daemon_state *d = context;
+    int64_t now_ms = sl_clock_wall_ms();
+    uint64_t minute = (uint64_t)now_ms / 60000;
+    for (uint64_t back = 0; back < 3; back++) {
+        look_at(d, (unsigned)((minute - back) % COUNT_SLOTS), now_ms);
+    }
+    for (unsigned i = 0; i < COUNT_OLD_PER_TURN; i++) {
+        look_at(d, d->count_turn, now_ms);
+        d->count_turn = (d->count_turn + 1) % (COUNT_SLOTS + 1);
+    }
+    if (d->serving && d->all_up && !d->going) {
+        record_minutes(d, now_ms);
+    }
+}
+
+/* What stands there from before is not of this life of the site. */
+static sl_res begin_counting(daemon_state *d)
+{
+    uint64_t timer;
+    SL_TRY(sl_dir_open(AT_FDCWD, "/counted", &d->counted_fd));
+    for (unsigned slot = 0; slot <= COUNT_SLOTS; slot++) {
+        (void)newly_counted(d, slot);
+    }
+    return sl_loop_every(d->loop, 1000, on_count, d, &timer);
+}
+
 /* ---- life ---- */
 
 static sl_res serve(daemon_state *d)
@@ -711,6 +852,7 @@ static sl_res serve(daemon_state *d)
     uint64_t timer;
     SL_TRY(sl_loop_every(d->loop, SL_VALVE_BEAT_MS, on_beat, d, &timer));
     on_beat(d);
+    SL_TRY(begin_counting(d));
     take_ledger(d);
     take_keeper(d);
     SL_TRY(sl_loop_run(d->loop));
@@ -736,6 +878,7 @@ static void put_down(daemon_state *d)
         d->ledger = NULL;
     }
     sl_ipc_close_at(&d->keeper);
+    sl_fd_close(&d->counted_fd);
     sl_loop_free(d->loop);
     sl_responder_free(d->responder);
     sl_warden_free(d->warden);
@@ -744,7 +887,7 @@ static void put_down(daemon_state *d)
 static sl_res entry(sl_proc *self)
 {
     static daemon_state d; /* large; one for each process */
-    d = (daemon_state){ .self = self, .result = SL_DONE };
+    d = (daemon_state){ .self = self, .counted_fd = -1, .result = SL_DONE };
     SL_NEED(sl_proc_valve_memory(self) != NULL, SL_E_BUG);
     SL_OWN(int, state_fd, sl_fd_close) = -1;
     SL_TRY(sl_dir_open(AT_FDCWD, "/state", &state_fd));
@@ -793,6 +936,7 @@ static sl_res warm(sl_proc *self)
 
 static const sl_confine_path paths[] = {
     { "state/warden", "/state", SL_PATH_READ | SL_PATH_WRITE },
+    { "run/counted", "/counted", SL_PATH_READ },
 };
 static const sl_confine_profile profile = {
     .name = "warden",

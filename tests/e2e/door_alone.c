@@ -192,7 +192,7 @@ static sl_res serve(char **argv, int argc)
                                       .connections_max = 4096,
                                       .pool_max = 256,
                                       .stall_ms_max = 2000,
-                                      .recorder = { &ledger, append, knock } };
+                                      .recorder = { &ledger, append, knock, NULL } };
     SL_NEED(ledger.fd >= 0, SL_E_IO);
     SL_TRY(go_on(&ledger));
     SL_NEED(ledger.fd >= 0 && options.listen_fd >= 0 && site.budget != NULL, SL_E_IO);

@@ -34,6 +34,7 @@ static sl_nginx_egress egress(void)
     return (sl_nginx_egress){ .run_dir = "/site/run",
                               .listen_socket = "/site/run/egress.sock",
                               .count_socket = "/site/run/egress-count.sock",
+                              .count_dir = "/site/run/counted",
                               .ca_file = "/etc/ssl/certs/ca-certificates.crt",
                               .body_bytes_max = 1048576,
                               .workers = 1,
@@ -93,6 +94,8 @@ static void egress_reaches_named_upstreams_only(void **state)
         "proxy_pass_request_headers off;",
         "return 404;",
         "stub_status;",
+        "access_log /site/run/counted/$stoplog_count count;",
+        "log_format count \".\";",
         "scgi_pass up_ngram;",
         "server unix:/site/run/ngram.sock",
     };

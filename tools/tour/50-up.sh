@@ -23,6 +23,9 @@ if [ -z "$upstream" ]; then
     say "and the n-gram model behind an nginx of its own."
 fi
 wait_for 10 "the scripted server" curl -sf "http://$scripted/v1/models"
+witness_name=witness.example/tour
+witness_vkey=$("$stoplog" ledger witness key --name "$witness_name" --key-file "$work/witness.key") ||
+    cannot "no key for the witness"
 cat >"$site/config.yml" <<YAML
 front:
   listen: "$front"
@@ -32,6 +35,8 @@ egress:
       url: "$upstream"
     - name: scripted
       url: "http://$scripted/v1"
+ledger:
+  witnesses: ["$witness_vkey"]
 ask:
   restore_tools: [look_up]
   models:

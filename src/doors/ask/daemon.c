@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/minutes.h"
 #include "base/random.h"
 #include "crypto/crypto.h"
 #include "doors/ask/known.h"
@@ -60,7 +61,8 @@ typedef struct {
     sl_ledger_client *ledger;
     sl_ask_server *server;
     sl_strangers strangers;
-    bool reading; /* a question for leaves is out */
+    sl_minutes minutes; /* what was forwarded */
+    bool reading;       /* a question for leaves is out */
     bool caught_up;
     sl_res result;
 } ask_state;
@@ -214,6 +216,47 @@ static void knock(void *context, const char *source, sl_res why)
     ask_state *s = context;
     if (!sl_strangers_add(&s->strangers, source, why, sl_clock_wall_ms())) {
         sl_log(SL_LOG_WARN, "more refusals of strangers than can be told apart");
+    }
+}
+
+/* ---- the count of what was forwarded ---- */
+
+static void crossed(void *context, uint64_t minute)
+{
+    ask_state *s = context;
+    if (!sl_minutes_add(&s->minutes, minute, 1, sl_clock_wall_ms())) {
+        sl_log(SL_LOG_ERROR, "a forwarded request could not be counted: too many minutes are open");
+    }
+}
+
+static void on_told(void *context, sl_res result, uint64_t index)
+{
+    (void)context;
+    (void)index;
+    if (!sl_ok(result)) {
+        sl_log_res(SL_LOG_WARN, "a count of the door could not be recorded", result);
+    }
+}
+
+/* The door's side of the comparison with the egress; the other is the warden's. */
+static void record_minutes(void *context)
+{
+    ask_state *s = context;
+    uint64_t minute = 0;
+    uint64_t count = 0;
+    while (s->ledger != NULL && sl_minutes_take(&s->minutes, sl_clock_wall_ms(), &minute, &count)) {
+        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+        sl_event_head head = { .door = SL_LIT("ask") };
+        sl_event_door_counted fields = {
+            .door = SL_LIT("ask"), .from_s = minute * 60, .to_s = minute * 60 + 60, .count = count
+        };
+        sl_res r = sl_emit_door_counted(&head, &fields, &event);
+        if (sl_ok(r)) {
+            r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_told, s);
+        }
+        if (!sl_ok(r)) {
+            on_told(s, r, 0);
+        }
     }
 }
 
@@ -415,11 +458,12 @@ static sl_res serve(ask_state *s)
                                       .connections_max = CONNECTIONS_MAX,
                                       .pool_max = POOL_MAX,
                                       .stall_ms_max = STALL_MS_MAX,
-                                      .recorder = { s, append, knock } };
+                                      .recorder = { s, append, knock, crossed } };
     SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
     uint64_t timer = 0;
     SL_TRY(sl_ask_server_new(s->loop, &options, &s->server));
     SL_TRY(sl_loop_every(s->loop, 1000, record_strangers, s, &timer));
+    SL_TRY(sl_loop_every(s->loop, 1000, record_minutes, s, &timer));
     SL_TRY(sl_proc_serving(s->self));
     SL_TRY(sl_loop_run(s->loop));
     return sl_is(s->result, SL_E_CLOSED) ? SL_DONE : s->result;

@@ -599,12 +599,13 @@ static sl_res act(sl_ask_door *d)
     sl_view upstream = d->route.upstreams[d->attempt];
     sl_buf *out = &d->out.upstream;
     sl_buf_clear(out);
+    d->out.minute = d->now.wall_ms < 0 ? 0 : (uint64_t)d->now.wall_ms / 60000;
     SL_TRY(sl_buf_addf(out,
                        "%s /%.*s%s HTTP/1.1\r\nHost: egress\r\n"
-                       "anthropic-version: 2023-06-01\r\n"
+                       "X-Stoplog-Minute: %llu\r\nanthropic-version: 2023-06-01\r\n"
                        "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                        d->dialect->method, SL_FMT(upstream), d->dialect->upstream_path,
-                       d->forward.n));
+                       (unsigned long long)d->out.minute, d->forward.n));
     SL_TRY(sl_buf_add(out, sl_buf_view(&d->forward)));
     d->out.connect = upstream;
     d->connected = true;

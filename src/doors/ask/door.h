@@ -72,6 +72,7 @@ typedef struct {
     sl_view connect;     /* name of an upstream to connect to when n is not 0; clear it */
     bool upstream_close; /* drop the upstream's connection */
     bool upstream_keep;  /* the upstream's connection may serve another request */
+    uint64_t minute;     /* the minute since 1970 that `upstream` bears, for the counts */
     bool client_close;   /* end the client's connection once `client` is empty */
     bool knock;          /* a refusal before anybody was identified: count it by `knock_source` */
     char knock_source[64];

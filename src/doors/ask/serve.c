@@ -31,6 +31,8 @@ typedef struct connection {
     int upstream_fd;
     bool upstream_reused; /* taken from the pool and silent so far */
     bool upstream_paused;
+    bool upstream_asked; /* egress has a request of ours that was not counted yet */
+    uint64_t upstream_minute;
     bool client_gone;
     unsigned client_events; /* as the loop knows them */
     unsigned upstream_events;
@@ -87,6 +89,22 @@ static void pool_drop(sl_ask_server *s, int fd)
     close_watched(s, &fd);
 }
 
+/* The request on this connection is over, however it ended: egress counts it too. */
+static void count_crossing(connection *c)
+{
+    const sl_ask_recorder *to = &c->server->options.recorder;
+    if (c->upstream_asked && to->crossed != NULL) {
+        to->crossed(to->context, c->upstream_minute);
+    }
+    c->upstream_asked = false;
+}
+
+static void close_upstream(connection *c)
+{
+    count_crossing(c);
+    close_watched(c->server, &c->upstream_fd);
+}
+
 /* An idle connection that says anything is of no use: it was not asked. */
 static void on_idle(void *context, int fd, unsigned events)
 {
@@ -98,6 +116,7 @@ static void keep_upstream(connection *c)
 {
     sl_ask_server *s = c->server;
     int fd = c->upstream_fd;
+    count_crossing(c);
     c->upstream_fd = -1;
     sl_loop_remove(s->loop, fd);
     if (s->pool_n < s->options.pool_max && !s->ending &&
@@ -159,7 +178,7 @@ static void free_connection(connection *c)
     sl_ask_server *s = c->server;
     uint32_t slot = (uint32_t)c->token;
     close_watched(s, &c->client_fd);
-    close_watched(s, &c->upstream_fd);
+    close_upstream(c);
     sl_ask_door_free(c->door);
     free(c);
     s->slots[slot] = NULL;
@@ -215,7 +234,7 @@ static void hand_over_knock(connection *c, sl_ask_out *out)
 static void make_upstream(connection *c, sl_ask_out *out, bool fresh)
 {
     out->connect = sl_view_of(NULL, 0);
-    close_watched(c->server, &c->upstream_fd);
+    close_upstream(c);
     if (!open_upstream(c, fresh)) {
         sl_ask_door_upstream_gone(c->door, now_of());
     }
@@ -227,7 +246,7 @@ static void let_upstream_go(connection *c, sl_ask_out *out)
         if (out->upstream_keep && !out->upstream_close) {
             keep_upstream(c);
         } else {
-            close_watched(c->server, &c->upstream_fd);
+            close_upstream(c);
         }
     }
     out->upstream_keep = false;
@@ -237,7 +256,8 @@ static void let_upstream_go(connection *c, sl_ask_out *out)
 static void upstream_lost(connection *c)
 {
     bool stale = c->upstream_reused;
-    close_watched(c->server, &c->upstream_fd);
+    c->upstream_asked = c->upstream_asked && !stale; /* egress had closed it and read nothing */
+    close_upstream(c);
     if (stale) {
         /* Egress closed an idle connection as we took it: nothing was answered, ask again. */
         c->upstream_reused = false;
@@ -319,11 +339,17 @@ static void pump(connection *c)
             let_upstream_go(c, out);
             continue;
         }
-        if (out->upstream.n != 0 && c->upstream_fd >= 0 &&
-            !flush(c->upstream_fd, &out->upstream, &moved)) {
-            sl_buf_clear(&out->upstream);
-            upstream_lost(c);
-            continue;
+        if (out->upstream.n != 0 && c->upstream_fd >= 0) {
+            bool there = flush(c->upstream_fd, &out->upstream, &moved);
+            if (moved) { /* the head is in the first bytes, and with it egress counts */
+                c->upstream_asked = true;
+                c->upstream_minute = out->minute;
+            }
+            if (!there) {
+                sl_buf_clear(&out->upstream);
+                upstream_lost(c);
+                continue;
+            }
         }
         bool was_gone = c->client_gone;
         flush_client(c, out);
