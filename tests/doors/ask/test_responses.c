@@ -271,7 +271,7 @@ static void a_broken_stream_fails_in_our_words(void **state)
     static const char *const endings[] = {
         "{\"type\":\"error\",\"message\":\"their words\"}",
         "{\"type\":\"response.failed\",\"response\":{\"error\":{\"message\":\"their words\"}}}",
-        DELTA(3, "their words"),
+        DELTA(3, "their words, and more of them than are held"),
         ADDED(1, MESSAGE),
         "[DONE]",
         "{\"type\":\"response.function_call_arguments.delta\",\"output_index\":0,\"delta\":\"x\"}",
@@ -307,6 +307,28 @@ static void a_closed_valve_ends_it_incomplete(void **state)
     assert_true(sl_ask_door_over(r.door));
     assert_true(rig_saw(&r.client, "\"incomplete_details\":{\"reason\":\"content_filter\"}"));
     assert_false(rig_saw(&r.client, "valve closed"));
+    assert_dense(&r);
+    rig_free(&r);
+}
+
+/* What waits for the outcome leaf never leaves without it. */
+static void without_an_outcome_it_never_completes(void **state)
+{
+    static const char *const events[] = { CREATED, ADDED(0, MESSAGE), DELTA(0, "so and END"),
+                                          COMPLETED("so and END") };
+    rig r;
+    rig_init(&r);
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    put_events(&http, events, SL_COUNT_OF(events));
+    rig_post(&r, RESPONSES, ASK_STREAM);
+    r.ledger_up = false;
+    rig_upstream(&r, sl_buf_view(&http), 4096);
+    assert_true(rig_saw(&r.leaves, "ask.outcome"));
+    assert_false(rig_saw(&r.client, "response.completed"));
+    rig_tick(&r, r.site.limits.record_ms_max + 1);
+    assert_true(sl_ask_door_over(r.door));
+    assert_false(rig_saw(&r.client, "response.completed"));
+    assert_false(rig_saw(&r.client, "END"));
     assert_dense(&r);
     rig_free(&r);
 }
@@ -475,6 +497,7 @@ int main(void)
         cmocka_unit_test(any_deltas_give_the_same_text),
         cmocka_unit_test(a_broken_stream_fails_in_our_words),
         cmocka_unit_test(a_closed_valve_ends_it_incomplete),
+        cmocka_unit_test(without_an_outcome_it_never_completes),
         cmocka_unit_test(a_whole_response_is_written_anew),
         cmocka_unit_test(what_cannot_be_kept_in_is_refused_by_name),
         cmocka_unit_test(a_history_crosses_without_ids),
