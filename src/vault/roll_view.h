@@ -79,7 +79,7 @@ SL_MUST sl_res sl_roll_view_key(const sl_roll_view *view, sl_view key_text, int6
                                 sl_view_key *ret);
 
 /* The principal's live grant for this compartment and door; the one that lives longest.
- * Errors: SL_E_NO_GRANT (also when the compartment is not open). */
+ * Errors: SL_E_NO_GRANT; SL_E_VALVE: there is one, but the compartment is not open. */
 SL_MUST sl_res sl_roll_view_grant(const sl_roll_view *view, sl_valve_id principal,
                                   size_t compartment, sl_door door, int64_t now_ms,
                                   sl_view_grant *ret);

@@ -112,12 +112,14 @@ static void finds_the_longest_live_grant_of_an_open_compartment(void **state)
     assert_int_equal(g.requests_h, 100);
     assert_view(g.purpose, "study");
     assert_code(sl_roll_view_grant(&v, principal(), c, SL_DOOR_RUN, NOW_MS, &g), SL_E_NO_GRANT);
-    assert_code(sl_roll_view_grant(&v, principal(), d, SL_DOOR_ASK, NOW_MS, &g), SL_E_NO_GRANT);
+    assert_code(sl_roll_view_grant(&v, principal(), d, SL_DOOR_ASK, NOW_MS, &g), SL_E_VALVE);
     assert_code(sl_roll_view_grant(&v, principal(), c, SL_DOOR_ASK, NOW_MS + 2 * HOUR_MS, &g),
                 SL_E_NO_GRANT);
     sl_valve_id other = principal();
     other.bytes[15] ^= 1;
     assert_code(sl_roll_view_grant(&v, other, c, SL_DOOR_ASK, NOW_MS, &g), SL_E_NO_GRANT);
+    /* who has no grant does not learn whether it is closed */
+    assert_code(sl_roll_view_grant(&v, other, d, SL_DOOR_ASK, NOW_MS, &g), SL_E_NO_GRANT);
 }
 
 static void damaged_snapshots_do_not_open(void **state)
