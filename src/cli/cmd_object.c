@@ -4,7 +4,7 @@
 #include "cli/cli.h"
 #include "doors/ingest/protocol.h"
 
-#define USAGE "object list [COMPARTMENT] | show|verify COMPARTMENT OBJECT[@VERSION]"
+#define USAGE "object list [COMPARTMENT] | show|verify|canaries COMPARTMENT OBJECT[@VERSION]"
 
 static sl_res ask_for(const char *compartment, const char *object, sl_ingest_ask *ret)
 {
@@ -78,6 +78,32 @@ static sl_res print_lines(const sl_cli *cli, sl_view text, size_t *ret_count)
     return SL_DONE;
 }
 
+/* Canaries are told as they are, a line of JSON each: a program plants them. */
+static int canaries(sl_cli *cli, const char *compartment, const char *object)
+{
+    sl_ingest_ask ask;
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    if (!sl_ok(ask_for(compartment, object, &ask))) {
+        return sl_cli_usage(cli, USAGE);
+    }
+    sl_res done = sl_ingest_call(cli->site, SL_INGEST_CANARIES, &ask, -1, &reply);
+    sl_view text = sl_buf_view(&reply);
+    size_t count = 0;
+    while (sl_ok(done) && text.n != 0) {
+        sl_view line;
+        (void)sl_view_cut(text, '\n', &line, &text);
+        done = line.n == 0 ? SL_DONE : sl_cli_line(line);
+        count += line.n != 0;
+    }
+    if (!sl_ok(done)) {
+        return sl_cli_fail(cli, "object canaries", done);
+    }
+    if (cli->json) {
+        (void)printf("{\"summary\":{\"canaries\":%zu}}\n", count);
+    }
+    return 0;
+}
+
 static int run(sl_cli *cli, sl_ingest_type type, const char *compartment, const char *object)
 {
     sl_ingest_ask ask;
@@ -112,6 +138,9 @@ int sl_cmd_object(sl_cli *cli, int argc, char **argv)
     }
     if (argc == 4 && strcmp(argv[1], "verify") == 0) {
         return run(cli, SL_INGEST_VERIFY, argv[2], argv[3]);
+    }
+    if (argc == 4 && strcmp(argv[1], "canaries") == 0) {
+        return canaries(cli, argv[2], argv[3]);
     }
     return sl_cli_usage(cli, USAGE);
 }

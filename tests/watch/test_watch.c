@@ -51,6 +51,8 @@ static void shipped_rules_read_and_match(void **state)
         { "ledger.verified", "\"ok\":true", NULL },
         { "ask.outcome", "\"outcome\":\"cut\",\"classes\":{\"canary\":1}",
           "canary_released critical" },
+        { "ask.outcome", "\"outcome\":\"cut\",\"rule\":\"canary-out\"",
+          "canary_released critical" },
         { "ask.outcome", "\"outcome\":\"cut\",\"classes\":{\"date\":1}", NULL },
         { "ask.outcome", "\"classes\":{\"roster_value\":2}", "protected_value_released high" },
         { "ask.refused", "\"reason\":\"e_budget\"", "budget_refused high" },

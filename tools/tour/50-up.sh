@@ -23,6 +23,7 @@ if [ -z "$upstream" ]; then
     say "and the n-gram model behind an nginx of its own."
 fi
 wait_for 10 "the scripted server" curl -sf "http://$scripted/v1/models"
+leaky_address=127.0.0.1:$(free_port) # a model that the drill will poison with canaries
 witness_name=witness.example/tour
 witness_vkey=$("$stoplog" ledger witness key --name "$witness_name" --key-file "$work/witness.key") ||
     cannot "no key for the witness"
@@ -35,6 +36,8 @@ egress:
       url: "$upstream"
     - name: scripted
       url: "http://$scripted/v1"
+    - name: leaky
+      url: "http://$leaky_address/v1"
 ledger:
   witnesses: ["$witness_vkey"]
 ask:
@@ -45,6 +48,9 @@ ask:
       compartments: [trial]
     - name: scripted
       upstreams: [scripted]
+      compartments: [trial]
+    - name: leaky
+      upstreams: [leaky]
       compartments: [trial]
     - name: chemist
       served_as: scripted

@@ -1,6 +1,9 @@
 # Data goes in: classified, sealed, recorded in one crossing.
 
 step "Let the data in"
+# Three records of people who do not exist are planted beside each object: nobody may ever see them.
+printf 'canaries: 3\n' >"$site/policy/ingest.yml"
+chmod 0644 "$site/policy/ingest.yml"
 tour_ingest() { # COMPARTMENT PATH...
     local compartment=$1
     shift

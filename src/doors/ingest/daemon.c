@@ -485,6 +485,46 @@ static sl_res do_verify(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply
     return sl_json_finish(&w);
 }
 
+/* ---- canaries ---- */
+
+static sl_res write_canaries(daemon_state *d, const sl_manifest *m, uint64_t count, sl_buf *out)
+{
+    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
+    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
+    SL_TRY(world_lease(d, m->ref.compartment, "canary", key.p));
+    for (uint64_t i = 0; i < count; i++) {
+        sl_canary canary;
+        sl_canary_make(key.p, m->ref.uid, m->ref.version * SL_CANARIES_MAX + i, &canary);
+        SL_TRY(sl_canary_write(&canary, i, 0, out));
+    }
+    return SL_DONE;
+}
+
+/* Nothing of a person is in a canary, but who knows one can hide from it: the leaf comes first. */
+static sl_res do_canaries(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply)
+{
+    sl_manifest m;
+    const sl_admitted *admitted = NULL;
+    sl_ingest_request policy = { 0 };
+    SL_TRY(find_object(d, ask, &m, &admitted));
+    SL_TRY(read_policy(&policy));
+    SL_NEED(m.parts[SL_PART_CANARY].present && policy.canaries > 0, SL_E_NOT_FOUND);
+    SL_OWN(sl_buf, told, sl_buf_free) = { .max = SL_IPC_BYTES_MAX - SL_IPC_HEADER_BYTES };
+    SL_TRY(write_canaries(d, &m, policy.canaries, &told));
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(m.ref.compartment));
+    SL_NEED(c != NULL, SL_E_NOT_FOUND);
+    sl_digest digest = sl_sha256(sl_buf_view(&told));
+    sl_event_head head = { .door = SL_LIT("ingest"), .compartment = sl_view_str(c->id) };
+    sl_event_canary_shown fields = { .object = sl_view_str(m.ref.uid),
+                                     .count = policy.canaries,
+                                     .digest = &digest };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    SL_TRY(sl_emit_canary_shown(&head, &fields, &event));
+    SL_TRY(world_append(d, sl_buf_view(&event), &index));
+    return sl_buf_add(reply, sl_buf_view(&told));
+}
+
 static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
 {
     daemon_state *d = ((client *)context)->daemon;
@@ -495,10 +535,11 @@ static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
     SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
     sl_res done = sl_ingest_ask_decode(msg->body, &ask);
     if (sl_ok(done)) {
-        done = type == SL_INGEST_PUT    ? do_put(d, &ask, fd, &reply)
-               : type == SL_INGEST_LIST ? do_list(d, &ask, &reply)
-               : type == SL_INGEST_SHOW ? do_show(d, &ask, &reply)
-                                        : do_verify(d, &ask, &reply);
+        done = type == SL_INGEST_PUT      ? do_put(d, &ask, fd, &reply)
+               : type == SL_INGEST_LIST   ? do_list(d, &ask, &reply)
+               : type == SL_INGEST_SHOW   ? do_show(d, &ask, &reply)
+               : type == SL_INGEST_VERIFY ? do_verify(d, &ask, &reply)
+                                          : do_canaries(d, &ask, &reply);
     }
     if (!sl_ok(done)) {
         return sl_ipc_send_failed(link, id, done);
@@ -512,6 +553,7 @@ static const sl_ipc_rule client_rules[] = {
     { SL_INGEST_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
     { SL_INGEST_SHOW, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
     { SL_INGEST_VERIFY, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_INGEST_CANARIES, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
 };
 static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };
 

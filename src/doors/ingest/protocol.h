@@ -15,6 +15,9 @@ typedef enum {
     SL_INGEST_SHOW,
     /* Every chunk of every part against the root in the ledger, without a key. */
     SL_INGEST_VERIFY,
+    /* JSON lines of the canaries planted beside one version, as many as policy/ingest.yml asks for now;
+     * told only when the leaf that says so is durable. */
+    SL_INGEST_CANARIES,
     SL_INGEST_TYPE_END,
 } sl_ingest_type;
 
