@@ -801,7 +801,9 @@ static void record_minutes(daemon_state *d, int64_t now_ms)
         };
         sl_res r = sl_emit_egress_counted(&head, &fields, &event);
         if (sl_ok(r)) {
-            r = sl_warden_append(d->warden, sl_buf_view(&event), 0);
+            /* A count that is lost looks like a request that nobody counted: it goes by the journal. */
+            r = count == 0 ? sl_warden_append(d->warden, sl_buf_view(&event), 0)
+                           : sl_warden_record(d->warden, sl_buf_view(&event));
         }
         if (!sl_ok(r)) {
             sl_log_res(SL_LOG_WARN, "a count of the egress could not be recorded", r);

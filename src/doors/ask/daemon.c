@@ -254,8 +254,10 @@ static void record_minutes(void *context)
         if (sl_ok(r)) {
             r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_told, s);
         }
-        if (!sl_ok(r)) {
-            on_told(s, r, 0);
+        if (!sl_ok(r)) { /* the ledger's queue is full: once more when it is quiet */
+            bool kept = sl_minutes_add(&s->minutes, minute, count, sl_clock_wall_ms());
+            sl_log_res(SL_LOG_WARN, kept ? "a count of the door has to wait" : "a count is lost",
+                       r);
         }
     }
 }
