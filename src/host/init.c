@@ -33,7 +33,10 @@ static const char config_text[] =
     "  silence_max: 120s\n"
     "  # upstreams:\n"
     "  #   - name: local\n"
-    "  #     url: \"http://127.0.0.1:8000/v1\"\n";
+    "  #     url: \"http://127.0.0.1:8000/v1\"\n"
+    "# ledger:\n"
+    "#   # Their keys; ask them hourly: 'stoplog ledger witness --ask URL --witness KEY'.\n"
+    "#   witnesses: [\"NAME+ID+KEY\"]\n";
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
 {
