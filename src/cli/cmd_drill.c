@@ -197,6 +197,7 @@ static sl_res cut_tail(const drill_call *call, sl_drill_judge *judge)
     char site[64];
     char live[4096];
     char path[4096];
+    SL_TRY(settle(call)); /* else the copy may have a newer bundle, and this one is not read */
     SL_TRY(newest_bundle(call, live));
     SL_TRY(copy_of_ledger(call, site));
     (void)snprintf(path, sizeof path, "%s%s", site, live + strlen(call->cli->site));
