@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { ANSWER_BYTES_MAX = 4 * 1024 * 1024, PATH_BYTES = 4096, DEPTH_MAX = 8 };
+enum { ANSWER_BYTES_MAX = 4 * 1024 * 1024, PATH_BYTES = 4096 };
 
 static size_t take(char *bytes, size_t size, size_t count, void *context)
 {
@@ -161,32 +161,65 @@ static sl_res copy_file(const char *from, const char *to)
     return sl_file_create(AT_FDCWD, to, sl_buf_view(&bytes), 0600);
 }
 
-/* Depth is bounded: a ledger has four levels. */
-static sl_res copy_level(const char *from, const char *to, unsigned depth)
+/* Takes the last folder off the list of those still to be copied: lines of paths below the tree. */
+static bool take_folder(sl_buf *folders, char ret_folder[PATH_BYTES])
 {
-    SL_NEED(depth < DEPTH_MAX, SL_E_DEPTH);
-    SL_TRY(sl_dir_make(AT_FDCWD, to, 0700));
-    DIR *dir = opendir(from);
+    if (folders->n == 0) {
+        return false;
+    }
+    size_t from = folders->n - 1; /* of the newline that ends it */
+    while (from > 0 && folders->p[from - 1] != '\n') {
+        from--;
+    }
+    size_t n = folders->n - 1 - from;
+    memcpy(ret_folder, folders->p + from, n);
+    ret_folder[n] = 0;
+    folders->n = from;
+    return true;
+}
+
+static bool join(char out[PATH_BYTES], const char *a, const char *b, const char *c)
+{
+    int n = snprintf(out, PATH_BYTES, "%s%s%s%s%s", a, b[0] == 0 ? "" : "/", b,
+                     c[0] == 0 ? "" : "/", c);
+    return n > 0 && n < PATH_BYTES;
+}
+
+/* One name of a folder: a file is copied, a folder put on the list, anything else left out. */
+static sl_res copy_entry(const char *from, const char *to, const char *folder, const char *name,
+                         sl_buf *folders)
+{
+    char source[PATH_BYTES];
+    char target[PATH_BYTES];
+    struct stat st;
+    SL_NEED(join(source, from, folder, name) && join(target, to, folder, name), SL_E_LIMIT);
+    if (lstat(source, &st) != 0) {
+        return SL_DONE; /* it went away meanwhile */
+    }
+    if (S_ISREG(st.st_mode)) {
+        return copy_file(source, target);
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return SL_DONE;
+    }
+    SL_TRY(folder[0] == 0 ? SL_DONE : sl_buf_addf(folders, "%s/", folder));
+    return sl_buf_addf(folders, "%s\n", name);
+}
+
+static sl_res copy_folder(const char *from, const char *to, const char *folder, sl_buf *folders)
+{
+    char source[PATH_BYTES];
+    char target[PATH_BYTES];
+    SL_NEED(join(source, from, folder, "") && join(target, to, folder, ""), SL_E_LIMIT);
+    SL_TRY(sl_dir_make(AT_FDCWD, target, 0700));
+    DIR *dir = opendir(source);
     if (dir == NULL) {
         return sl_fail_os(SL_E_NOT_FOUND, "directory");
     }
     sl_res r = SL_DONE;
     for (struct dirent *e = readdir(dir); e != NULL && sl_ok(r); e = readdir(dir)) {
-        char source[PATH_BYTES];
-        char target[PATH_BYTES];
-        struct stat st;
-        if (e->d_name[0] == '.') {
-            continue;
-        }
-        int a = snprintf(source, sizeof source, "%s/%s", from, e->d_name);
-        int b = snprintf(target, sizeof target, "%s/%s", to, e->d_name);
-        if (a >= PATH_BYTES || b >= PATH_BYTES || lstat(source, &st) != 0) {
-            continue;
-        }
-        if (S_ISDIR(st.st_mode)) {
-            r = copy_level(source, target, depth + 1);
-        } else if (S_ISREG(st.st_mode)) {
-            r = copy_file(source, target);
+        if (e->d_name[0] != '.') {
+            r = copy_entry(from, to, folder, e->d_name, folders);
         }
     }
     (void)closedir(dir);
@@ -197,5 +230,11 @@ sl_res sl_attack_copy_tree(const char *from, const char *to)
 {
     struct stat st;
     SL_NEED(lstat(to, &st) != 0, SL_E_EXISTS);
-    return copy_level(from, to, 0);
+    SL_OWN(sl_buf, folders, sl_buf_free) = { .max = 1 * SL_MIB };
+    char folder[PATH_BYTES];
+    SL_TRY(sl_buf_add_byte(&folders, '\n')); /* the tree itself */
+    while (take_folder(&folders, folder)) {
+        SL_TRY(copy_folder(from, to, folder, &folders));
+    }
+    return SL_DONE;
 }

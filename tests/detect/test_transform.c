@@ -120,8 +120,8 @@ static void no_two_originals_share_a_surrogate(void **state)
     assert_done(sl_pseudonyms_new(KEY, NULL, 1 << 22, &m));
     /* Nine values of one digit can only be told apart if collisions are redrawn. */
     char seen[10] = { 0 };
-    for (char c = '1'; c <= '8'; c++) {
-        char value[2] = { c, 0 };
+    for (int c = '1'; c <= '8'; c++) {
+        char value[2] = { (char)c, 0 };
         SL_OWN(sl_buf, one, sl_buf_free) = { .max = 10 };
         sl_res r = sl_pseudonyms_get(m, SL_CLASS_MRN, sl_view_str(value), &one);
         if (!sl_ok(r)) {

@@ -3,6 +3,9 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "drill/attack.h"
@@ -181,6 +184,39 @@ static void planted_values_are_found_in_any_dress(void **state)
     }
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    return remove(path);
+}
+
+static void a_tree_is_copied_whole(void **state)
+{
+    char place[] = "/tmp/stoplog-copy-XXXXXX";
+    char from[64];
+    char to[64];
+    SL_OWN(int, dir, sl_fd_close) = -1;
+    assert_non_null(mkdtemp(place));
+    (void)snprintf(from, sizeof from, "%s/a", place);
+    (void)snprintf(to, sizeof to, "%s/b", place);
+    assert_done(sl_dir_open(AT_FDCWD, place, &dir));
+    assert_done(sl_dir_make(dir, "a/tile/0/x001", 0700));
+    assert_done(sl_file_create(dir, "a/checkpoint", SL_LIT("one"), 0600));
+    assert_done(sl_file_create(dir, "a/tile/0/000", SL_LIT("two"), 0600));
+    assert_done(sl_file_create(dir, "a/tile/0/x001/002", SL_LIT("three"), 0600));
+    assert_done(sl_attack_copy_tree(from, to));
+    static const char *const files[][2] = { { "b/checkpoint", "one" },
+                                            { "b/tile/0/000", "two" },
+                                            { "b/tile/0/x001/002", "three" } };
+    for (size_t i = 0; i < SL_COUNT_OF(files); i++) {
+        SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 };
+        assert_done(sl_file_read(dir, files[i][0], &text));
+        assert_view(sl_buf_view(&text), files[i][1]);
+    }
+    assert_code(sl_attack_copy_tree(from, to), SL_E_EXISTS);
+    assert_done(sl_attack_flip(to, 0).code == SL_OK ? sl_fail(SL_E_BUG) : SL_DONE); /* no file */
+    nftw(place, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static void mistakes_are_named(void **state)
 {
     static const struct {
@@ -209,6 +245,7 @@ int main(void)
         cmocka_unit_test(the_bound_is_exact),
         cmocka_unit_test(shipped_scenarios_read),
         cmocka_unit_test(planted_values_are_found_in_any_dress),
+        cmocka_unit_test(a_tree_is_copied_whole),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests_name("scenario", tests, NULL, NULL);
