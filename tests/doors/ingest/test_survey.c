@@ -132,7 +132,8 @@ static void shapes_of_values(void **state)
     }
 }
 
-/* Counts by Python's csv and json: records, subjects (within HyperLogLog's error), values of a class. */
+/* Records and values of a class counted by Python's csv and json; subjects known from the data, with a
+ * slack of an eighth (they are estimated by HyperLogLog). */
 static void real_files_are_classified(void **state)
 {
     static const struct {
