@@ -24,7 +24,7 @@ static const char USAGE[] =
     "       stoplog drill run ID... [--url URL --api-key KEY --model MODEL]\n"
     "                               [--prompt TEXT --canary TEXT]...";
 
-enum { CANARIES_MAX = 16, REQUESTS_MAX = 500, WAIT_MS_MAX = 15000, POLL_MS = 200 };
+enum { CANARIES_MAX = 16, REQUESTS_MAX = 500, WAIT_MS_MAX = 15000, POLL_MS = 200, FLIPS_MAX = 8 };
 
 typedef struct {
     sl_cli *cli;
@@ -160,21 +160,45 @@ static bool whole(const char *site)
     return sl_ok(sl_site_ledger_read(&cli, follow_leaf, &f, NULL));
 }
 
-/* Flips a bit of what the site serves, waits for what others make of it, and puts it back. */
-static sl_res flip(const drill_call *call, sl_drill_judge *judge, uint64_t from)
+/* One try: flips a bit of the newest bundle and looks on until somebody has said so, or the bundle was
+ * written anew because of some other leaf (then nothing was shown and it is tried again). */
+static sl_res flip_once(const drill_call *call, sl_drill_judge *judge, uint64_t from,
+                        bool *ret_seen, bool *refused_by_reader)
 {
     char path[4096];
+    *ret_seen = false;
     SL_TRY(settle(call));
     SL_TRY(newest_bundle(call, path));
     judge->start_ms = sl_clock_wall_ms();
     SL_TRY(sl_attack_flip(path, 12));
-    sl_drill_judge_trial(judge, whole(call->cli->site));
-    struct timespec pause = { 3, 0 }; /* the ledger reads back what it serves every second */
-    (void)nanosleep(&pause, NULL);
-    if (!whole(call->cli->site) && sl_path_exists(AT_FDCWD, path)) {
-        SL_TRY(sl_attack_flip(path, 12)); /* still as we left it */
+    bool served = !whole(call->cli->site);
+    *refused_by_reader = *refused_by_reader || served;
+    uint64_t until = sl_clock_mono_ns() + UINT64_C(5) * 1000000000u;
+    while (served && !*ret_seen && sl_clock_mono_ns() < until) {
+        struct timespec pause = { 0, POLL_MS * 1000000L };
+        (void)nanosleep(&pause, NULL);
+        follower f = { .judge = judge, .from = from };
+        bool readable = sl_ok(sl_site_ledger_read(call->cli, follow_leaf, &f, NULL));
+        *ret_seen = judge->refused.state != SL_FACT_PENDING;
+        if (readable && !*ret_seen) {
+            break; /* written anew */
+        }
     }
-    follow(call, judge, from);
+    if (sl_path_exists(AT_FDCWD, path)) {
+        SL_TRY(sl_attack_flip(path, 12)); /* as we found it */
+    }
+    return SL_DONE;
+}
+
+/* Flips a bit of what the site serves, waits for what others make of it, and puts it back. */
+static sl_res flip(const drill_call *call, sl_drill_judge *judge, uint64_t from)
+{
+    bool seen = false;
+    bool refused_by_reader = false;
+    for (int tries = 0; tries < FLIPS_MAX && !seen; tries++) {
+        SL_TRY(flip_once(call, judge, from, &seen, &refused_by_reader));
+    }
+    sl_drill_judge_trial(judge, !refused_by_reader);
     return SL_DONE;
 }
 
