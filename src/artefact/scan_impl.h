@@ -1,0 +1,48 @@
+/* The inside of a scan, for the driver's own files: scan.c and scan_report.c. */
+#ifndef SL_ARTEFACT_SCAN_IMPL_H
+#define SL_ARTEFACT_SCAN_IMPL_H
+
+#include "artefact/scan.h"
+#include "base/arena.h"
+
+/* A container whose members are queued: their names, for sl_scan_sibling. */
+typedef struct {
+    size_t refs;
+    sl_buf names; /* each ends in a NUL */
+} sl_scan_family;
+
+/* One artefact of the work list. */
+typedef struct sl_scan_item {
+    struct sl_scan_item *next;
+    sl_source *source;
+    sl_scan_family *family; /* it is a member of; NULL for the file itself */
+    sl_view path;           /* inside the file, escaped; lives in the arena */
+    sl_view name;           /* last component as it stands in the container; in the arena */
+    unsigned depth;
+    bool told; /* the container said what kind it is */
+    sl_kind kind;
+} sl_scan_item;
+
+struct sl_scan {
+    const sl_scan_budget *budget;
+    const sl_allow *allow;
+    uint64_t spent[SL_SPEND_COUNT];
+    uint64_t expanded_max; /* budget or a multiple of the file's size */
+    sl_arena arena;
+    sl_scan_item *todo;           /* a stack: members before what comes after their container */
+    sl_scan_item *children;       /* of the present item, newest first */
+    sl_scan_item *item;           /* the present one */
+    sl_kind kind;                 /* whose parser runs */
+    sl_scan_family *family;       /* of the children */
+    uint16_t told[SL_RULE_COUNT]; /* reports of each rule in the present item */
+    size_t finding_room;
+    size_t outside_room;
+    sl_scan_result result;
+};
+
+/* Escapes to printable ASCII ("\n", "\xff") into the arena, cut to `max` output bytes. */
+SL_MUST sl_res sl_scan_printable(sl_arena *arena, sl_view bytes, size_t max, sl_view *ret_text);
+/* Turns what a parser failed with into a finding of the present item. */
+void sl_scan_failed(sl_scan *scan, sl_res failed);
+
+#endif
