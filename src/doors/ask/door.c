@@ -115,7 +115,7 @@ sl_res sl_ask_door_new(const sl_ask_site *site, const uint8_t random[16], sl_ask
     d->out.leaf.max = SL_LEAF_BYTES_MAX;
     d->request.max = body_max + SL_SCGI_HEAD_BYTES_MAX + 64;
     d->forward.max = 2 * body_max + SL_MIB;
-    d->arena.max = 2 * body_max + SL_MIB;
+    d->arena.max = 4 * body_max + SL_MIB;
     d->whole.max = (size_t)site->limits.answer_bytes_max;
     d->last.max = 2 * (size_t)site->limits.answer_bytes_max;
     d->out.knock_source[0] = '\0';

@@ -2,10 +2,13 @@
  * a string that was not inspected to its end. */
 #include "doors/ask/look.h"
 
+#include "doors/ask/seams.h"
+
 void sl_ask_look_init(sl_ask_look *look, size_t rewritten_max)
 {
     look->findings = (sl_findings){ 0 };
     look->rewritten = (sl_buf){ .max = rewritten_max };
+    look->joined = (sl_buf){ .max = rewritten_max };
     look->verdict = SL_VERDICT_ALLOW;
 }
 
@@ -13,6 +16,7 @@ void sl_ask_look_free(sl_ask_look *look)
 {
     sl_findings_free(&look->findings);
     sl_buf_free(&look->rewritten);
+    sl_buf_free(&look->joined);
 }
 
 /* Add this string's findings to the crossing's totals. */
@@ -32,19 +36,30 @@ static void count_findings(sl_ask_look *look, sl_channel channel)
     }
 }
 
-static sl_res judge(sl_ask_look *look, sl_view text, sl_channel channel, sl_verdict *ret_verdict)
+static sl_res find(sl_ask_look *look, sl_view text, sl_channel channel, sl_findings *findings)
 {
-    sl_findings_clear(&look->findings);
     look->strings++;
     look->text_bytes += text.n;
-    SL_TRY(sl_detect_inspect(look->detect, look->scratch, text, channel, &look->findings));
+    return sl_detect_inspect(look->detect, look->scratch, text, channel, findings);
+}
+
+/* The verdict on all that stands in `look->findings`. */
+static sl_verdict judge_findings(sl_ask_look *look, sl_channel channel)
+{
     sl_policy_context context = { SL_DOOR_ASK, channel, look->purpose };
     sl_verdict verdict = sl_policy_judge(look->policy, &context, &look->findings, 0);
     count_findings(look, channel);
     if (verdict > look->verdict) {
         look->verdict = verdict;
     }
-    *ret_verdict = verdict;
+    return verdict;
+}
+
+static sl_res judge(sl_ask_look *look, sl_view text, sl_channel channel, sl_verdict *ret_verdict)
+{
+    sl_findings_clear(&look->findings);
+    SL_TRY(find(look, text, channel, &look->findings));
+    *ret_verdict = judge_findings(look, channel);
     return SL_DONE;
 }
 
@@ -63,6 +78,98 @@ sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_
     look->transforms += applied;
     *ret_text = sl_buf_view(&look->rewritten);
     return SL_DONE;
+}
+
+/* What each text holds by itself and what they hold together; offsets in the joined text. */
+static sl_res find_in_row(sl_ask_look *look, const sl_view *texts, size_t n, sl_channel channel)
+{
+    SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+    sl_findings_clear(&look->findings);
+    for (size_t i = 0; i < n; i++) {
+        size_t start = look->joined.n;
+        sl_findings_clear(&found);
+        SL_TRY(find(look, texts[i], channel, &found));
+        SL_TRY(sl_buf_add(&look->joined, texts[i]));
+        for (size_t k = 0; k < found.n; k++) {
+            found.items[k].start += start;
+            found.items[k].end += start;
+            SL_TRY(sl_findings_add(&look->findings, found.items[k]));
+        }
+    }
+    SL_TRY(sl_seams_inspect(look->detect, look->scratch, texts, n, sl_buf_view(&look->joined),
+                            channel, &look->findings));
+    sl_seams_tidy(&look->findings);
+    return SL_DONE;
+}
+
+/* The end of what is rewritten as one and reaches over `seam`, or `seam` itself. `*at` is the first
+ * finding that may. */
+static size_t seam_moved(const sl_findings *all, size_t seam, size_t *at)
+{
+    size_t end = seam;
+    for (; *at < all->n && all->items[*at].start < end; ++*at) {
+        const sl_finding *f = &all->items[*at];
+        if (f->verdict == SL_VERDICT_TRANSFORM && f->end > end) {
+            end = f->end;
+        }
+    }
+    return end;
+}
+
+/* The joined text from `from` to `to`, rewritten; `*io_at` is the first finding in it. */
+static sl_res rewrite_piece(sl_ask_look *look, size_t from, size_t to, size_t *io_at)
+{
+    SL_OWN(sl_findings, here, sl_findings_free) = { 0 };
+    const sl_findings *all = &look->findings;
+    for (; *io_at < all->n && all->items[*io_at].start < to; ++*io_at) {
+        sl_finding f = all->items[*io_at];
+        if (f.end <= to) { /* else it is allowed: nothing that acts reaches over a moved seam */
+            f.start -= from;
+            f.end -= from;
+            SL_TRY(sl_findings_add(&here, f));
+        }
+    }
+    size_t applied = 0;
+    sl_view piece = sl_view_sub(sl_buf_view(&look->joined), from, to);
+    SL_TRY(sl_transform_apply(piece, &here, look->pseudonyms, &look->rewritten, &applied));
+    look->transforms += applied;
+    return SL_DONE;
+}
+
+/* Each text's share of the joined text, between seams that were moved behind what reaches over. */
+static sl_res rewrite_row(sl_ask_look *look, sl_view *texts, size_t n)
+{
+    size_t seam = 0;
+    size_t from = 0;
+    size_t looked = 0;
+    size_t given = 0;
+    sl_buf_clear(&look->rewritten);
+    for (size_t i = 0; i < n; i++) {
+        size_t before = look->rewritten.n;
+        seam += texts[i].n;
+        size_t to = seam_moved(&look->findings, seam > from ? seam : from, &looked);
+        SL_TRY(rewrite_piece(look, from, to, &given));
+        from = to;
+        texts[i].n = look->rewritten.n - before;
+    }
+    const uint8_t *at = look->rewritten.p;
+    for (size_t i = 0; i < n; i++) {
+        texts[i].p = at;
+        at = texts[i].n == 0 ? at : at + texts[i].n;
+    }
+    return SL_DONE;
+}
+
+sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel channel)
+{
+    if (n == 1) {
+        return sl_ask_look_text(look, texts[0], channel, &texts[0]);
+    }
+    sl_buf_clear(&look->joined);
+    SL_TRY(find_in_row(look, texts, n, channel));
+    sl_verdict verdict = judge_findings(look, channel);
+    SL_NEED(verdict <= SL_VERDICT_TRANSFORM, SL_E_REFUSED);
+    return verdict == SL_VERDICT_ALLOW ? SL_DONE : rewrite_row(look, texts, n);
 }
 
 sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel)

@@ -21,6 +21,7 @@ typedef struct {
     /* Working memory, owned. */
     sl_findings findings;
     sl_buf rewritten;
+    sl_buf joined;
     /* What was seen so far. */
     sl_verdict verdict;
     sl_finding cause; /* the finding of the strongest verdict beyond ALLOW */
@@ -41,6 +42,12 @@ void sl_ask_look_free(sl_ask_look *look);
  * Fails: SL_E_REFUSED when the verdict is stronger than TRANSFORM, and the detectors' errors. */
 SL_MUST sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel,
                                 sl_view *ret_text);
+
+/* Inspect strings that stand side by side in one channel and are read as one: each alone and all
+ * together (seams.h). `texts[i]` becomes what may go on in its place, borrowed from the look until
+ * its next call. What reaches over a seam is rewritten as one and stands in the text where it began.
+ * Fails as sl_ask_look_text. */
+SL_MUST sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel channel);
 
 /* Inspect one string that cannot be rewritten without changing what it means to the protocol (a
  * name, a number, a member's key). Fails: SL_E_REFUSED also when a transform would be due. */

@@ -2,9 +2,9 @@
  * Reference: OpenAI API, "Create completion (legacy)". Design: dialect.h. */
 #include "doors/ask/dialect.h"
 
-static const sl_ask_member prompt_item = { .name = "prompt",
-                                           .takes = SL_TAKES_TEXT,
-                                           .channel = SL_CHANNEL_USER };
+static const sl_ask_member prompt_item = {
+    .name = "prompt", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_USER, .apart = true
+};
 static const sl_ask_member stop_item = { .name = "stop",
                                          .takes = SL_TAKES_TEXT,
                                          .channel = SL_CHANNEL_METADATA };

@@ -5,9 +5,9 @@
 
 enum { NUMBER_BYTES_MAX = 32, VECTORS_MAX = 4096, DIMENSIONS_MAX = 65536 };
 
-static const sl_ask_member input_item = { .name = "input",
-                                          .takes = SL_TAKES_TEXT,
-                                          .channel = SL_CHANNEL_USER };
+static const sl_ask_member input_item = {
+    .name = "input", .takes = SL_TAKES_TEXT, .channel = SL_CHANNEL_USER, .apart = true
+};
 
 static const sl_ask_member request_members[] = {
     { .name = "model", .takes = SL_TAKES_WORD, .learn = SL_LEARN_MODEL },

@@ -3,6 +3,7 @@
  * of a document is bounded by the lexer and the walk keeps its own stack. */
 #include "doors/ask/shape.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { WORD_BYTES_MAX = 256, NUMBER_BYTES_MAX = 32 };
@@ -41,10 +42,23 @@ typedef struct {
     sl_channel channel;
 } place;
 
+/* A running text that waits for its neighbours: in the output stands an empty string. */
+typedef struct {
+    size_t at; /* of that string */
+    sl_view text;
+    sl_channel channel;
+    bool first;  /* of a row: texts that are read as one */
+    size_t next; /* in its row, numbered from 1; 0: it is the last */
+} hole;
+
 typedef struct {
     const sl_ask_walk *in;
     sl_json_writer w;
     sl_ask_facts *facts;
+    hole *holes;
+    size_t holes_n;
+    size_t holes_cap;
+    size_t rows[SL_CHANNEL_COUNT]; /* last of each channel's open row, from 1; 0: none is open */
     place stack[SL_JSON_DEPTH_MAX + 1];
     size_t depth;
 } walk;
@@ -202,6 +216,41 @@ static sl_res put_json_text(walk *k, sl_channel channel, sl_view text)
     return SL_DONE;
 }
 
+/* What the user and the assistant say by turns ends what others were saying. Instructions and
+ * results of tools interrupt nobody. */
+static void end_rows(walk *k, sl_channel channel, bool apart)
+{
+    bool user = channel == SL_CHANNEL_USER;
+    if (user || channel == SL_CHANNEL_ASSISTANT) {
+        k->rows[SL_CHANNEL_TOOL_RESULT] = 0;
+        k->rows[user ? SL_CHANNEL_ASSISTANT : SL_CHANNEL_USER] = 0;
+    }
+    if (apart) {
+        k->rows[channel] = 0;
+    }
+}
+
+static sl_res put_hole(walk *k, sl_channel channel, bool apart, sl_view text)
+{
+    if (k->holes_n == k->holes_cap) {
+        size_t cap = k->holes_cap == 0 ? 32 : 2 * k->holes_cap;
+        hole *more = reallocarray(k->holes, cap, sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        k->holes = more;
+        k->holes_cap = cap;
+    }
+    end_rows(k, channel, apart);
+    sl_json_string(&k->w, SL_LIT(""));
+    size_t before = k->rows[channel];
+    k->holes[k->holes_n++] =
+        (hole){ .at = k->w.out->n - 2, .text = text, .channel = channel, .first = before == 0 };
+    if (before != 0) {
+        k->holes[before - 1].next = k->holes_n;
+    }
+    k->rows[channel] = k->holes_n;
+    return SL_DONE;
+}
+
 static sl_res put_string(walk *k, const sl_ask_member *m, const place *at,
                          const sl_json_node *value)
 {
@@ -209,6 +258,10 @@ static sl_res put_string(walk *k, const sl_ask_member *m, const place *at,
     SL_TRY(sl_json_text(value, k->in->arena, &text));
     if ((m->takes & SL_TAKES_JSON_TEXT) != 0) {
         return put_json_text(k, channel_of(m, at), text);
+    }
+    bool running = (m->takes & SL_TAKES_TEXT) != 0 && channel_of(m, at) != SL_CHANNEL_METADATA;
+    if (running && text.n != 0) {
+        return put_hole(k, channel_of(m, at), m->apart, text);
     }
     if ((m->takes & (SL_TAKES_TEXT | SL_TAKES_FREE)) != 0) {
         sl_view passed;
@@ -382,14 +435,76 @@ static sl_res run(walk *k)
     return sl_json_finish(&k->w);
 }
 
+/* Look at the row that begins with hole `at`; its texts become what may go on, in the arena. */
+static sl_res look_at_row(walk *k, size_t at, sl_view *texts)
+{
+    size_t n = 0;
+    for (size_t i = at + 1; i != 0; i = k->holes[i - 1].next) {
+        texts[n++] = k->holes[i - 1].text;
+    }
+    SL_TRY(sl_ask_look_row(k->in->look, texts, n, k->holes[at].channel));
+    n = 0;
+    for (size_t i = at + 1; i != 0; i = k->holes[i - 1].next) {
+        sl_view *text = &k->holes[i - 1].text;
+        bool changed = texts[n].p != text->p;
+        SL_TRY(changed ? sl_arena_dup(k->in->arena, texts[n], text) : SL_DONE);
+        n++;
+    }
+    return SL_DONE;
+}
+
+static sl_res look_at_rows(walk *k)
+{
+    sl_view *texts = calloc(k->holes_n, sizeof *texts);
+    SL_NEED(texts != NULL, SL_E_MEMORY);
+    sl_res r = SL_DONE;
+    for (size_t i = 0; i < k->holes_n && sl_ok(r); i++) {
+        r = k->holes[i].first ? look_at_row(k, i, texts) : SL_DONE;
+    }
+    free(texts);
+    return r;
+}
+
+/* The document with every hole filled. */
+static sl_res fill_holes(walk *k, sl_buf *out)
+{
+    SL_OWN(sl_buf, whole, sl_buf_free) = { .max = out->max };
+    size_t from = 0;
+    for (size_t i = 0; i < k->holes_n; i++) {
+        sl_json_writer w;
+        const hole *h = &k->holes[i];
+        SL_TRY(sl_buf_add(&whole, sl_view_sub(sl_buf_view(out), from, h->at)));
+        sl_json_writer_init(&w, &whole);
+        sl_json_string(&w, h->text.n == 0 ? sl_view_str("") : h->text);
+        SL_TRY(sl_json_finish(&w));
+        from = h->at + 2;
+    }
+    SL_TRY(sl_buf_add(&whole, sl_view_sub(sl_buf_view(out), from, out->n)));
+    sl_buf_free(out);
+    *out = sl_buf_take(&whole);
+    return SL_DONE;
+}
+
+static sl_res walk_and_fill(walk *k, const sl_ask_member *root, sl_channel channel, sl_buf *out)
+{
+    place nowhere = { .channel = channel };
+    SL_TRY(put_value(k, root, &nowhere, sl_json_root(k->in->doc)));
+    SL_TRY(run(k));
+    if (k->holes_n == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(look_at_rows(k));
+    return fill_holes(k, out);
+}
+
 static sl_res begin(const sl_ask_walk *in, const sl_ask_member *root, sl_channel channel,
                     sl_ask_facts *facts, sl_buf *out)
 {
     walk k = { .in = in, .facts = facts };
     sl_json_writer_init(&k.w, out);
-    place nowhere = { .channel = channel };
-    SL_TRY(put_value(&k, root, &nowhere, sl_json_root(in->doc)));
-    return run(&k);
+    sl_res r = walk_and_fill(&k, root, channel, out);
+    free(k.holes);
+    return r;
 }
 
 sl_res sl_ask_shape_write(const sl_ask_walk *in, const sl_ask_shape *shape, sl_buf *out,

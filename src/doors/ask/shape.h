@@ -3,7 +3,7 @@
  * it: a request is never spliced, and what no table names does not pass.
  *
  * Strings that a model could read are inspected, rewritten where the policy says so, and only then
- * written. Adding a member of an API is one line in a dialect's table. Design: ARCHITECTURE.md
+ * written; running texts that stand side by side in the conversation also as one (look.h). Adding a member of an API is one line in a dialect's table. Design: ARCHITECTURE.md
  * section 4; the tables stand in the dialects' files. */
 #ifndef SL_DOORS_ASK_SHAPE_H
 #define SL_DOORS_ASK_SHAPE_H
@@ -78,6 +78,7 @@ typedef struct sl_ask_member {
     const char *words;                 /* "a|b|c": the words allowed; NULL: any word */
     const sl_ask_shape *shape;         /* for SL_TAKES_OBJECT */
     const struct sl_ask_member *items; /* for SL_TAKES_ITEMS: the rule of each item */
+    bool apart;                        /* a text that is never read together with its neighbours */
 } sl_ask_member;
 
 struct sl_ask_shape {

@@ -48,6 +48,21 @@ sl_res sl_findings_add(sl_findings *all, sl_finding one)
     return SL_DONE;
 }
 
+static int by_start(const void *left, const void *right)
+{
+    const sl_finding *a = left;
+    const sl_finding *b = right;
+    bool longer = a->start == b->start && a->end > b->end;
+    return a->start < b->start || longer ? -1 : a->start > b->start || a->end != b->end;
+}
+
+void sl_findings_sort(sl_findings *all)
+{
+    if (all->n > 1) {
+        qsort(all->items, all->n, sizeof *all->items, by_start);
+    }
+}
+
 void sl_findings_free(sl_findings *all)
 {
     free(all->items);

@@ -29,6 +29,19 @@ typedef struct {
     unsigned knocks;
 } rig;
 
+/* Real detection with everything that a door has: patterns, a roster that holds Zebulon Quixworth (a
+ * name) and the canary CNRY-7F3A-91D2-KX, the program's own policy. */
+typedef struct {
+    rig r;
+    sl_detect *detect;
+    sl_scratch *scratch;
+    sl_policy *policy;
+} real_rig;
+#define RIG_PERSON "Zebulon Quixworth"
+#define RIG_CANARY "CNRY-7F3A-91D2-KX"
+void real_rig_init(real_rig *all);
+void real_rig_free(real_rig *all);
+
 void rig_init(rig *r);
 void rig_free(rig *r);
 /* A fresh crossing, outputs emptied. */

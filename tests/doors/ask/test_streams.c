@@ -5,32 +5,6 @@
 
 #include "base/random.h"
 
-typedef struct {
-    rig r;
-    sl_detect *detect;
-    sl_scratch *scratch;
-    sl_policy *policy;
-} real;
-
-static void begin(real *all)
-{
-    rig_init(&all->r);
-    assert_done(sl_detect_build_default(&all->detect));
-    assert_done(sl_scratch_new(all->detect, &all->scratch));
-    assert_done(sl_policy_load_default(&all->policy));
-    all->r.site.detect = all->detect;
-    all->r.site.scratch = all->scratch;
-    all->r.site.policy = all->policy;
-}
-
-static void end(real *all)
-{
-    rig_free(&all->r);
-    sl_policy_free(all->policy);
-    sl_scratch_free(all->scratch);
-    sl_detect_free(all->detect);
-}
-
 static const char *const answers[] = {
     "Plain words without anything that needs a second look, twice over, to fill more than the "
     "frontier holds. Plain words without anything that needs a second look, twice over, to fill "
@@ -116,9 +90,9 @@ static void deltas(const char *text, size_t width, sl_prng *prng, sl_buf *http)
 
 static void the_same_text_in_any_deltas_gives_the_same_answer(void **state)
 {
-    real all;
+    real_rig all;
     sl_prng prng;
-    begin(&all);
+    real_rig_init(&all);
     sl_prng_seed(&prng, 20261121);
     for (size_t i = 0; i < SL_COUNT_OF(answers); i++) {
         SL_OWN(sl_buf, want, sl_buf_free) = { .max = 1 << 20 };
@@ -138,14 +112,14 @@ static void the_same_text_in_any_deltas_gives_the_same_answer(void **state)
             }
         }
     }
-    end(&all);
+    real_rig_free(&all);
 }
 
 static void the_same_events_in_any_reads_give_the_same_bytes(void **state)
 {
-    real all;
+    real_rig all;
     sl_prng prng;
-    begin(&all);
+    real_rig_init(&all);
     sl_prng_seed(&prng, 7);
     for (size_t i = 0; i < SL_COUNT_OF(answers); i++) {
         SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 22 };
@@ -161,15 +135,15 @@ static void the_same_events_in_any_reads_give_the_same_bytes(void **state)
             assert_true(sl_view_eq(sl_buf_view(&want), sl_buf_view(&all.r.client)));
         }
     }
-    end(&all);
+    real_rig_free(&all);
 }
 
 /* Streamed or whole, the reader gets the same text. */
 static void a_whole_answer_says_what_the_stream_says(void **state)
 {
-    real all;
+    real_rig all;
     sl_prng prng;
-    begin(&all);
+    real_rig_init(&all);
     for (size_t i = 0; i < SL_COUNT_OF(answers); i++) {
         SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 22 };
         SL_OWN(sl_buf, json, sl_buf_free) = { .max = 1 << 22 };
@@ -192,14 +166,14 @@ static void a_whole_answer_says_what_the_stream_says(void **state)
         rig_content(&all.r, &whole);
         assert_true(sl_view_eq(sl_buf_view(&whole), sl_buf_view(&streamed)));
     }
-    end(&all);
+    real_rig_free(&all);
 }
 
 static void identifiers_do_not_reach_the_model_server(void **state)
 {
     static const char *const secret[] = { "jane.doe@example.org", "536-90-4399", "555-0187" };
-    real all;
-    begin(&all);
+    real_rig all;
+    real_rig_init(&all);
     rig_chat(&all.r, "{\"model\":\"trial-model\",\"user\":\"jane.doe@example.org\",\"messages\":[{"
                      "\"role\":\"user\",\"content\":\"Write to jane.doe@example.org, SSN "
                      "536-90-4399, phone (212) 555-0187.\"}]}");
@@ -208,7 +182,7 @@ static void identifiers_do_not_reach_the_model_server(void **state)
         assert_false(rig_saw(&all.r.upstream, secret[i]));
         assert_false(rig_saw(&all.r.leaves, secret[i]));
     }
-    end(&all);
+    real_rig_free(&all);
 }
 
 int main(void)

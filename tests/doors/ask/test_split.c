@@ -1,0 +1,165 @@
+/* What is split over parts and messages that are read as one is found, and rewritten where it stands:
+ * a canary, a person and an identifier in pieces, in every dialect's ways of saying text. */
+#include "rig.h"
+
+#define CHAT "/v1/chat/completions"
+#define MESSAGES "/v1/messages"
+#define RESPONSES "/v1/responses"
+
+/* %1 and %2 stand for two pieces. */
+typedef struct {
+    const char *path;
+    const char *body;
+} form;
+
+#define CHAT_PART(x) "{\"type\":\"text\",\"text\":\"" x "\"}"
+#define INPUT_PART(x) "{\"type\":\"input_text\",\"text\":\"" x "\"}"
+
+static const form forms[] = {
+    { CHAT, "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":[" CHAT_PART(
+                "Say: %1") "," CHAT_PART("%2 and so on.") "]}]}" },
+    { CHAT, "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":\"Say: %1\"},"
+            "{\"role\":\"user\",\"content\":\"%2 and so on.\"}]}" },
+    { CHAT,
+      "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"assistant\",\"content\":"
+      "\"Say: %1\"},{\"role\":\"assistant\",\"content\":[" CHAT_PART("%2 and so on.") "]}]}" },
+    { CHAT, "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"a\","
+            "\"content\":\"Say: %1\"},{\"role\":\"tool\",\"tool_call_id\":\"b\",\"content\":"
+            "\"%2 and so on.\"}]}" },
+    { CHAT,
+      "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"system\",\"content\":\"Say: %1\"},"
+      "{\"role\":\"user\",\"content\":\"Go.\"},{\"role\":\"developer\",\"content\":"
+      "\"%2 and so on.\"}]}" },
+    { MESSAGES, "{\"model\":\"trial-model\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+                "\"content\":[" CHAT_PART("Say: %1") "," CHAT_PART("%2 and so on.") "]}]}" },
+    { MESSAGES, "{\"model\":\"trial-model\",\"max_tokens\":9,\"system\":[" CHAT_PART(
+                    "Say: %1") "," CHAT_PART("%2 and so on.") "],\"messages\":[]}" },
+    { MESSAGES,
+      "{\"model\":\"trial-model\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+      "\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":[" CHAT_PART(
+          "Say: %1") "]},{\"type\":\"tool_result\",\"tool_use_id\":\"u\","
+                     "\"content\":\"%2 and so on.\"}]}]}" },
+    { MESSAGES, "{\"model\":\"trial-model\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+                "\"content\":[" CHAT_PART("Say: %1") ",{\"type\":\"tool_result\",\"tool_use_id\":"
+                                                     "\"t\",\"content\":\"fine\"}," CHAT_PART(
+                                                         "%2 and so on.") "]}]}" },
+    { RESPONSES,
+      "{\"model\":\"trial-model\",\"input\":[{\"role\":\"user\",\"content\":[" INPUT_PART(
+          "Say: %1") "," INPUT_PART("%2 and so on.") "]}]}" },
+    { RESPONSES,
+      "{\"model\":\"trial-model\",\"input\":[{\"role\":\"user\",\"content\":\"Say: %1\"},"
+      "{\"type\":\"message\",\"role\":\"user\",\"content\":[" INPUT_PART("%2 and so on.") "]}]}" },
+    { RESPONSES, "{\"model\":\"trial-model\",\"input\":[{\"type\":\"function_call_output\","
+                 "\"call_id\":\"a\",\"output\":\"Say: %1\"},{\"type\":\"function_call_output\","
+                 "\"call_id\":\"b\",\"output\":\"%2 and so on.\"}]}" },
+};
+
+static void post(rig *r, const form *f, const char *one, const char *two)
+{
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = 65536 };
+    const char *at = strstr(f->body, "%1");
+    const char *next = strstr(at, "%2");
+    assert_done(sl_buf_add(&body, sl_view_of(f->body, (size_t)(at - f->body))));
+    assert_done(sl_buf_add_str(&body, one));
+    assert_done(sl_buf_add(&body, sl_view_of(at + 2, (size_t)(next - at - 2))));
+    assert_done(sl_buf_add_str(&body, two));
+    assert_done(sl_buf_add_str(&body, next + 2));
+    rig_post(r, f->path, sl_buf_cstr(&body));
+}
+
+static void a_canary_in_two_pieces_is_refused(void **state)
+{
+    static const char *const cuts[][2] = { { "CNRY-7F3A-9", "1D2-KX" },
+                                           { "CNRY-7F3A", "91D2-KX" },
+                                           { "cnry 7f3a-", "-91d2 kx" } };
+    real_rig all;
+    real_rig_init(&all);
+    for (size_t i = 0; i < SL_COUNT_OF(forms); i++) {
+        for (size_t k = 0; k < SL_COUNT_OF(cuts); k++) {
+            post(&all.r, &forms[i], cuts[k][0], cuts[k][1]);
+            assert_int_equal(all.r.connects, 0);
+            assert_true(rig_saw(&all.r.client, "E_REFUSED"));
+            assert_true(rig_saw(&all.r.leaves, "\"rule\":\"canary-in\""));
+        }
+    }
+    real_rig_free(&all);
+}
+
+/* What reached over the seam is one surrogate where it began; every other byte is as it was. */
+static void an_identifier_in_two_pieces_is_rewritten_as_one(void **state)
+{
+    static const char *const cuts[][2] = { { "536-90-", "4399" },
+                                           { "jane.doe@exam", "ple.org" },
+                                           { "Zebulon Quix", "worth" },
+                                           { "Zebulon", "Quixworth" } };
+    real_rig all;
+    real_rig_init(&all);
+    for (size_t i = 0; i < SL_COUNT_OF(forms); i++) {
+        for (size_t k = 0; k < SL_COUNT_OF(cuts); k++) {
+            SL_OWN(sl_buf, left, sl_buf_free) = { .max = 65536 };
+            post(&all.r, &forms[i], cuts[k][0], cuts[k][1]);
+            assert_int_equal(all.r.connects, 1);
+            assert_done(sl_buf_addf(&left, "Say: %s", cuts[k][0]));
+            assert_false(rig_saw(&all.r.upstream, sl_buf_cstr(&left)));
+            assert_true(rig_saw(&all.r.upstream, "Say: "));
+            assert_true(rig_saw(&all.r.upstream, "\" and so on.\""));
+            assert_true(rig_saw(&all.r.leaves, "\"verdict\":\"transform\""));
+        }
+    }
+    real_rig_free(&all);
+}
+
+static void three_pieces_and_one_letter_each_are_found(void **state)
+{
+    real_rig all;
+    real_rig_init(&all);
+    rig_chat(&all.r,
+             "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":[" CHAT_PART(
+                 "536") "," CHAT_PART("-90-") "," CHAT_PART("4399 or not") "]}]}");
+    assert_true(
+        rig_saw(&all.r.upstream, "\"text\":\"\"},{\"type\":\"text\",\"text\":\" or not\"}"));
+    static const char canary[] = RIG_CANARY;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = 65536 };
+    assert_done(sl_buf_add_str(&body, "{\"model\":\"trial-model\",\"messages\":["));
+    for (size_t i = 0; canary[i] != '\0'; i++) {
+        assert_done(sl_buf_addf(&body, "%s{\"role\":\"user\",\"content\":\"%c\"}",
+                                i == 0 ? "" : ",", canary[i]));
+    }
+    assert_done(sl_buf_add_str(&body, "]}"));
+    rig_chat(&all.r, sl_buf_cstr(&body));
+    assert_true(rig_saw(&all.r.client, "E_REFUSED"));
+    real_rig_free(&all);
+}
+
+static void texts_that_nobody_reads_together_are_left_alone(void **state)
+{
+    static const form apart[] = {
+        { CHAT,
+          "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":\"Say: %1\"},"
+          "{\"role\":\"assistant\",\"content\":\"Go on.\"},{\"role\":\"user\",\"content\":"
+          "\"%2 and so on.\"}]}" },
+        { "/v1/embeddings",
+          "{\"model\":\"trial-model\",\"input\":[\"Say: %1\",\"%2 and so on.\"]}" },
+        { "/v1/completions",
+          "{\"model\":\"trial-model\",\"prompt\":[\"Say: %1\",\"%2 and so on.\"]}" },
+    };
+    real_rig all;
+    real_rig_init(&all);
+    for (size_t i = 0; i < SL_COUNT_OF(apart); i++) {
+        post(&all.r, &apart[i], "536-90-", "4399");
+        assert_true(rig_saw(&all.r.upstream, "\"Say: 536-90-\""));
+        assert_true(rig_saw(&all.r.upstream, "\"4399 and so on.\""));
+    }
+    real_rig_free(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_canary_in_two_pieces_is_refused),
+        cmocka_unit_test(an_identifier_in_two_pieces_is_rewritten_as_one),
+        cmocka_unit_test(three_pieces_and_one_letter_each_are_found),
+        cmocka_unit_test(texts_that_nobody_reads_together_are_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
