@@ -76,9 +76,33 @@ static const sl_yaml_field keeper_fields[] = {
     { .key = NULL },
 };
 
+/* The list of witnesses is read on by itself, as the upstreams are. */
+typedef struct {
+    sl_view origin;
+    int64_t witness_ms_min;
+    const sl_yaml_node *witnesses;
+} ledger_section;
+
 static const sl_yaml_field ledger_fields[] = {
-    { .key = "origin", .type = SL_YAML_AS_TEXT, .offset = IN(ledger, origin) },
-    { .key = "witnesses", .type = SL_YAML_AS_TEXTS, .offset = IN(ledger, witnesses) },
+    { .key = "origin", .type = SL_YAML_AS_TEXT, .offset = offsetof(ledger_section, origin) },
+    { .key = "witness_every",
+      .type = SL_YAML_AS_DURATION,
+      .offset = offsetof(ledger_section, witness_ms_min),
+      .min = 1000,
+      .max = 1800000 },
+    { .key = "witnesses", .type = SL_YAML_AS_LIST, .offset = offsetof(ledger_section, witnesses) },
+    { .key = NULL },
+};
+
+static const sl_yaml_field witness_fields[] = {
+    { .key = "key",
+      .type = SL_YAML_AS_TEXT,
+      .required = true,
+      .offset = offsetof(sl_config_witness, key) },
+    { .key = "url",
+      .type = SL_YAML_AS_TEXT,
+      .required = true,
+      .offset = offsetof(sl_config_witness, url) },
     { .key = NULL },
 };
 
@@ -121,6 +145,7 @@ static sl_site_config defaults(void)
     c.egress.silence_ms_max = 120000;
     c.keeper.kms = SL_LIT("file");
     c.keeper.key_file = SL_LIT("state/keeper/root.key");
+    c.ledger.witness_ms_min = 60000;
     c.host.uid_base = 458752; /* outside what distributions give to people and services */
     return c;
 }
@@ -168,6 +193,33 @@ static sl_res read_upstreams(sl_arena *arena, const sl_yaml_node *list, sl_site_
     return SL_DONE;
 }
 
+/* Each is a key alone, asked by hand, or a key with the place where the site asks it. */
+static sl_res read_witnesses(sl_arena *arena, const sl_yaml_node *list, sl_site_config *c)
+{
+    const sl_yaml_node *node = list == NULL ? NULL : list->first;
+    for (; node != NULL; node = node->next) {
+        if (c->ledger.witness_count == SL_CONFIG_WITNESSES_MAX) {
+            return sl_fail_at(SL_E_LIMIT, "witnesses", node->line);
+        }
+        sl_config_witness w = { 0 };
+        if (node->kind == SL_YAML_SCALAR) {
+            SL_TRY(sl_yaml_text(node, "witnesses", &w.key));
+        } else {
+            SL_TRY(sl_yaml_read(arena, node, witness_fields, &w));
+            if (!url_ok(w.url) || sl_view_starts(w.url, SL_LIT("scgi:"))) {
+                return sl_fail_at(SL_E_SYNTAX, "url", node->line);
+            }
+        }
+        for (size_t i = 0; i < c->ledger.witness_count; i++) {
+            if (sl_view_eq(c->ledger.witnesses[i].key, w.key)) {
+                return sl_fail_at(SL_E_DUPLICATE, "key", node->line);
+            }
+        }
+        c->ledger.witnesses[c->ledger.witness_count++] = w;
+    }
+    return SL_DONE;
+}
+
 static sl_res read_section(sl_arena *arena, const sl_yaml_node *map, const sl_yaml_field *fields,
                            void *into)
 {
@@ -183,7 +235,11 @@ sl_res sl_site_config_read(sl_arena *arena, sl_view text, sl_site_config *ret)
     sl_site_config c = defaults();
     SL_TRY(read_section(arena, s.front, front_fields, &c.front));
     SL_TRY(read_section(arena, s.keeper, keeper_fields, &c.keeper));
-    SL_TRY(read_section(arena, s.ledger, ledger_fields, &c.ledger));
+    ledger_section ledger = { .witness_ms_min = c.ledger.witness_ms_min };
+    SL_TRY(read_section(arena, s.ledger, ledger_fields, &ledger));
+    c.ledger.origin = ledger.origin;
+    c.ledger.witness_ms_min = ledger.witness_ms_min;
+    SL_TRY(read_witnesses(arena, ledger.witnesses, &c));
     SL_TRY(read_section(arena, s.host, host_fields, &c.host));
     egress_section egress = { .ca_file = c.egress.ca_file,
                               .silence_ms_max = c.egress.silence_ms_max };

@@ -8,6 +8,7 @@
 
 #define SL_UPSTREAMS_MAX ((size_t)32)
 #define SL_UPSTREAM_COMPARTMENTS_MAX ((size_t)8)
+#define SL_CONFIG_WITNESSES_MAX ((size_t)16)
 
 typedef struct {
     sl_view name;       /* [a-z0-9-]{1,32} */
@@ -16,6 +17,11 @@ typedef struct {
     sl_yaml_texts compartments; /* that its models draw on; none: all */
     sl_yaml_texts models;       /* names served there; none: any */
 } sl_config_upstream;
+
+typedef struct {
+    sl_view key; /* its verifier key */
+    sl_view url; /* https://HOST[:PORT][/PATH], http://..., unix:PATH; empty: asked by hand alone */
+} sl_config_witness;
 
 typedef struct {
     struct {
@@ -40,7 +46,9 @@ typedef struct {
         bool passphrase; /* file: sealed with one, given by `stoplog unlock` */
     } keeper;
     struct {
-        sl_yaml_texts witnesses; /* verifier keys */
+        size_t witness_count;
+        sl_config_witness witnesses[SL_CONFIG_WITNESSES_MAX];
+        int64_t witness_ms_min; /* between two questions to the same witness */
         sl_view origin;
     } ledger;
     struct {

@@ -29,6 +29,14 @@ static sl_res print_site(const sl_json_doc *doc, sl_buf *out)
     SL_TRY(sl_buf_addf(out, " (epoch %llu), %llu leaves\n",
                        (unsigned long long)number_of(doc, root, "epoch"),
                        (unsigned long long)number_of(doc, root, "leaves")));
+    const sl_json_node *witness = sl_json_get(doc, root, "witness");
+    SL_TRY(sl_buf_add_str(out, "witness  "));
+    SL_TRY(text_of(doc, witness, "state", out));
+    SL_TRY(sl_buf_add_str(out, " "));
+    SL_TRY(text_of(doc, witness, "reason", out));
+    SL_TRY(sl_buf_addf(out, " (size %llu, leaf %llu)\n",
+                       (unsigned long long)number_of(doc, witness, "size"),
+                       (unsigned long long)number_of(doc, witness, "leaf")));
     const sl_json_node *doors = sl_json_get(doc, root, "doors");
     sl_json_iter it = { 0 };
     while (doors != NULL && sl_json_each(doc, doors, &it)) {

@@ -104,6 +104,7 @@ static sl_res on_trouble(sl_ipc *link, sl_ipc_msg *msg, void *context)
     }
     sl_log(SL_LOG_ERROR, "%s: %s (%s, system error %u)", instance->name,
            sl_res_text((sl_res){ (int32_t)code }), place, sl_get_le32(msg->body.p + 4));
+    instance->trouble = (int32_t)code;
     sl_host_say(instance->host, SL_HOST_TROUBLE, instance->name, (int)code);
     return SL_DONE;
 }

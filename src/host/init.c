@@ -35,8 +35,9 @@ static const char config_text[] =
     "  #   - name: local\n"
     "  #     url: \"http://127.0.0.1:8000/v1\"\n"
     "# ledger:\n"
-    "#   # Their keys; ask them hourly: 'stoplog ledger witness --ask URL --witness KEY'.\n"
-    "#   witnesses: [\"NAME+ID+KEY\"]\n";
+    "#   witnesses: # who cosigns the ledger; asked once a minute while it grows\n"
+    "#     - key: \"NAME+ID+KEY\"\n"
+    "#       url: \"https://witness.example\"\n";
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
 {

@@ -279,6 +279,11 @@ static sl_res check_egress(const sl_nginx_egress *egress)
     for (size_t i = 0; i < egress->upstreams_n; i++) {
         SL_TRY(check_upstream(&egress->upstreams[i]));
     }
+    SL_TRY(check_optional(egress->witness_socket, "witness_socket"));
+    SL_TRY(check_range(egress->witnesses_n, 0, SL_NGINX_UPSTREAMS_MAX, "witnesses"));
+    for (size_t i = 0; i < egress->witnesses_n; i++) {
+        SL_TRY(check_upstream(&egress->witnesses[i]));
+    }
     return SL_DONE;
 }
 
@@ -342,6 +347,46 @@ static sl_res put_locations(const sl_nginx_egress *egress, sl_buf *out)
     return SL_DONE;
 }
 
+/* A witness's one path. The variable makes nginx look its name up at the request, not at its start. */
+static sl_res put_witness(const sl_nginx_upstream *w, sl_buf *out)
+{
+    const char *base = w->base_path == NULL ? "" : w->base_path;
+    SL_TRY(
+        sl_buf_addf(out,
+                    "        location = /%s/add-checkpoint {\n"
+                    "            proxy_set_header Host %s;\n"
+                    "            proxy_set_header Connection \"\";\n"
+                    "            proxy_set_header Content-Type text/plain;\n"
+                    "            proxy_connect_timeout 2s;\n            proxy_read_timeout 3s;\n",
+                    w->name, is_unix(w->kind) ? "witness" : w->host));
+    if (is_unix(w->kind)) {
+        return sl_buf_addf(out,
+                           "            proxy_pass http://unix:%s:%s/add-checkpoint;\n        }\n",
+                           w->host, base);
+    }
+    bool https = w->kind == SL_UPSTREAM_HTTPS;
+    if (https) {
+        SL_TRY(sl_buf_addf(out, "            proxy_ssl_name %s;\n", w->host));
+    }
+    return sl_buf_addf(out,
+                       "            set $stoplog_to \"%s:%u\";\n"
+                       "            proxy_pass %s://$stoplog_to%s/add-checkpoint;\n        }\n",
+                       w->host, w->port, https ? "https" : "http", base);
+}
+
+static sl_res put_witness_server(const sl_nginx_egress *egress, sl_buf *out)
+{
+    SL_TRY(sl_buf_addf(out, "    server {\n        listen unix:%s;\n", egress->witness_socket));
+    if (egress->resolvers != NULL && egress->resolvers[0] != '\0') {
+        SL_TRY(sl_buf_addf(out, "        resolver %s valid=60s;\n        resolver_timeout 2s;\n",
+                           egress->resolvers));
+    }
+    for (size_t i = 0; i < egress->witnesses_n; i++) {
+        SL_TRY(put_witness(&egress->witnesses[i], out));
+    }
+    return sl_buf_add_str(out, "        location / {\n            return 404;\n        }\n    }\n");
+}
+
 static sl_res put_egress_defaults(const sl_nginx_egress *egress, sl_buf *out)
 {
     SL_TRY(sl_buf_addf(
@@ -399,6 +444,9 @@ static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
                            "        location = /count {\n            stub_status;\n        }\n"
                            "        location / {\n            return 404;\n        }\n    }\n",
                            egress->count_socket));
+    }
+    if (egress->witness_socket != NULL) {
+        SL_TRY(put_witness_server(egress, out));
     }
     SL_TRY(sl_buf_addf(out,
                        "    server {\n        listen unix:%s backlog=4096;\n"

@@ -53,6 +53,13 @@ typedef struct {
     unsigned silence_s_max; /* an upstream that sends nothing for so long is given up, 1..86400 */
     const sl_nginx_upstream *upstreams;
     size_t upstreams_n; /* at most SL_NGINX_UPSTREAMS_MAX */
+    /* Unix socket on which the courier reaches the ledger's witnesses, "/NAME/add-checkpoint" for
+     * each; NULL for none. Their names are resolved when they are asked, by `resolvers` (addresses
+     * with blanks between, or empty): one that is gone keeps nothing from starting. */
+    const char *witness_socket;
+    const char *resolvers;
+    const sl_nginx_upstream *witnesses;
+    size_t witnesses_n; /* at most SL_NGINX_UPSTREAMS_MAX */
 } sl_nginx_egress;
 
 enum { SL_NGINX_UPSTREAMS_MAX = 64 };

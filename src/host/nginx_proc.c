@@ -5,8 +5,10 @@
  * in the egress's. */
 #include "host/nginx_proc.h"
 
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/site_config.h"
 #include "host/nginx_conf.h"
@@ -90,8 +92,8 @@ static sl_res configure_front(sl_view site_config, sl_buf *out)
     return sl_nginx_front_write(&front, out);
 }
 
-/* "https://host:port/path", "http://...", "unix:PATH", "scgi:PATH" */
-static sl_res read_url(sl_arena *arena, sl_view url, sl_nginx_upstream *u)
+/* "https://host:port/path", "http://...", "unix:PATH", "scgi:PATH"; `base` stands for a path that is not there. */
+static sl_res read_url(sl_arena *arena, sl_view url, const char *base, sl_nginx_upstream *u)
 {
     static const struct {
         const char *prefix;
@@ -113,7 +115,7 @@ static sl_res read_url(sl_arena *arena, sl_view url, sl_nginx_upstream *u)
     sl_view rest = sl_view_sub(url, strlen(kinds[k].prefix), url.n);
     u->kind = kinds[k].kind;
     u->port = kinds[k].port;
-    u->base_path = "/v1";
+    u->base_path = base;
     if (u->port == 0) {
         return c_string(arena, rest, &u->host);
     }
@@ -142,6 +144,50 @@ static sl_res read_url(sl_arena *arena, sl_view url, sl_nginx_upstream *u)
     return c_string(arena, name, &u->host);
 }
 
+/* The host's name servers, as nginx wants them: addresses with blanks between. None is no failure: a
+ * witness that is given by its address needs none. */
+static sl_res read_resolvers(sl_buf *out)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 * SL_KIB };
+    sl_res r = sl_file_read(AT_FDCWD, "/etc/resolv.conf", &text);
+    sl_view rest = sl_ok(r) ? sl_buf_view(&text) : (sl_view){ NULL, 0 };
+    while (rest.n != 0) {
+        sl_view line;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        sl_view address = sl_view_sub(line, strlen("nameserver "), line.n);
+        bool good = sl_view_starts(line, SL_LIT("nameserver ")) && address.n != 0;
+        bool v6 = sl_view_find_byte(address, ':', 0) != SIZE_MAX;
+        for (size_t i = 0; good && i < address.n; i++) {
+            uint8_t c = address.p[i];
+            good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '.' || c == ':';
+        }
+        if (good) {
+            SL_TRY(sl_buf_addf(out, v6 ? "%s[%.*s]" : "%s%.*s", out->n != 0 ? " " : "",
+                               SL_FMT(address)));
+        }
+    }
+    return SL_DONE;
+}
+
+/* Witnesses with a place, named by their number in config.yml: the courier asks for "/w3/...". */
+static sl_res read_witnesses(sl_arena *arena, const sl_site_config *c, sl_nginx_upstream *to,
+                             size_t *ret_n)
+{
+    static char names[SL_CONFIG_WITNESSES_MAX][8];
+    *ret_n = 0;
+    for (size_t i = 0; i < c->ledger.witness_count; i++) {
+        sl_view url = c->ledger.witnesses[i].url;
+        if (url.n == 0) {
+            continue;
+        }
+        (void)snprintf(names[i], sizeof names[i], "w%zu", i);
+        sl_nginx_upstream *w = &to[(*ret_n)++];
+        *w = (sl_nginx_upstream){ .name = names[i] };
+        SL_TRY(read_url(arena, url, "", w));
+    }
+    return SL_DONE;
+}
+
 static sl_res configure_egress(sl_view site_config, sl_buf *out)
 {
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 4 * SL_MIB };
@@ -153,7 +199,7 @@ static sl_res configure_egress(sl_view site_config, sl_buf *out)
         upstreams[i] = (sl_nginx_upstream){ .name = NULL };
         SL_TRY(c_string(&arena, from->name, &upstreams[i].name));
         SL_TRY(c_string(&arena, from->credential, &upstreams[i].credential));
-        SL_TRY(read_url(&arena, from->url, &upstreams[i]));
+        SL_TRY(read_url(&arena, from->url, "/v1", &upstreams[i]));
     }
     sl_nginx_egress egress = { .run_dir = "/run",
                                .listen_socket = "egress.sock",
@@ -165,6 +211,14 @@ static sl_res configure_egress(sl_view site_config, sl_buf *out)
                                .silence_s_max = (unsigned)(c.egress.silence_ms_max / 1000),
                                .upstreams = upstreams,
                                .upstreams_n = c.egress.upstream_count };
+    static sl_nginx_upstream witnesses[SL_CONFIG_WITNESSES_MAX];
+    SL_OWN(sl_buf, resolvers, sl_buf_free) = { .max = 4096 };
+    SL_TRY(read_resolvers(&resolvers));
+    SL_NEED(sl_buf_cstr(&resolvers) != NULL, SL_E_MEMORY);
+    egress.witness_socket = "witness.sock";
+    egress.resolvers = (const char *)resolvers.p;
+    egress.witnesses = witnesses;
+    SL_TRY(read_witnesses(&arena, &c, witnesses, &egress.witnesses_n));
     SL_TRY(c_string(&arena, c.egress.ca_file, &egress.ca_file));
     return sl_nginx_egress_write(&egress, out);
 }
@@ -183,5 +237,5 @@ const sl_proc_decl sl_egress_decl = {
     .name = "egress",
     .external = &egress_program,
     .profile = &egress_profile,
-    .listens = { { .name = "egress" }, { .name = "count" } },
+    .listens = { { .name = "egress" }, { .name = "count" }, { .name = "witness" } },
 };

@@ -147,6 +147,13 @@ static void start_again(void *context)
     }
 }
 
+/* The ledger's process found that its files are not what was signed. */
+static bool ended_for_integrity(const sl_instance *instance, int status)
+{
+    return strcmp(instance->decl->name, "ledgerd") == 0 && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 4 && sl_res_exit((sl_res){ instance->trouble }) == 4;
+}
+
 void sl_host_instance_lost(sl_instance *instance, int status)
 {
     sl_supervisor *host = instance->host;
@@ -156,15 +163,21 @@ void sl_host_instance_lost(sl_instance *instance, int status)
     instance->state = SL_INSTANCE_ENDED;
     sl_cgroup_leave(&host->cgroup, instance->name);
     sl_host_say(host, SL_HOST_ENDED, instance->name, status);
+    bool integrity = ended_for_integrity(instance, status);
+    sl_res why = integrity ? sl_fail_at((sl_code)instance->trouble, "ledger", SL_NOWHERE) : SL_DONE;
     if (host->going) {
+        host->result = integrity ? why : host->result; /* others fell over it before it was heard */
         stop_on(host);
         return;
     }
-    if (instance->decl->when_dead == SL_PROC_FATAL || !host->was_up) {
-        /* What does not come up the first time will not by trying again. */
-        sl_host_go_down(host, sl_fail_at(SL_E_UNAVAILABLE, "a process ended", SL_NOWHERE));
+    if (instance->decl->when_dead == SL_PROC_FATAL || !host->was_up || integrity) {
+        /* What does not come up the first time will not by trying again; and what was changed behind
+         * its back must not be written on. */
+        sl_host_go_down(
+            host, integrity ? why : sl_fail_at(SL_E_UNAVAILABLE, "a process ended", SL_NOWHERE));
         return;
     }
+    instance->trouble = 0;
     if (sl_clock_mono_ns() - instance->started_ns > HEALTHY_NS) {
         instance->deaths = 0;
     }

@@ -34,6 +34,7 @@ typedef struct {
     sl_ipc *control;
     uid_t uid;
     unsigned deaths; /* in a row; sets the back-off */
+    int32_t trouble; /* the code of why it ended, as it said; 0: it did not */
     uint64_t started_ns;
     uint64_t timer;
     bool frozen;

@@ -4,6 +4,7 @@
 #include "doors/ingest/daemon.h"
 #include "host/host.h"
 #include "host/nginx_proc.h"
+#include "ledger/courier.h"
 #include "ledger/ledgerd.h"
 #include "respond/wardend.h"
 #include "vault/keeperd.h"
@@ -11,6 +12,6 @@
 
 const sl_proc_decl *const sl_host_table[] = {
     &sl_ledgerd_decl, &sl_wardend_decl, &sl_kmsd_decl, &sl_keeperd_decl, &sl_ingest_decl,
-    &sl_watchd_decl,  &sl_egress_decl,  &sl_ask_decl,  &sl_front_decl,
+    &sl_watchd_decl,  &sl_egress_decl,  &sl_ask_decl,  &sl_front_decl,   &sl_courier_decl,
 };
 const size_t sl_host_table_count = SL_COUNT_OF(sl_host_table);

@@ -88,6 +88,9 @@ static sl_res entry(sl_proc *self)
     sl_tlog_report report;
     sl_tlog *log = NULL;
 
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 8 * SL_MIB };
+    static sl_site_config config; /* large */
+    SL_TRY(sl_site_config_read(&arena, sl_proc_config(self), &config));
     SL_TRY(sl_ledger_files_open("/ledger", "/ledger.key", &files));
     SL_TRY(sl_ledger_open(&files, &log, &report));
     sl_res r = sl_loop_new(&s.loop);
@@ -97,7 +100,9 @@ static sl_res entry(sl_proc *self)
     }
     r = sl_ledgerd_new(log, s.loop, wall_ms, &s.ledgerd);
     if (sl_ok(r)) {
-        r = sl_ledgerd_note_start(s.ledgerd, &report);
+        r = sl_ledgerd_witnesses(s.ledgerd, config.ledger.witnesses, config.ledger.witness_count,
+                                 &files.disk.disk);
+        r = sl_ok(r) ? sl_ledgerd_note_start(s.ledgerd, &report) : r;
         r = sl_ok(r) ? serve(&s) : r;
         sl_ledgerd_free(s.ledgerd);
     }
@@ -115,7 +120,7 @@ const sl_proc_decl sl_ledgerd_decl = {
     .name = "ledgerd",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ask", "keeper", "warden", "watchd", "ingest" },
+    .peers = { "ask", "keeper", "warden", "watchd", "ingest", "courier" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

@@ -6,6 +6,7 @@
 #include "ledger/events.gen.h"
 #include "ledger/log_read.h"
 #include "ledger/protocol.h"
+#include "ledger/witnessing.h"
 
 enum {
     PEERS_MAX = 64,
@@ -49,6 +50,8 @@ struct sl_ledgerd {
     uint64_t scrub_cursor;
     uint64_t said_ms;  /* when the state of the published tiles was last written; 0: never */
     uint64_t said_bad; /* and what it was */
+    sl_witnessing witnessing;
+    sl_disk *disk; /* for what witnesses cosign; NULL: none are asked */
     sl_res result;
 };
 
@@ -365,6 +368,80 @@ static sl_res on_state(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return sl_ipc_send(link, SL_IPC_OK, msg->id, sl_buf_view(&body));
 }
 
+/* ---- the courier ---- */
+
+static sl_res on_growth(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    peer *p = context;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    sl_proof proof;
+    uint8_t count[4];
+    sl_res r = sl_tlog_growth(p->d->log, sl_get_le64(msg->body.p), &proof);
+
+    if (!sl_ok(r)) {
+        return sl_ipc_send_failed(link, msg->id, r);
+    }
+    sl_put_le32(count, (uint32_t)proof.n);
+    SL_TRY(sl_buf_add(&body, sl_view_of(count, sizeof count)));
+    for (size_t i = 0; i < proof.n; i++) {
+        SL_TRY(sl_buf_add(&body, sl_digest_view(&proof.hashes[i])));
+    }
+    SL_TRY(sl_buf_add(&body, sl_tlog_checkpoint(p->d->log)));
+    return sl_ipc_send(link, SL_IPC_OK, msg->id, sl_buf_view(&body));
+}
+
+/* First where opening looks, then where readers do. */
+static sl_res keep_cosigned(sl_ledgerd *d, uint32_t witness, sl_view note)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof path, "outside/%08x", d->witnessing.seats[witness].key.id);
+    SL_TRY(d->disk->replace(d->disk, path, note, true));
+    return d->disk->replace(d->disk, "checkpoint.cosigned", note, false);
+}
+
+static sl_res take_report(sl_ledgerd *d, sl_view body)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    sl_digest root = sl_tlog_root(d->log);
+    sl_witness_report report;
+    bool keep = false;
+
+    SL_TRY(sl_witness_report_read(body, &report));
+    SL_TRY(sl_witnessing_take(&d->witnessing, &report, sl_tlog_size(d->log), &root, d->now_ms(),
+                              &event, &keep));
+    if (keep && d->disk != NULL) {
+        sl_res kept = keep_cosigned(d, report.witness, report.note);
+        if (!sl_ok(kept)) {
+            sl_log_res(SL_LOG_WARN, "a cosigned checkpoint could not be kept", kept);
+        }
+    }
+    return event.n == 0 ? SL_DONE : write_own(d, sl_buf_view(&event));
+}
+
+/* A witness that saw another ledger before we wrote a word: somebody brought back an old copy, and to
+ * write on would sign a second history. */
+static sl_res on_witnessed(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    peer *p = context;
+    sl_res r = take_report(p->d, msg->body);
+
+    if (sl_is(r, SL_E_ROLLBACK) || sl_is(r, SL_E_INTEGRITY)) {
+        fail_all(p->d, r);
+    }
+    return sl_ok(r) ? sl_ipc_send(link, SL_IPC_OK, msg->id, (sl_view){ 0 })
+                    : sl_ipc_send_failed(link, msg->id, r);
+}
+
+static const sl_ipc_rule COURIER_RULES[] = {
+    { SL_LEDGER_STATE, SL_IPC_ANY_PHASE, 0, 0, 0, on_state },
+    { SL_LEDGER_GROWTH, SL_IPC_ANY_PHASE, 8, 8, 0, on_growth },
+    { SL_LEDGER_WITNESSED, SL_IPC_ANY_PHASE, SL_LEDGER_WITNESSED_HEADER_BYTES,
+      SL_LEDGER_WITNESSED_HEADER_BYTES + 2 * SL_CHECKPOINT_BYTES_MAX, 0, on_witnessed },
+};
+static const sl_ipc_table COURIER_TABLE = { "the courier", COURIER_RULES,
+                                            SL_COUNT_OF(COURIER_RULES) };
+
 static const sl_ipc_rule RULES[] = {
     { SL_LEDGER_APPEND, SL_IPC_ANY_PHASE, 3, SL_IPC_BYTES_MAX, 0, on_append },
     { SL_LEDGER_READ, SL_IPC_ANY_PHASE, SL_LEDGER_READ_BYTES, SL_LEDGER_READ_BYTES, 0, on_read },
@@ -413,6 +490,13 @@ sl_res sl_ledgerd_scrub(sl_ledgerd *d)
     return sl_loop_every(d->loop, SCRUB_EVERY_MS, scrub, d, &d->scrub_timer);
 }
 
+sl_res sl_ledgerd_witnesses(sl_ledgerd *d, const sl_config_witness *witnesses, size_t count,
+                            sl_disk *disk)
+{
+    d->disk = disk;
+    return sl_witnessing_init(&d->witnessing, sl_tlog_vkey(d->log), witnesses, count);
+}
+
 void sl_ledgerd_free(sl_ledgerd *d)
 {
     if (d == NULL) {
@@ -441,7 +525,8 @@ sl_res sl_ledgerd_add_peer(sl_ledgerd *d, const char *by, int fd)
     size_t at = 0;
     sl_ipc *link = NULL;
 
-    SL_TRY(sl_ipc_open(fd, &TABLE, &link));
+    bool courier = strcmp(by, "courier") == 0;
+    SL_TRY(sl_ipc_open(fd, courier ? &COURIER_TABLE : &TABLE, &link));
     while (at < PEERS_MAX && d->peers[at] != NULL && d->peers[at]->link != NULL) {
         at++;
     }

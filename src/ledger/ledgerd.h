@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "base/proc.h"
+#include "base/site_config.h"
 #include "ledger/log.h"
 
 typedef struct sl_ledgerd sl_ledgerd;
@@ -28,6 +29,11 @@ SL_MUST sl_res sl_ledgerd_scrub(sl_ledgerd *d);
 /* Gives `fd` (owned from now on) to peer `by`: the name under which its events are written,
  * without the number of an instance. */
 SL_MUST sl_res sl_ledgerd_add_peer(sl_ledgerd *d, const char *by, int fd);
+
+/* Its witnesses, as config.yml names them; `disk` (borrowed) gets what they cosign: "outside/KEYID", with
+ * which opening compares, and "checkpoint.cosigned" for readers. Before the courier is a peer. */
+SL_MUST sl_res sl_ledgerd_witnesses(sl_ledgerd *d, const sl_config_witness *witnesses, size_t count,
+                                    sl_disk *disk);
 
 /* Writes the leaf of this start, `ledger.started`: what opening the log found. Durable on return. */
 SL_MUST sl_res sl_ledgerd_note_start(sl_ledgerd *d, const sl_tlog_report *report);

@@ -8,7 +8,13 @@
  *   RECEIPT  index u64; the answer SL_IPC_OK carries a tlog-proof@v1
  *   STATE    empty; SL_IPC_OK carries time in ms u64, then the signed checkpoint
  *
- * Every process with a link may send all four; which events it may write is in data/events.
+ * Every process with a link may send these; which events it may write is in data/events. The courier
+ * alone has another table, of STATE and
+ *
+ *   GROWTH     size u64; SL_IPC_OK carries count u32, that many hashes (the proof that the tree of
+ *              that size is the beginning of the committed one), then the signed checkpoint
+ *   WITNESSED  what a witness said: its number in config.yml u32, sl_code u32, the size it had seen u64,
+ *              then the checkpoint with its cosignature when the code is 0
  */
 #ifndef SL_LEDGER_PROTOCOL_H
 #define SL_LEDGER_PROTOCOL_H
@@ -23,6 +29,8 @@ enum {
     SL_LEDGER_LEAVES,
     SL_LEDGER_RECEIPT,
     SL_LEDGER_STATE,
+    SL_LEDGER_GROWTH,
+    SL_LEDGER_WITNESSED,
 };
 
 enum {
@@ -30,6 +38,7 @@ enum {
     SL_LEDGER_NACK_BYTES = 20,
     SL_LEDGER_READ_BYTES = 12,
     SL_LEDGER_LEAVES_HEADER_BYTES = 20,
+    SL_LEDGER_WITNESSED_HEADER_BYTES = 16,
 };
 
 #endif

@@ -108,6 +108,12 @@ sl_res sl_witness_ask(sl_reader *r, const char *url, const sl_vkey *key, sl_buf 
         SL_TRY(seen_by(&a, r, ret_seen));
         SL_TRY(ask_from(r, url, *ret_seen, &a));
     }
+    if (a.status == 409) {
+        /* It knows this very size under another root, or somebody else asked it meanwhile. */
+        uint64_t again = 0;
+        SL_TRY(seen_by(&a, r, &again));
+        a.status = again == *ret_seen ? 422 : 503;
+    }
     if (a.status == 422) {
         return sl_fail_at(SL_E_INTEGRITY, "history, which is another than the witness saw",
                           *ret_seen);

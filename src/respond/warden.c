@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 
 #include "base/encode.h"
+#include "crypto/note.h"
 #include "ledger/events.gen.h"
 
 #define PENDING_MAX 256
@@ -26,7 +27,17 @@ typedef struct {
     sl_buf event;
 } pending;
 
+/* What the newest leaf says of the witnesses. */
+typedef struct {
+    const char *state; /* NULL: nothing was ever said */
+    char name[SL_NOTE_NAME_BYTES_MAX + 1];
+    char reason[SL_NAME_BYTES_MAX + 1];
+    uint64_t size;
+    uint64_t index;
+} witness_word;
+
 struct sl_warden {
+    witness_word witness;
     sl_warden_options options;
     sl_journal journal;
     sl_roll *roll;
@@ -308,6 +319,19 @@ static void fold_state(sl_warden *w, const sl_leaf *leaf)
     }
 }
 
+static void fold_witnessed(sl_warden *w, uint64_t index, const sl_leaf *leaf)
+{
+    sl_view name = sl_leaf_text(leaf, "witness");
+    sl_view reason = sl_leaf_text(leaf, "reason");
+    witness_word word = { .index = index };
+    bool said = sl_json_get(&leaf->doc, leaf->fields, "ok") != NULL;
+    word.state = !said ? "unreachable" : sl_leaf_bool(leaf, "ok") ? "cosigned" : "refused";
+    (void)sl_leaf_count(leaf, "to_size", &word.size);
+    memcpy(word.name, name.p, name.n < sizeof word.name ? name.n : 0);
+    memcpy(word.reason, reason.p, reason.n < sizeof word.reason ? reason.n : 0);
+    w->witness = word;
+}
+
 sl_res sl_warden_leaf(sl_warden *w, uint64_t index, sl_view text)
 {
     sl_fold fold = SL_FOLD_OTHER;
@@ -317,6 +341,8 @@ sl_res sl_warden_leaf(sl_warden *w, uint64_t index, sl_view text)
     SL_TRY(sl_leaf_read(text, &leaf));
     if (sl_leaf_is(&leaf, "action.approved") && fold == SL_FOLD_APPLIED) {
         fold_opened(w, &leaf);
+    } else if (sl_leaf_is(&leaf, "ledger.witnessed")) {
+        fold_witnessed(w, index, &leaf);
     } else if (sl_view_eq_str(leaf.by, "warden")) {
         if (sl_leaf_is(&leaf, "valve.moved")) {
             fold_moved(w, &leaf);
@@ -639,6 +665,16 @@ sl_res sl_warden_describe(const sl_warden *w, sl_buf *out)
     sl_json_put_uint(&j, "leaves", w->next);
     sl_json_put_uint(&j, "journal_waiting", w->journal.waiting);
     sl_json_put_uint(&j, "refused_leaves", sl_roll_refused(w->roll));
+    sl_json_key(&j, "witness");
+    sl_json_object_begin(&j);
+    sl_json_put_str(&j, "state", w->witness.state == NULL ? "none" : w->witness.state);
+    if (w->witness.state != NULL) {
+        sl_json_put_str(&j, "name", w->witness.name);
+        sl_json_put_str(&j, "reason", w->witness.reason);
+        sl_json_put_uint(&j, "size", w->witness.size);
+        sl_json_put_uint(&j, "leaf", w->witness.index);
+    }
+    sl_json_object_end(&j);
     sl_json_key(&j, "doors");
     sl_json_object_begin(&j);
     for (unsigned d = 0; d < SL_DOOR_COUNT; d++) {

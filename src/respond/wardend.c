@@ -507,7 +507,11 @@ static sl_res witnessed_event(daemon_state *d, sl_view body, sl_buf *event)
     static sl_site_config config; /* large */
     SL_NEED(d->log_key.name[0] != '\0', SL_E_AGAIN);
     SL_TRY(sl_site_config_read(&arena, sl_proc_config(d->self), &config));
-    return sl_witnessed(body, &d->log_key, config.ledger.witnesses.items, config.ledger.witnesses.n,
+    sl_view keys[SL_CONFIG_WITNESSES_MAX];
+    for (size_t i = 0; i < config.ledger.witness_count; i++) {
+        keys[i] = config.ledger.witnesses[i].key;
+    }
+    return sl_witnessed(body, &d->log_key, keys, config.ledger.witness_count,
                         sl_clock_wall_ms() / 1000, event);
 }
 

@@ -107,6 +107,39 @@ static void egress_reaches_named_upstreams_only(void **state)
     }
 }
 
+static void the_courier_reaches_witnesses_and_nobody_else(void **state)
+{
+    static const sl_nginx_upstream witnesses[] = {
+        { .name = "w0",
+          .kind = SL_UPSTREAM_HTTPS,
+          .host = "w.example",
+          .port = 443,
+          .base_path = "/a" },
+        { .name = "w2", .kind = SL_UPSTREAM_HTTP_UNIX, .host = "/w.sock", .base_path = "" },
+    };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 65536 };
+    sl_nginx_egress e = egress();
+    e.witness_socket = "/site/run/witness.sock";
+    e.resolvers = "127.0.0.53 [::1]";
+    e.witnesses = witnesses;
+    e.witnesses_n = 2;
+    assert_done(sl_nginx_egress_write(&e, &text));
+    holds(&text,
+          "listen unix:/site/run/witness.sock;\n        resolver 127.0.0.53 [::1] valid=60s;");
+    holds(&text, "location = /w0/add-checkpoint {");
+    /* a name that cannot be resolved must not keep nginx from starting: hence the variable */
+    holds(&text, "set $stoplog_to \"w.example:443\";");
+    holds(&text, "proxy_pass https://$stoplog_to/a/add-checkpoint;");
+    holds(&text, "proxy_pass http://unix:/w.sock:/add-checkpoint;");
+    sl_view all = sl_buf_view(&text);
+    size_t from = sl_view_find(all, SL_LIT("listen unix:/site/run/witness.sock"), 0);
+    size_t to = sl_view_find(all, SL_LIT("listen unix:/site/run/egress.sock"), 0);
+    sl_view server = sl_view_sub(all, from, to);
+    assert_true(from < to);
+    assert_int_equal(sl_view_find(server, SL_LIT("up_main"), 0), SIZE_MAX);
+    assert_true(sl_view_find(server, SL_LIT("return 404;"), 0) != SIZE_MAX);
+}
+
 static void a_value_cannot_leave_its_directive(void **state)
 {
     static const char *const evil[] = {
@@ -164,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_front_closes_what_it_must),
         cmocka_unit_test(egress_reaches_named_upstreams_only),
+        cmocka_unit_test(the_courier_reaches_witnesses_and_nobody_else),
         cmocka_unit_test(a_value_cannot_leave_its_directive),
         cmocka_unit_test(a_full_buffer_is_left_as_it_was),
         cmocka_unit_test(a_credential_is_one_header),
