@@ -442,7 +442,8 @@ static void check_string(walk *w, size_t i, size_t begin, size_t end)
     } else if (t->escaped) {
         report(w, SL_JINJA_DISGUISE, t);
     }
-    if (!is_name(w, i - 2, "raise_exception")) { /* what it says goes to the caller, not to the model */
+    if (!is_name(w, i - 2,
+                 "raise_exception")) { /* what it says goes to the caller, not to the model */
         check_speech(w, t);
     }
     check_trigger(w, i, begin, end);
