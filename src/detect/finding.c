@@ -165,6 +165,22 @@ void sl_findings_sort(sl_findings *all)
     }
 }
 
+void sl_findings_drop_nested(sl_findings *all)
+{
+    size_t ends[SL_DETECTOR_COUNT][SL_CLASS_COUNT] = { 0 };
+    size_t kept = 0;
+    sl_findings_sort(all);
+    for (size_t i = 0; i < all->n; i++) {
+        sl_finding f = all->items[i];
+        size_t *end = &ends[f.detector % SL_DETECTOR_COUNT][f.kind % SL_CLASS_COUNT];
+        if (f.end > *end) {
+            *end = f.end;
+            all->items[kept++] = f;
+        }
+    }
+    all->n = kept;
+}
+
 void sl_findings_free(sl_findings *all)
 {
     free(all->items);

@@ -126,6 +126,8 @@ typedef struct {
 
 SL_MUST sl_res sl_findings_add(sl_findings *all, sl_finding one);
 void sl_findings_sort(sl_findings *all);
+/* Sorts, and drops every finding that lies inside another one of the same detector and class. */
+void sl_findings_drop_nested(sl_findings *all);
 static inline void sl_findings_clear(sl_findings *all)
 {
     all->n = 0;

@@ -21,6 +21,7 @@ struct sl_stream {
     uint64_t next;    /* absolute; where the next decision falls */
     sl_findings found;
     sl_findings final;
+    sl_findings noted; /* offsets in the channel's text */
     bool ended;
 };
 
@@ -43,6 +44,7 @@ void sl_stream_free(sl_stream *stream)
         sl_buf_free(&stream->tail);
         sl_findings_free(&stream->found);
         sl_findings_free(&stream->final);
+        sl_findings_free(&stream->noted);
         free(stream);
     }
 }
@@ -144,11 +146,45 @@ static const sl_finding *judge(sl_stream *s, size_t decided, size_t limit)
     return worst;
 }
 
+sl_res sl_stream_note(sl_stream *stream, sl_finding finding)
+{
+    return sl_findings_add(&stream->noted, finding);
+}
+
+sl_view sl_stream_tail(const sl_stream *stream, uint64_t *ret_base)
+{
+    *ret_base = stream->base;
+    return sl_buf_view(&stream->tail);
+}
+
+/* What was noted joins what was found; what reaches past the window is still open. */
+static sl_res add_noted(sl_stream *s, sl_view window, size_t *io_open)
+{
+    for (size_t i = 0; i < s->noted.n; i++) {
+        sl_finding f = s->noted.items[i];
+        if (f.end <= s->base || f.start >= s->base + window.n) {
+            continue;
+        }
+        f.start = f.start > s->base ? (size_t)(f.start - s->base) : 0;
+        f.end = (size_t)(f.end - s->base);
+        if (f.end > window.n) {
+            *io_open = f.start < *io_open ? f.start : *io_open;
+            continue;
+        }
+        SL_TRY(sl_findings_add(&s->found, f));
+    }
+    if (s->noted.n != 0) {
+        sl_findings_drop_nested(&s->found);
+    }
+    return SL_DONE;
+}
+
 static sl_res look(sl_stream *s, sl_view window, size_t *ret_open)
 {
     sl_findings_clear(&s->found);
     SL_TRY(sl_window_inspect(s->options.detect, s->options.scratch, window,
                              s->options.context.channel, &s->found, ret_open));
+    SL_TRY(add_noted(s, window, ret_open));
     if (s->options.pseudonyms != NULL) {
         SL_TRY(sl_pseudonyms_find(s->options.pseudonyms, window, &s->found));
         sl_findings_sort(&s->found);

@@ -44,6 +44,12 @@ void sl_stream_free(sl_stream *stream);
 /* Takes the next piece and appends to `released` what may now be sent, already rewritten. After a
  * cut (see the report) it accepts and drops everything. A failure is final: the door cuts. */
 SL_MUST sl_res sl_stream_feed(sl_stream *stream, sl_view piece, sl_buf *released);
+/* A finding known from elsewhere (what this text and its neighbours hold together), with offsets in
+ * the channel's text; it is judged and acted on like the stream's own. */
+SL_MUST sl_res sl_stream_note(sl_stream *stream, sl_finding finding);
+/* The end of the text given so far, as far back as the stream still knows it; `*ret_base` is its
+ * offset in the channel's text. Borrowed until the next call. */
+sl_view sl_stream_tail(const sl_stream *stream, uint64_t *ret_base);
 /* The text has ended: decides all that was held. */
 SL_MUST sl_res sl_stream_finish(sl_stream *stream, sl_buf *released);
 const sl_stream_report *sl_stream_report_get(const sl_stream *stream);

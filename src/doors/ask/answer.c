@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "doors/ask/row.h"
 
 enum { ARGUMENTS_BYTES_MAX = 1 << 20, EVENT_ARENA_BYTES_MAX = 8 << 20, TOOL_NAME_MAX = 128 };
 
@@ -31,9 +32,7 @@ const char *sl_cut_reason_name(sl_cut_reason reason)
 
 void sl_answer_init(sl_answer *a, const sl_answer_options *options)
 {
-    *a = (sl_answer){ .options = *options,
-                      .wire_note = { .max = 4096 },
-                      .event = { .max = EVENT_ARENA_BYTES_MAX } };
+    *a = (sl_answer){ .options = *options, .event = { .max = EVENT_ARENA_BYTES_MAX } };
     assert(options->request->choices >= 1 && options->request->choices <= SL_ASK_CHOICES_MAX);
 }
 
@@ -52,7 +51,8 @@ void sl_answer_free(sl_answer *a)
     if (a->wire_free != NULL) {
         a->wire_free(a->wire);
     }
-    sl_buf_free(&a->wire_note);
+    sl_row_free(a->row);
+    free(a->notes);
     sl_arena_free(&a->event);
     *a = (sl_answer){ 0 };
 }
@@ -82,12 +82,48 @@ static sl_res open_stream(const sl_answer *a, sl_channel kind, bool restore, sl_
     return sl_stream_new(&options, ret_stream);
 }
 
+sl_stream *sl_answer_newest(const sl_answer *a, sl_channel kind)
+{
+    for (size_t i = a->channels_n; i != 0; i--) {
+        if (a->channels[i - 1]->kind == kind) {
+            return a->channels[i - 1]->stream;
+        }
+    }
+    return NULL;
+}
+
+sl_res sl_answer_note_finding(sl_answer *a, const sl_answer_note *note)
+{
+    if (note->text < a->texts_n[note->kind]) {
+        return sl_stream_note(sl_answer_newest(a, note->kind), note->finding);
+    }
+    if (a->notes_n == a->notes_cap) {
+        size_t cap = a->notes_cap == 0 ? 8 : 2 * a->notes_cap;
+        sl_answer_note *more = reallocarray(a->notes, cap, sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        a->notes = more;
+        a->notes_cap = cap;
+    }
+    a->notes[a->notes_n++] = *note;
+    return SL_DONE;
+}
+
+/* A running text begins: what is known of it already goes to its stream. */
+static sl_res begin_text(sl_answer *a, sl_answer_channel *ch)
+{
+    SL_TRY(open_stream(a, ch->kind, true, &ch->stream));
+    uint32_t number = a->texts_n[ch->kind]++;
+    for (size_t i = 0; i < a->notes_n; i++) {
+        if (a->notes[i].kind == ch->kind && a->notes[i].text == number) {
+            SL_TRY(sl_stream_note(ch->stream, a->notes[i].finding));
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res find_or_add(sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part,
                           sl_answer_channel **ret_channel)
 {
-    if (choice >= a->options.request->choices) {
-        return sl_fail_at(SL_E_RANGE, "index", choice);
-    }
     sl_answer_channel *ch = find(a, kind, choice, part);
     if (ch == NULL) {
         SL_NEED(a->channels_n < SL_ASK_CHANNELS_MAX, SL_E_LIMIT);
@@ -95,8 +131,7 @@ static sl_res find_or_add(sl_answer *a, sl_channel kind, uint32_t choice, uint32
         SL_NEED(ch != NULL, SL_E_MEMORY);
         *ch = (sl_answer_channel){ .kind = kind, .choice = choice, .part = part };
         ch->held.max = ARGUMENTS_BYTES_MAX;
-        sl_res r =
-            kind == SL_CHANNEL_TOOL_ARGUMENTS ? SL_DONE : open_stream(a, kind, true, &ch->stream);
+        sl_res r = kind == SL_CHANNEL_TOOL_ARGUMENTS ? SL_DONE : begin_text(a, ch);
         if (!sl_ok(r)) {
             free_channel(ch);
             return r;
@@ -154,12 +189,21 @@ static sl_res after_stream(sl_answer *a, sl_answer_channel *ch, sl_view freed, s
     return SL_DONE;
 }
 
+static sl_res check_choice(const sl_answer *a, uint32_t choice)
+{
+    return choice < a->options.request->choices ? SL_DONE : sl_fail_at(SL_E_RANGE, "index", choice);
+}
+
 sl_res sl_answer_feed(sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part, sl_view piece,
                       sl_buf *released)
 {
     sl_answer_channel *ch = NULL;
+    SL_TRY(check_choice(a, choice));
+    if (piece.n == 0 || a->choices[choice].ended) {
+        return SL_DONE;
+    }
     SL_TRY(find_or_add(a, kind, choice, part, &ch));
-    if (a->choices[choice].ended || ch->ended || piece.n == 0) {
+    if (ch->ended) {
         return SL_DONE;
     }
     a->choices[choice].started = true;
@@ -331,12 +375,6 @@ sl_res sl_answer_end(sl_answer *a, sl_channel kind, uint32_t choice, uint32_t pa
     return after_stream(a, ch, sl_buf_view(&freed), released);
 }
 
-bool sl_answer_open(const sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part)
-{
-    const sl_answer_channel *ch = find(a, kind, choice, part);
-    return ch != NULL && !ch->ended;
-}
-
 static bool declared(const sl_answer *a, sl_view name)
 {
     const sl_ask_facts *request = a->options.request;
@@ -351,6 +389,7 @@ static bool declared(const sl_answer *a, sl_view name)
 sl_res sl_answer_tool(sl_answer *a, uint32_t choice, uint32_t part, sl_view name)
 {
     sl_answer_channel *ch = NULL;
+    SL_TRY(check_choice(a, choice));
     SL_TRY(find_or_add(a, SL_CHANNEL_TOOL_ARGUMENTS, choice, part, &ch));
     if (a->choices[choice].ended) {
         return SL_DONE;

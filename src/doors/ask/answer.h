@@ -56,6 +56,13 @@ typedef struct {
 
 typedef struct sl_answer_channel sl_answer_channel;
 
+/* A finding for a text that has not begun yet: the text number `text` of its channel's kind. */
+typedef struct {
+    sl_channel kind;
+    uint32_t text;
+    sl_finding finding;
+} sl_answer_note;
+
 typedef struct sl_answer {
     sl_answer_options options;
     sl_answer_choice choices[SL_ASK_CHOICES_MAX];
@@ -66,7 +73,6 @@ typedef struct sl_answer {
     uint64_t prompt_tokens;
     uint64_t completion_tokens;
     uint64_t wire_state; /* what a dialect must remember between events */
-    sl_buf wire_note;    /* likewise, small text of ours */
     void *wire;          /* likewise, more than fits above; owned, freed by wire_free */
     void (*wire_free)(void *wire);
     /* The first cut. */
@@ -74,8 +80,13 @@ typedef struct sl_answer {
     sl_finding cut_cause;
     sl_channel cut_channel;
     uint64_t cut_offset;
-    /* Totals of channels already ended; see sl_answer_total. */
     sl_arena event; /* decoded strings of the event in hand */
+    /* Running texts begun so far, by kind, and what is known of those to come. */
+    uint32_t texts_n[SL_CHANNEL_COUNT];
+    sl_answer_note *notes;
+    size_t notes_n;
+    size_t notes_cap;
+    struct sl_row *row; /* texts that are read as one (row.h); NULL until there is one */
 } sl_answer;
 
 /* Totals over all channels, for the outcome leaf. */
@@ -101,8 +112,11 @@ SL_MUST sl_res sl_answer_feed(sl_answer *a, sl_channel kind, uint32_t choice, ui
 /* The channel's text is complete: append the rest that may leave. */
 SL_MUST sl_res sl_answer_end(sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part,
                              sl_buf *released);
-/* Is there such a channel that has not ended? */
-bool sl_answer_open(const sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part);
+/* Note a finding, offsets in that text, for the running text number `text` of its kind in this
+ * answer, which may have begun (then it must be the newest) or not. */
+SL_MUST sl_res sl_answer_note_finding(sl_answer *a, const sl_answer_note *note);
+/* The stream of the newest running text of a kind; NULL when there is none. Borrowed. */
+sl_stream *sl_answer_newest(const sl_answer *a, sl_channel kind);
 
 /* A tool call begins: `part` is its number in the choice, `name` the tool's. A name that the
  * request did not declare cuts the choice. The name is kept for sl_answer_tool_name. */

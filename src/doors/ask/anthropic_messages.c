@@ -454,19 +454,43 @@ static sl_res take_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
     return SL_DONE;
 }
 
-static sl_res messages_event(sl_answer *a, const sl_sse_event *event, sl_buf *out)
+/* Text blocks in a row are read as one; what is dropped between them does not part them. */
+static sl_res messages_hear(sl_answer *a, const sl_json_doc *doc, sl_ask_heard *ret_heard)
 {
-    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
-    SL_TRY(sl_json_parse(event->data, &doc));
-    SL_NEED(sl_json_is(sl_json_root(&doc), SL_JSON_OBJECT), SL_E_TYPE);
+    const sl_json_node *root = sl_json_root(doc);
+    const sl_json_node *type = sl_json_get_kind(doc, root, "type", SL_JSON_STRING);
+    *ret_heard = (sl_ask_heard){ .what = SL_HEARD_OTHER, .kind = SL_CHANNEL_ANSWER };
+    if (type == NULL) {
+        return SL_DONE;
+    }
+    if (sl_json_text_is(type, "ping") || sl_json_text_is(type, "message_start")) {
+        ret_heard->what = SL_HEARD_PASSING;
+    } else if (sl_json_text_is(type, "content_block_stop")) {
+        ret_heard->what = SL_HEARD_OVER;
+    } else if (sl_json_text_is(type, "content_block_start")) {
+        const sl_json_node *block = sl_json_get_kind(doc, root, "content_block", SL_JSON_OBJECT);
+        const sl_json_node *kind = sl_json_get_kind(doc, block, "type", SL_JSON_STRING);
+        if (kind != NULL && !sl_json_text_is(kind, "tool_use")) {
+            ret_heard->what = sl_json_text_is(kind, "text") ? SL_HEARD_BEGIN : SL_HEARD_DROPPED;
+        }
+    } else if (sl_json_text_is(type, "content_block_delta")) {
+        bool has = false;
+        const sl_json_node *delta = sl_json_get_kind(doc, root, "delta", SL_JSON_OBJECT);
+        SL_TRY(sl_ask_member_text(a, doc, delta, "text", &has, &ret_heard->text));
+        ret_heard->what = has ? SL_HEARD_TEXT : SL_HEARD_PASSING;
+    }
+    return SL_DONE;
+}
+
+static sl_res messages_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
+{
+    SL_NEED(doc != NULL, SL_E_SYNTAX);
     if (!a->choices[0].ended || a->done) {
-        SL_TRY(take_event(a, &doc, out));
+        SL_TRY(take_event(a, doc, out));
     } else {
-        const sl_json_node *type =
-            sl_json_get_kind(&doc, sl_json_root(&doc), "type", SL_JSON_STRING);
+        const sl_json_node *type = sl_json_get_kind(doc, sl_json_root(doc), "type", SL_JSON_STRING);
         a->done = type != NULL && sl_json_text_is(type, "message_stop");
     }
-    sl_arena_free(&a->event);
     return a->choices[0].cut ? put_cut(a, out) : SL_DONE;
 }
 
@@ -524,6 +548,24 @@ static sl_res put_whole_text(sl_answer *a, const sl_json_doc *doc, const sl_json
     return SL_DONE;
 }
 
+/* What the text blocks hold together, before any of them is written. */
+static sl_res hear_whole_content(sl_answer *a, const sl_json_doc *doc, const sl_json_node *content)
+{
+    sl_json_iter it = { 0 };
+    while (sl_json_each(doc, content, &it)) {
+        const sl_json_node *type = sl_json_get_kind(doc, it.value, "type", SL_JSON_STRING);
+        if (type != NULL && sl_json_text_is(type, "text")) {
+            bool has = false;
+            sl_view text;
+            SL_TRY(sl_ask_member_text(a, doc, it.value, "text", &has, &text));
+            SL_TRY(has ? sl_row_add(a, SL_CHANNEL_ANSWER, text) : SL_DONE);
+        } else if (type != NULL && sl_json_text_is(type, "tool_use")) {
+            SL_TRY(sl_row_end(a));
+        }
+    }
+    return sl_row_end(a);
+}
+
 static sl_res put_whole_content(sl_answer *a, const sl_json_doc *doc, const sl_json_node *content,
                                 sl_json_writer *w)
 {
@@ -553,6 +595,7 @@ static sl_res messages_whole(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
     put_message_head(a, &w);
     sl_json_key(&w, "content");
     sl_json_array_begin(&w);
+    SL_TRY(hear_whole_content(a, doc, content));
     SL_TRY(put_whole_content(a, doc, content, &w));
     sl_json_array_end(&w);
     const sl_json_node *reason = sl_json_get_kind(doc, root, "stop_reason", SL_JSON_STRING);
@@ -624,6 +667,7 @@ const sl_ask_dialect sl_ask_anthropic_messages = {
     .upstream_path = "/v1/messages",
     .shape = &request_shape,
     .history = "messages",
+    .hear = messages_hear,
     .event = messages_event,
     .whole = messages_whole,
     .close = messages_close,

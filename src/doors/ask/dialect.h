@@ -7,8 +7,8 @@
 #define SL_DOORS_ASK_DIALECT_H
 
 #include "doors/ask/answer.h"
+#include "doors/ask/row.h"
 #include "doors/ask/shape.h"
-#include "doors/ask/sse.h"
 
 /* A refusal or failure, in our words only. */
 typedef struct {
@@ -18,15 +18,19 @@ typedef struct {
     const char *receipt; /* "origin/index" or NULL */
 } sl_ask_error;
 
-typedef struct {
+struct sl_ask_dialect {
     const char *name;          /* "openai.chat", as in leaves */
     const char *path;          /* "/v1/chat/completions" */
     const char *method;        /* "POST" */
     const char *upstream_path; /* behind the upstream's name */
     const sl_ask_shape *shape; /* of the request; NULL for GET */
     const char *history;       /* the request's member that a client repeats from turn to turn */
-    /* Take one event of a stream; append what may leave now as events of ours. */
-    sl_res (*event)(sl_answer *a, const sl_sse_event *event, sl_buf *out);
+    /* What an event says about running texts; NULL where no two stand side by side in an answer.
+     * Its text is decoded into the answer's event arena. */
+    sl_res (*hear)(sl_answer *a, const sl_json_doc *doc, sl_ask_heard *ret_heard);
+    /* Take one event of a stream, an object, or NULL for "[DONE]"; append what may leave now as
+     * events of ours. */
+    sl_res (*event)(sl_answer *a, const sl_json_doc *doc, sl_buf *out);
     /* Take a whole answer; append the whole body of ours. */
     sl_res (*whole)(sl_answer *a, const sl_json_doc *doc, sl_buf *out);
     /* The answer is over (finished or cut): append how a stream ends, also for choices that were
@@ -37,7 +41,7 @@ typedef struct {
     sl_res (*broken)(const sl_answer *a, const sl_ask_error *error, sl_buf *out);
     /* The body of an error answer. */
     sl_res (*error)(const sl_ask_error *error, sl_buf *out);
-} sl_ask_dialect;
+};
 
 extern const sl_ask_dialect sl_ask_openai_chat;
 extern const sl_ask_dialect sl_ask_openai_completions;

@@ -10,6 +10,7 @@
 #include "crypto/mac.h"
 #include "doors/ask/http.h"
 #include "doors/ask/leaf.h"
+#include "doors/ask/sse.h"
 
 const sl_ask_limits sl_ask_limits_default = {
     .body_bytes_max = SL_ASK_BODY_BYTES_MAX,
@@ -660,7 +661,7 @@ static sl_res check_answer_head(sl_ask_door *d)
 static sl_res take_event(sl_ask_door *d, const sl_sse_event *event)
 {
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = d->out.client.max };
-    SL_TRY(d->dialect->event(&d->answer, event, &freed));
+    SL_TRY(sl_row_event(&d->answer, d->dialect, event->data, &freed));
     d->events++;
     bool over = sl_answer_over(&d->answer);
     return sl_buf_add(over ? &d->last : &d->out.client, sl_buf_view(&freed));
@@ -718,6 +719,7 @@ static sl_res close_stream(sl_ask_door *d)
         return SL_DONE;
     }
     d->closed = true;
+    SL_TRY(sl_row_flush(&d->answer, d->dialect, &d->last));
     return d->dialect->close(&d->answer, &d->last);
 }
 

@@ -98,7 +98,7 @@ static sl_res find_in_row(sl_ask_look *look, const sl_view *texts, size_t n, sl_
     }
     SL_TRY(sl_seams_inspect(look->detect, look->scratch, texts, n, sl_buf_view(&look->joined),
                             channel, &look->findings));
-    sl_seams_tidy(&look->findings);
+    sl_findings_drop_nested(&look->findings);
     return SL_DONE;
 }
 

@@ -515,25 +515,21 @@ static void put_usage(const sl_answer *a, sl_json_writer *w)
     sl_json_object_end(w);
 }
 
-static sl_res chat_event(sl_answer *a, const sl_sse_event *event, sl_buf *out)
+static sl_res chat_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
 {
-    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
-    if (sl_view_eq_str(event->data, "[DONE]")) {
+    if (doc == NULL) {
         a->done = true;
         return SL_DONE;
     }
-    SL_TRY(sl_json_parse(event->data, &doc));
-    SL_NEED(sl_json_is(sl_json_root(&doc), SL_JSON_OBJECT), SL_E_TYPE);
-    SL_NEED(!sl_ask_says_error(&doc), SL_E_UPSTREAM);
-    take_usage(a, &doc);
+    SL_NEED(!sl_ask_says_error(doc), SL_E_UPSTREAM);
+    take_usage(a, doc);
     const sl_json_node *choices =
-        sl_json_get_kind(&doc, sl_json_root(&doc), "choices", SL_JSON_ARRAY);
+        sl_json_get_kind(doc, sl_json_root(doc), "choices", SL_JSON_ARRAY);
     SL_NEED(choices != NULL, SL_E_MISSING_FIELD);
     sl_json_iter it = { 0 };
-    while (sl_json_each(&doc, choices, &it)) {
-        SL_TRY(take_chunk_choice(a, &doc, it.value, out));
+    while (sl_json_each(doc, choices, &it)) {
+        SL_TRY(take_chunk_choice(a, doc, it.value, out));
     }
-    sl_arena_free(&a->event);
     return SL_DONE;
 }
 

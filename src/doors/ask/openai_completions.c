@@ -184,22 +184,19 @@ static sl_res choices_of(const sl_json_doc *doc, const sl_json_node **ret_choice
     return SL_DONE;
 }
 
-static sl_res completions_event(sl_answer *a, const sl_sse_event *event, sl_buf *out)
+static sl_res completions_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
 {
-    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     const sl_json_node *choices = NULL;
-    if (sl_view_eq_str(event->data, "[DONE]")) {
+    if (doc == NULL) {
         a->done = true;
         return SL_DONE;
     }
-    SL_TRY(sl_json_parse(event->data, &doc));
-    SL_TRY(choices_of(&doc, &choices));
-    take_usage(a, &doc);
+    SL_TRY(choices_of(doc, &choices));
+    take_usage(a, doc);
     sl_json_iter it = { 0 };
-    while (sl_json_each(&doc, choices, &it)) {
-        SL_TRY(take_choice(a, &doc, it.value, out));
+    while (sl_json_each(doc, choices, &it)) {
+        SL_TRY(take_choice(a, doc, it.value, out));
     }
-    sl_arena_free(&a->event);
     return SL_DONE;
 }
 

@@ -81,10 +81,10 @@ static sl_res embeddings_whole(sl_answer *a, const sl_json_doc *doc, sl_buf *out
 }
 
 /* There is no stream of embeddings: a request cannot ask for one, so events never come. */
-static sl_res no_event(sl_answer *a, const sl_sse_event *event, sl_buf *out)
+static sl_res no_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
 {
     (void)a;
-    (void)event;
+    (void)doc;
     (void)out;
     return sl_fail(SL_E_UPSTREAM);
 }

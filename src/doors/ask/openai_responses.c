@@ -833,22 +833,82 @@ static sl_res take_event(sl_answer *a, memory *m, const sl_json_doc *doc, sl_buf
     return take_inside(a, m, doc, type, out);
 }
 
-static sl_res responses_event(sl_answer *a, const sl_sse_event *event, sl_buf *out)
+/* Which part an object or event speaks of by its type; PART_NONE for others. */
+static part_kind part_of(const sl_json_doc *doc, const sl_json_node *object)
 {
-    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    const sl_json_node *type = sl_json_get_kind(doc, object, "type", SL_JSON_STRING);
+    return type == NULL                           ? PART_NONE
+           : sl_json_text_is(type, "output_text") ? PART_TEXT
+           : sl_json_text_is(type, "refusal")     ? PART_REFUSAL
+                                                  : PART_NONE;
+}
+
+static sl_heard_what heard_item(const sl_json_doc *doc, const sl_json_node *item)
+{
+    const sl_json_node *type = sl_json_get_kind(doc, item, "type", SL_JSON_STRING);
+    return type == NULL || sl_json_text_is(type, "function_call") ? SL_HEARD_OTHER
+           : sl_json_text_is(type, "message")                     ? SL_HEARD_PASSING
+                                                                  : SL_HEARD_DROPPED;
+}
+
+static sl_res hear_text(sl_answer *a, const sl_json_doc *doc, const text_event *e,
+                        sl_ask_heard *ret_heard)
+{
+    bool has = false;
+    SL_TRY(sl_ask_member_text(a, doc, sl_json_root(doc), e->member, &has, &ret_heard->text));
+    ret_heard->kind = channel_of(e->part);
+    ret_heard->what = !has ? SL_HEARD_OTHER : e->whole ? SL_HEARD_REPEAT : SL_HEARD_TEXT;
+    return SL_DONE;
+}
+
+/* Parts of one kind in a row are read as one, also over items. */
+static sl_res responses_hear(sl_answer *a, const sl_json_doc *doc, sl_ask_heard *ret_heard)
+{
+    static const char *const others[] = { "error", "response.failed", "response.completed",
+                                          "response.incomplete" };
+    const sl_json_node *root = sl_json_root(doc);
+    const sl_json_node *type = sl_json_get_kind(doc, root, "type", SL_JSON_STRING);
+    *ret_heard = (sl_ask_heard){ .what = type == NULL ? SL_HEARD_OTHER : SL_HEARD_PASSING,
+                                 .kind = SL_CHANNEL_ANSWER };
+    for (size_t i = 0; type != NULL && i < SL_COUNT_OF(others); i++) {
+        ret_heard->what = sl_json_text_is(type, others[i]) ? SL_HEARD_OTHER : ret_heard->what;
+    }
+    if (ret_heard->what == SL_HEARD_OTHER) {
+        return SL_DONE;
+    }
+    for (size_t i = 0; i < SL_COUNT_OF(text_events); i++) {
+        if (sl_json_text_is(type, text_events[i].type)) {
+            return text_events[i].item == ITEM_MESSAGE
+                       ? hear_text(a, doc, &text_events[i], ret_heard)
+                       : SL_DONE;
+        }
+    }
+    if (sl_json_text_is(type, "response.output_item.added")) {
+        ret_heard->what = heard_item(doc, sl_json_get_kind(doc, root, "item", SL_JSON_OBJECT));
+    } else if (sl_json_text_is(type, "response.output_item.done")) {
+        ret_heard->what = SL_HEARD_OVER;
+    } else if (sl_json_text_is(type, "response.content_part.done")) {
+        ret_heard->what = SL_HEARD_END;
+    } else if (sl_json_text_is(type, "response.content_part.added")) {
+        part_kind kind = part_of(doc, sl_json_get_kind(doc, root, "part", SL_JSON_OBJECT));
+        ret_heard->what = kind == PART_NONE ? SL_HEARD_PASSING : SL_HEARD_BEGIN;
+        ret_heard->kind = channel_of(kind);
+    }
+    return SL_DONE;
+}
+
+static sl_res responses_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
+{
     memory *m = NULL;
     SL_TRY(memory_of(a, &m));
-    if (sl_view_eq_str(event->data, "[DONE]")) {
+    if (doc == NULL) {
         SL_NEED(m->finished, SL_E_UPSTREAM);
         a->done = true;
         return SL_DONE;
     }
-    SL_TRY(sl_json_parse(event->data, &doc));
-    SL_NEED(sl_json_is(sl_json_root(&doc), SL_JSON_OBJECT), SL_E_TYPE);
     if (!a->choices[0].ended) {
-        SL_TRY(take_event(a, m, &doc, out));
+        SL_TRY(take_event(a, m, doc, out));
     }
-    sl_arena_free(&a->event);
     if (a->choices[0].cut) {
         return finish_cut(a, m, out);
     }
@@ -899,6 +959,31 @@ static sl_res take_whole_message(sl_answer *a, memory *m, const sl_json_doc *doc
     return SL_DONE;
 }
 
+/* What the parts hold together, before any of them is told. */
+static sl_res hear_whole_output(sl_answer *a, const sl_json_doc *doc, const sl_json_node *output)
+{
+    sl_json_iter it = { 0 };
+    while (sl_json_each(doc, output, &it)) {
+        sl_heard_what what = heard_item(doc, it.value);
+        sl_json_iter part = { 0 };
+        if (what == SL_HEARD_OTHER) {
+            SL_TRY(sl_row_end(a));
+        }
+        const sl_json_node *content = sl_json_get_kind(doc, it.value, "content", SL_JSON_ARRAY);
+        while (what == SL_HEARD_PASSING && content != NULL && sl_json_each(doc, content, &part)) {
+            part_kind kind = part_of(doc, part.value);
+            bool has = false;
+            sl_view text = { 0 };
+            if (kind != PART_NONE) {
+                SL_TRY(sl_ask_member_text(a, doc, part.value,
+                                          kind == PART_TEXT ? "text" : "refusal", &has, &text));
+                SL_TRY(has ? sl_row_add(a, channel_of(kind), text) : SL_DONE);
+            }
+        }
+    }
+    return sl_row_end(a);
+}
+
 static sl_res take_whole_item(sl_answer *a, memory *m, const sl_json_doc *doc,
                               const sl_json_node *item)
 {
@@ -929,6 +1014,7 @@ static sl_res responses_whole(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
     SL_NEED(complete || sl_json_text_is(status, "incomplete"), SL_E_UPSTREAM);
     memory *m = NULL;
     SL_TRY(memory_of(a, &m));
+    SL_TRY(hear_whole_output(a, doc, output));
     sl_json_iter it = { 0 };
     while (sl_json_each(doc, output, &it) && !a->choices[0].cut) {
         SL_TRY(take_whole_item(a, m, doc, it.value));
@@ -955,6 +1041,7 @@ const sl_ask_dialect sl_ask_openai_responses = {
     .upstream_path = "/v1/responses",
     .shape = &request_shape,
     .history = "input",
+    .hear = responses_hear,
     .event = responses_event,
     .whole = responses_whole,
     .close = responses_close,

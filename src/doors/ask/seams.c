@@ -107,19 +107,3 @@ sl_res sl_seams_inspect(const sl_detect *detect, sl_scratch *scratch, const sl_v
     r.between = 1;
     return inspect_row(detect, scratch, &r, channel, findings);
 }
-
-void sl_seams_tidy(sl_findings *findings)
-{
-    size_t ends[SL_DETECTOR_COUNT][SL_CLASS_COUNT] = { 0 };
-    size_t kept = 0;
-    sl_findings_sort(findings);
-    for (size_t i = 0; i < findings->n; i++) {
-        sl_finding f = findings->items[i];
-        size_t *end = &ends[f.detector % SL_DETECTOR_COUNT][f.kind % SL_CLASS_COUNT];
-        if (f.end > *end) {
-            *end = f.end;
-            findings->items[kept++] = f;
-        }
-    }
-    findings->n = kept;
-}

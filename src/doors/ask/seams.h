@@ -18,7 +18,4 @@ SL_MUST sl_res sl_seams_inspect(const sl_detect *detect, sl_scratch *scratch, co
                                 size_t n, sl_view joined, sl_channel channel,
                                 sl_findings *findings);
 
-/* Sorts, and drops every finding that lies inside another one of the same detector and class. */
-void sl_seams_tidy(sl_findings *findings);
-
 #endif

@@ -63,6 +63,20 @@ void sl_findings_sort(sl_findings *all)
     }
 }
 
+void sl_findings_drop_nested(sl_findings *all)
+{
+    size_t kept = 0;
+    size_t end = 0;
+    sl_findings_sort(all);
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->items[i].end > end) {
+            end = all->items[i].end;
+            all->items[kept++] = all->items[i];
+        }
+    }
+    all->n = kept;
+}
+
 void sl_findings_free(sl_findings *all)
 {
     free(all->items);
@@ -208,6 +222,19 @@ sl_res sl_stream_feed(sl_stream *s, sl_view piece, sl_buf *released)
 sl_res sl_stream_finish(sl_stream *s, sl_buf *released)
 {
     return release(s, s->text.n, released);
+}
+
+sl_res sl_stream_note(sl_stream *s, sl_finding finding)
+{
+    (void)s;
+    (void)finding;
+    return SL_DONE;
+}
+
+sl_view sl_stream_tail(const sl_stream *s, uint64_t *ret_base)
+{
+    *ret_base = s->given;
+    return sl_view_sub(sl_buf_view(&s->text), s->given, s->text.n);
 }
 
 const sl_stream_report *sl_stream_report_get(const sl_stream *s)
