@@ -34,20 +34,6 @@ sl_res sl_scan_template_text(sl_scan *scan, sl_view text, uint64_t offset)
     return sl_jinja_check(text, tell, &t);
 }
 
-sl_res sl_scan_load(sl_source *source, size_t max, sl_buf *ret_bytes)
-{
-    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = max };
-    uint64_t size = sl_source_size(source);
-    if (size > max) {
-        return sl_fail_at(SL_E_LIMIT, "bytes held whole", max);
-    }
-    SL_TRY(sl_buf_reserve(&bytes, (size_t)size));
-    sl_cursor cursor = sl_cursor_over(source);
-    SL_TRY(sl_cursor_copy(&cursor, size, &bytes));
-    *ret_bytes = sl_buf_take(&bytes);
-    return SL_DONE;
-}
-
 /* By its name or because it opens as only templates do: other text has braces too. */
 sl_identity sl_identify_template(const sl_probe *probe)
 {
@@ -58,7 +44,10 @@ sl_identity sl_identify_template(const sl_probe *probe)
     bool opens = sl_view_starts(head, SL_LIT("{%")) || sl_view_starts(head, SL_LIT("{{")) ||
                  sl_view_starts(head, SL_LIT("{#"));
     bool text = head.n > 0 && sl_view_find_byte(head, 0, 0) == SIZE_MAX;
-    return text && (named || opens) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    if (!text) {
+        return SL_IDENTIFY_NO;
+    }
+    return named ? SL_IDENTIFY_YES : opens ? SL_IDENTIFY_MAYBE : SL_IDENTIFY_NO;
 }
 
 sl_res sl_scan_template(sl_scan *scan, sl_source *source)
