@@ -56,6 +56,7 @@ typedef struct {
     bool rows;
     sl_detect *detect;
     sl_scratch *scratch;
+    sl_buf pack;
     tally classes[LABEL_COUNT];
     uint64_t documents;
     uint64_t covered; /* documents with identifiers, all of them found whole */
@@ -296,10 +297,13 @@ static sl_res print_summary(const evaluation *e)
     return sl_cli_line(sl_buf_view(&out));
 }
 
-static sl_res run(evaluation *e, bool names, const char *path)
+static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
 {
-    SL_TRY(sl_detect_build_default(&e->detect));
-    if (names) {
+    SL_TRY(sl_detect_build_with((sl_view){ 0 }, false, (sl_view){ 0 }, &e->detect));
+    if (pack != NULL) {
+        SL_TRY(sl_file_read(AT_FDCWD, pack, &e->pack));
+        SL_TRY(sl_detect_add_names_of(e->detect, sl_buf_view(&e->pack)));
+    } else if (names) {
         SL_TRY(sl_detect_add_names(e->detect));
     }
     SL_TRY(sl_scratch_new(e->detect, &e->scratch));
@@ -312,10 +316,12 @@ int sl_cmd_evaluate(sl_cli *cli, int argc, char **argv)
     static const struct option OPTIONS[] = { { "rows", no_argument, NULL, 'r' },
                                              { "no-names", no_argument, NULL, 'n' },
                                              { "json", no_argument, NULL, 'j' },
+                                             { "names", required_argument, NULL, 'p' },
                                              { 0 } };
     static evaluation e;
     bool names = true;
-    e = (evaluation){ .cli = cli };
+    const char *pack = NULL;
+    e = (evaluation){ .cli = cli, .pack = { .max = 64 * SL_MIB } };
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         if (c == '?') {
@@ -323,12 +329,14 @@ int sl_cmd_evaluate(sl_cli *cli, int argc, char **argv)
         }
         e.rows = e.rows || c == 'r';
         names = names && c != 'n';
+        pack = c == 'p' ? optarg : pack;
     }
     if (argc - optind != 1) {
         return sl_cli_usage(cli, USAGE);
     }
-    sl_res r = run(&e, names, argv[optind]);
+    sl_res r = run(&e, names, pack, argv[optind]);
     sl_scratch_free(e.scratch);
     sl_detect_free(e.detect);
+    sl_buf_free(&e.pack);
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "evaluate", r);
 }

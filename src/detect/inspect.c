@@ -63,6 +63,12 @@ sl_res sl_detect_add_names(sl_detect *detect)
     return sl_fail(SL_E_BUG);
 }
 
+sl_res sl_detect_add_names_of(sl_detect *detect, sl_view pack)
+{
+    SL_NEED(detect->tagger == NULL, SL_E_DUPLICATE);
+    return sl_tagger_open(pack, &detect->tagger);
+}
+
 sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
 {
     sl_detect *d = NULL;
@@ -115,7 +121,15 @@ sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allo
 
 sl_res sl_detect_build_default(sl_detect **ret_detect)
 {
-    return sl_detect_build_with((sl_view){ 0 }, false, (sl_view){ 0 }, ret_detect);
+    sl_detect *d = NULL;
+    SL_TRY(sl_detect_build_with((sl_view){ 0 }, false, (sl_view){ 0 }, &d));
+    sl_res r = sl_detect_add_names(d);
+    if (!sl_ok(r)) {
+        sl_detect_free(d);
+        return r;
+    }
+    *ret_detect = d;
+    return SL_DONE;
 }
 
 void sl_detect_free(sl_detect *detect)

@@ -20,14 +20,18 @@ typedef struct {
 
 /* The engines from their sources; compiles the patterns (about 0.3 s). SL_E_SYNTAX at the line. */
 SL_MUST sl_res sl_detect_build(const sl_detect_source *source, sl_detect **ret_detect);
-/* With the tables that the program carries: what `stoplog inspect` uses without a site. */
+/* With the tables and the names tagger that the program carries: what the doors use. */
 SL_MUST sl_res sl_detect_build_default(sl_detect **ret_detect);
-/* The same with one more table of patterns (may be empty), and other hosts if `own_hosts`. */
+/* Without the names tagger, with one more table of patterns (may be empty), and other hosts if
+ * `own_hosts`. */
 SL_MUST sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
                                     sl_detect **ret_detect);
 /* Adds the names tagger: the pack that the program carries (data/models/names.pack), so that names
  * and places of people nobody listed are found too. Costs about ten times what patterns cost. */
 SL_MUST sl_res sl_detect_add_names(sl_detect *detect);
+/* The same with a pack of your own, which is borrowed for the set's life. SL_E_VERSION, SL_E_TRUNCATED,
+ * SL_E_INTEGRITY: nothing is added. SL_E_DUPLICATE: there is one. */
+SL_MUST sl_res sl_detect_add_names_of(sl_detect *detect, sl_view pack);
 /* An engine set with the patterns and hosts of `detect` but no roster. Cheap: the compiled patterns
  * are shared and live as long as one set does. A door that gets new rosters makes a new set and lets
  * running streams keep the old one; scratch of one serves the other. Not thread-safe against

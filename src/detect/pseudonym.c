@@ -486,17 +486,17 @@ static sl_res shift_date(const sl_pseudonyms *m, sl_view t, unsigned attempt, sl
 
 /* ---- surrogates ---------------------------------------------------------------------------- */
 
-static bool is_title(sl_view word)
+/* Titles, degrees and the small words between names stay as they are. */
+static bool names_no_one(sl_view word)
 {
-    static const char *const TITLES[] = { "dr", "mr",  "mrs", "ms",  "miss", "prof",
-                                          "md", "phd", "rn",  "jr",  "sr",   "the",
-                                          "of", "de",  "la",  "von", "van",  "del" };
-    for (size_t i = 0; i < SL_COUNT_OF(TITLES); i++) {
-        if (sl_view_eq_nocase(word, sl_view_str(TITLES[i]))) {
+    static const char *const SMALL[] = { "md", "phd", "rn", "jr",  "the", "of",
+                                         "de", "la",  "in", "von", "van", "del" };
+    for (size_t i = 0; i < SL_COUNT_OF(SMALL); i++) {
+        if (sl_view_eq_nocase(word, sl_view_str(SMALL[i]))) {
             return true;
         }
     }
-    return false;
+    return word.n > 1 && sl_is_title(word);
 }
 
 static sl_res one_word(sl_pseudonyms *m, sl_view word, sl_buf *out)
@@ -528,7 +528,8 @@ static sl_res by_words(sl_pseudonyms *m, sl_view original, sl_buf *out)
         sl_view word = sl_view_sub(original, start, i);
         if (word.n == 0) {
             SL_TRY(sl_buf_add_byte(out, original.p[i++]));
-        } else if (is_title(word) || (word.n == 1 && start > 0 && original.p[start - 1] == '\'')) {
+        } else if (names_no_one(word) ||
+                   (word.n == 1 && start > 0 && original.p[start - 1] == '\'')) {
             /* Titles, and the s of "Mary's", name no one. */
             SL_TRY(sl_buf_add(out, word));
         } else if (word.n == 1) {
@@ -616,26 +617,62 @@ static bool may_be_shadowed(const sl_finding *f)
     return f->detector == SL_DETECTOR_PHI || f->detector == SL_DETECTOR_EXFIL;
 }
 
-void sl_pseudonyms_shadow(sl_findings *findings)
+/* Is the word [start, end) inside a surrogate? The findings are sorted by start. */
+static bool is_own(const sl_findings *findings, size_t start, size_t end)
+{
+    size_t low = 0;
+    size_t high = findings->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (findings->items[middle].start <= start) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (size_t k = low; k > 0 && low - k < 16; k--) {
+        const sl_finding *s = &findings->items[k - 1];
+        if (s->detector == SL_DETECTOR_PSEUDONYM && s->start <= start && end <= s->end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is everything in the finding that could name someone a surrogate of ours? */
+static bool is_shadowed(sl_view text, const sl_findings *findings, const sl_finding *f)
+{
+    bool own = false;
+    for (size_t i = f->start; i < f->end;) {
+        size_t start = i;
+        while (i < f->end && sl_is_word(text.p[i])) {
+            i++;
+        }
+        if (i == start) {
+            i++;
+            continue;
+        }
+        bool inside = is_own(findings, start, i);
+        own = own || inside;
+        if (!inside && i - start > 1 && !names_no_one(sl_view_sub(text, start, i))) {
+            return false;
+        }
+    }
+    return own;
+}
+
+void sl_pseudonyms_shadow(sl_view text, sl_findings *findings)
 {
     size_t kept = 0;
     for (size_t i = 0; i < findings->n; i++) {
-        sl_finding f = findings->items[i];
-        bool inside = false;
-        /* Those that could contain it begin at or before it: look back, and ahead at equal starts. */
-        for (size_t k = kept; may_be_shadowed(&f) && !inside && k > 0 && kept - k < 16; k--) {
-            const sl_finding *s = &findings->items[k - 1];
-            inside = s->detector == SL_DETECTOR_PSEUDONYM && s->start <= f.start && f.end <= s->end;
+        sl_finding *f = &findings->items[i];
+        if (may_be_shadowed(f) && is_shadowed(text, findings, f)) {
+            f->end = f->start; /* marked: nothing moves while the list is searched */
         }
-        for (size_t k = i + 1; may_be_shadowed(&f) && !inside && k < findings->n; k++) {
-            const sl_finding *s = &findings->items[k];
-            if (s->start > f.start) {
-                break;
-            }
-            inside = s->detector == SL_DETECTOR_PSEUDONYM && f.end <= s->end;
-        }
-        if (!inside) {
-            findings->items[kept++] = f;
+    }
+    for (size_t i = 0; i < findings->n; i++) {
+        if (findings->items[i].end != findings->items[i].start) {
+            findings->items[kept++] = findings->items[i];
         }
     }
     findings->n = kept;

@@ -188,7 +188,7 @@ static sl_res look(sl_stream *s, sl_view window, size_t *ret_open)
     if (s->options.pseudonyms != NULL) {
         SL_TRY(sl_pseudonyms_find(s->options.pseudonyms, window, &s->found));
         sl_findings_sort(&s->found);
-        sl_pseudonyms_shadow(&s->found);
+        sl_pseudonyms_shadow(window, &s->found);
     }
     return SL_DONE;
 }

@@ -4,11 +4,14 @@
 
 #include "detect/words.h"
 
-#define HEADER_BYTES ((size_t)24)
+#define HEADER_BYTES ((size_t)32)
 #define TRANSITIONS_AT HEADER_BYTES
 #define WEIGHTS_AT (HEADER_BYTES + (size_t)SL_TAG_LANES * SL_TAG_LANES * 2)
-#define WORD_BYTES ((size_t)6)
+#define VERSION 2
+#define KINDS_MAX ((uint32_t)256)
 #define IMPOSSIBLE (INT32_MIN / 4)
+/* A title has at most so many tokens, full stops among them. */
+#define TITLE_TOKENS ((size_t)8)
 #define TEXT_BYTES_MAX ((size_t)1 << 26)
 
 struct sl_tagger {
@@ -33,7 +36,18 @@ struct sl_tagger_work {
     size_t cap;
 };
 
-static sl_res fill_words(sl_tagger *t, const uint8_t *p, uint32_t count)
+static void put_word(sl_tagger *t, uint32_t hash, uint16_t lists)
+{
+    uint32_t at = hash & t->slot_mask;
+    while (t->hashes[at] != 0 && t->hashes[at] != hash) {
+        at = (at + 1) & t->slot_mask;
+    }
+    t->hashes[at] = hash;
+    t->lists[at] |= lists;
+}
+
+/* `kinds`: each combination of lists once. `words`: steps between hashes and an index into kinds. */
+static sl_res fill_words(sl_tagger *t, sl_view kinds, sl_view words, uint32_t count)
 {
     uint32_t slots = 1024;
     while (slots < count * 2) {
@@ -43,15 +57,24 @@ static sl_res fill_words(sl_tagger *t, const uint8_t *p, uint32_t count)
     t->hashes = calloc(slots, sizeof *t->hashes);
     t->lists = calloc(slots, sizeof *t->lists);
     SL_NEED(t->hashes != NULL && t->lists != NULL, SL_E_MEMORY);
-    for (uint32_t i = 0; i < count; i++, p += WORD_BYTES) {
-        uint32_t hash = sl_get_le32(p);
-        uint32_t at = hash & t->slot_mask;
-        while (t->hashes[at] != 0 && t->hashes[at] != hash) {
-            at = (at + 1) & t->slot_mask;
+    uint64_t hash = 0;
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t step = 0;
+        for (unsigned shift = 0; shift < 35; shift += 7) {
+            SL_NEED(at < words.n, SL_E_TRUNCATED);
+            step |= (uint64_t)(words.p[at] & 0x7F) << shift;
+            if ((words.p[at++] & 0x80) == 0) {
+                break;
+            }
         }
-        t->hashes[at] = hash;
-        t->lists[at] |= sl_get_le16(p + 4);
+        hash += step;
+        SL_NEED(at < words.n, SL_E_TRUNCATED);
+        size_t kind = (size_t)words.p[at++] * 2;
+        SL_NEED(step != 0 && hash <= UINT32_MAX && kind < kinds.n, SL_E_RANGE);
+        put_word(t, (uint32_t)hash, sl_get_le16(kinds.p + kind));
     }
+    SL_NEED(at == words.n, SL_E_TRAILING);
     return SL_DONE;
 }
 
@@ -59,13 +82,15 @@ static sl_res fill(sl_tagger *t, sl_view pack)
 {
     SL_NEED(pack.n >= WEIGHTS_AT + 8, SL_E_TRUNCATED);
     SL_NEED(memcmp(pack.p, "SLTAGGR1", 8) == 0, SL_E_VERSION);
-    SL_NEED(sl_get_le32(pack.p + 8) == 1, SL_E_VERSION);
+    SL_NEED(sl_get_le32(pack.p + 8) == VERSION, SL_E_VERSION);
     uint32_t buckets = sl_get_le32(pack.p + 12);
     uint32_t words = sl_get_le32(pack.p + 16);
+    uint32_t kinds = sl_get_le32(pack.p + 24);
     bool power = buckets >= 256 && buckets <= (1U << 24) && (buckets & (buckets - 1)) == 0;
-    SL_NEED(power && words <= (1U << 24), SL_E_RANGE);
-    size_t words_at = WEIGHTS_AT + (size_t)buckets * SL_TAG_LANES;
-    SL_NEED(pack.n == words_at + words * WORD_BYTES + 8, SL_E_TRUNCATED);
+    SL_NEED(power && words <= (1U << 22) && kinds <= KINDS_MAX, SL_E_RANGE);
+    size_t kinds_at = WEIGHTS_AT + (size_t)buckets * SL_TAG_LANES;
+    size_t words_at = kinds_at + (size_t)kinds * 2;
+    SL_NEED(pack.n >= words_at + 8 && pack.n >= sl_get_le32(pack.p + 28), SL_E_TRUNCATED);
     SL_NEED(sl_get_le64(pack.p + pack.n - 8) == sl_tag_pack_check(sl_view_sub(pack, 0, pack.n - 8)),
             SL_E_INTEGRITY);
     t->mask = buckets - 1;
@@ -78,7 +103,8 @@ static sl_res fill(sl_tagger *t, sl_view pack)
         }
     }
     t->weights = (const int8_t *)(pack.p + WEIGHTS_AT);
-    return fill_words(t, pack.p + words_at, words);
+    return fill_words(t, sl_view_sub(pack, kinds_at, words_at),
+                      sl_view_sub(pack, words_at, pack.n - 8), words);
 }
 
 sl_res sl_tagger_open(sl_view pack, sl_tagger **ret_tagger)
@@ -208,27 +234,86 @@ static sl_res make_room(sl_tagger_work *w)
     return SL_DONE;
 }
 
-static sl_res report(const sl_tagger_work *w, sl_findings *findings)
+/* ---- findings ------------------------------------------------------------------------------ */
+
+static bool is_sign(const sl_tagger_work *w, size_t at, sl_view text, char sign)
+{
+    const sl_tag_token *t = &w->tokens.items[at];
+    return t->end - t->start == 1 && text.p[t->start] == (uint8_t)sign;
+}
+
+/* A title belongs to the name that follows it: "Dr. Roe", "Herr Prof. Dr. med. Roe". */
+static size_t with_title(const sl_tagger_work *w, sl_view text, size_t first)
+{
+    size_t at = first;
+    for (size_t i = first; i > 0 && first - i < TITLE_TOKENS && w->tokens.items[i].lines == 0;) {
+        size_t before = i - 1;
+        if (is_sign(w, before, text, '.') && before > 0 && w->tokens.items[before].lines == 0) {
+            before--;
+        }
+        const sl_tag_token *t = &w->tokens.items[before];
+        if (t->label != SL_TAG_OUTSIDE || !sl_is_title(sl_view_sub(text, t->start, t->end))) {
+            break;
+        }
+        i = before;
+        at = before;
+    }
+    return at;
+}
+
+static size_t span_end(const sl_tagger_work *w, size_t first)
+{
+    size_t last = first;
+    unsigned tag = w->tokens.items[first].label;
+    while (last + 1 < w->tokens.n && w->tokens.items[last + 1].label == tag + 1) {
+        last++;
+    }
+    return last;
+}
+
+static bool is_joint(const sl_tagger_work *w, size_t at, sl_view text)
+{
+    const sl_tag_token *t = &w->tokens.items[at];
+    sl_view word = sl_view_sub(text, t->start, t->end);
+    return t->lines == 0 && (sl_view_eq_nocase(word, SL_LIT("in")) || sl_view_eq_str(word, ",") ||
+                             sl_view_eq_nocase(word, SL_LIT("at")));
+}
+
+/* A hospital and its town are one place: "Mercy Clinic in Springfield". */
+static size_t with_town(const sl_tagger_work *w, sl_view text, size_t first, size_t last)
+{
+    bool hospital = false;
+    for (size_t i = first; i <= last; i++) {
+        hospital = hospital || (w->tokens.items[i].lists & SL_LIST_HOSPITAL) != 0;
+    }
+    bool joins = hospital && last + 2 < w->tokens.n && is_joint(w, last + 1, text) &&
+                 w->tokens.items[last + 1].label == SL_TAG_OUTSIDE &&
+                 w->tokens.items[last + 2].label == SL_TAG_PLACE &&
+                 w->tokens.items[last + 2].lines == 0;
+    return joins ? span_end(w, last + 2) : last;
+}
+
+static sl_res report(const sl_tagger_work *w, sl_view text, sl_findings *findings)
 {
     for (size_t i = 0; i < w->tokens.n; i++) {
         unsigned tag = w->tokens.items[i].label;
         if (tag != SL_TAG_NAME && tag != SL_TAG_PLACE) {
             continue;
         }
-        size_t last = i;
-        while (last + 1 < w->tokens.n && w->tokens.items[last + 1].label == tag + 1) {
-            last++;
-        }
-        sl_class kind = tag == SL_TAG_NAME ? SL_CLASS_NAME : SL_CLASS_LOCATION;
-        SL_TRY(sl_findings_add(findings, (sl_finding){ .start = w->tokens.items[i].start,
-                                                       .end = w->tokens.items[last].end,
-                                                       .attribution = SL_NO_ATTRIBUTION,
-                                                       .rule = SL_NO_RULE,
-                                                       .policy_rule = SL_NO_RULE,
-                                                       .score_permille = 700,
-                                                       .detector = SL_DETECTOR_PHI,
-                                                       .kind = (uint8_t)kind,
-                                                       .view = SL_VIEW_PLAIN }));
+        bool name = tag == SL_TAG_NAME;
+        size_t first = name ? with_title(w, text, i) : i;
+        size_t last = span_end(w, i);
+        last = name ? last : with_town(w, text, i, last);
+        SL_TRY(sl_findings_add(
+            findings, (sl_finding){ .start = w->tokens.items[first].start,
+                                    .end = w->tokens.items[last].end,
+                                    .attribution = SL_NO_ATTRIBUTION,
+                                    .rule = SL_NO_RULE,
+                                    .policy_rule = SL_NO_RULE,
+                                    .score_permille = 700,
+                                    .detector = SL_DETECTOR_PHI,
+                                    .kind = (uint8_t)(name ? SL_CLASS_NAME : SL_CLASS_LOCATION),
+                                    .view = SL_VIEW_PLAIN }));
         i = last;
     }
     return SL_DONE;
@@ -248,5 +333,5 @@ sl_res sl_tagger_scan(const sl_tagger *tagger, sl_tagger_work *work, sl_view fol
         tag_segment(tagger, work, begin, end);
         begin = end;
     }
-    return report(work, findings);
+    return report(work, folded, findings);
 }

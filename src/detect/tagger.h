@@ -3,8 +3,11 @@
  * The pack (data/models) holds quantised weights and hashed word lists; tools/tagger trains it with
  * the very features of this module. Deterministic, integer arithmetic only.
  *
- * Pack, little endian: "SLTAGGR1"  u32 version (1)  u32 buckets (power of two)  u32 words  u32 bias
- * (signed)  i16 transitions[8][8]  i8 weights[buckets][8]  { u32 hash, u16 lists }[words]  u64 check */
+ * Pack, little endian: "SLTAGGR1"  u32 version (2)  u32 buckets (power of two)  u32 words  u32 bias
+ * (signed)  u32 kinds  u32 bytes of all  i16 transitions[8][8]  i8 weights[buckets][8]
+ * u16 lists[kinds]
+ * { step from the hash before, 7 bits a byte, highest bit: more follows; u8 kind }[words, by hash]
+ * u64 check */
 #ifndef SL_DETECT_TAGGER_H
 #define SL_DETECT_TAGGER_H
 
@@ -21,6 +24,9 @@ enum {
     SL_TAG_COUNT,
     SL_TAG_LANES = 8,
 };
+
+/* A token's case beyond those that describe() finds: in a text without case; outside the text. */
+enum { SL_TAG_EDGE = 7, SL_TAG_NO_CASE = 8 };
 
 /* Word lists: what a word is known as. */
 enum {
@@ -51,7 +57,7 @@ typedef struct {
     uint32_t head[3];
     uint32_t tail[3];
     uint32_t lists;
-    uint8_t capital; /* 0 lower, 1 Capital, 2 miXed, 3 UPPER, 4 sign, 5 digits, 6 one capital */
+    uint8_t capital; /* 0 lower, 1 Capital, 2 miXed, 3 UPPER, 4 sign, 5 digits, 6 one capital, 8 */
     uint8_t lines;   /* line ends before it, at most 2 */
     uint8_t label;   /* of the tagger, or of the gold standard in training */
 } sl_tag_token;

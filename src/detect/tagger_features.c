@@ -7,6 +7,7 @@
 #define TOKEN_BYTES_MAX ((size_t)64)
 #define SEGMENT_TOKENS_MAX ((size_t)160)
 #define TOKENS_MAX ((size_t)1 << 20)
+#define CASE_AROUND ((size_t)40)
 
 static uint32_t hash_bytes(const uint8_t *p, size_t n, uint32_t seed)
 {
@@ -127,6 +128,71 @@ static size_t token_end(sl_view t, size_t at)
     return i;
 }
 
+/* ---- texts without capitals ------------------------------------------------------------------ */
+
+typedef struct {
+    size_t lower;
+    size_t capital;
+    size_t upper;
+} case_count;
+
+static void count_case(case_count *c, const sl_tag_token *t, size_t by)
+{
+    if (t->end - t->start < 2) {
+        return;
+    }
+    c->lower += t->capital == 0 ? by : 0;
+    c->capital += t->capital == 1 || t->capital == 2 ? by : 0;
+    c->upper += t->capital == 3 ? by : 0;
+}
+
+/* Typed without capitals, or in capitals alone: then case says nothing. */
+static bool is_caseless(const case_count *c)
+{
+    bool lower = c->lower >= 3 && c->capital * 50 < c->lower;
+    bool upper = c->upper >= 3 && (c->capital + c->lower) * 5 < c->upper;
+    return lower || upper;
+}
+
+/* Forgets case: such a token has the same features however it is written. */
+static void forget_case(sl_tag_token *t, sl_view text)
+{
+    uint8_t low[TOKEN_BYTES_MAX];
+    size_t n = t->end - t->start < sizeof low ? t->end - t->start : sizeof low;
+    if (t->capital == 4 || t->capital == 5) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        low[i] = sl_lower(text.p[t->start + i]);
+    }
+    t->exact = t->lower ^ 0x5BD1E995U;
+    t->shape = shape_of(sl_view_of(low, n));
+    t->capital = SL_TAG_NO_CASE;
+}
+
+/* A token's case counts where the tokens around it (CASE_AROUND on either side) have both cases. */
+static void judge_case(sl_view text, sl_tag_tokens *tokens)
+{
+    case_count c = { 0 };
+    size_t from = 0;
+    size_t to = 0;
+    uint8_t was[2 * CASE_AROUND + 1];
+    for (size_t i = 0; i < tokens->n; i++) {
+        for (; to < tokens->n && to <= i + CASE_AROUND; to++) {
+            was[to % sizeof was] = tokens->items[to].capital;
+            count_case(&c, &tokens->items[to], 1);
+        }
+        for (; from + CASE_AROUND < i; from++) {
+            sl_tag_token old = tokens->items[from];
+            old.capital = was[from % sizeof was];
+            count_case(&c, &old, (size_t)-1);
+        }
+        if (is_caseless(&c)) {
+            forget_case(&tokens->items[i], text);
+        }
+    }
+}
+
 sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens)
 {
     tokens->n = 0;
@@ -146,6 +212,7 @@ sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens)
         lines = 0;
         i = end;
     }
+    judge_case(text, tokens);
     return SL_DONE;
 }
 
@@ -185,7 +252,9 @@ typedef struct {
     uint32_t template_id;
 } maker;
 
-static const sl_tag_token EDGE = { .exact = 99, .lower = 101, .shape = 103, .capital = 7 };
+static const sl_tag_token EDGE = {
+    .exact = 99, .lower = 101, .shape = 103, .capital = SL_TAG_EDGE
+};
 
 static const sl_tag_token *near(const maker *m, int by)
 {
@@ -224,6 +293,11 @@ static void put_words(maker *m)
     put(m, join(join(near(m, -1)->lower, near(m, 1)->lower), t->capital));
 }
 
+static uint32_t case_kind(const sl_tag_token *t)
+{
+    return t->capital == SL_TAG_NO_CASE ? 2 : t->capital != 0;
+}
+
 static void put_shapes(maker *m)
 {
     const sl_tag_token *t = near(m, 0);
@@ -232,12 +306,12 @@ static void put_shapes(maker *m)
     put(m, join(t->shape, near(m, 1)->shape));
     put(m, join(join(near(m, -1)->shape, t->shape), near(m, 1)->shape));
     for (size_t i = 0; i < 3; i++) {
-        put(m, join(t->head[i], t->capital != 0));
-        put(m, join(t->tail[i], t->capital != 0));
+        put(m, join(t->head[i], case_kind(t)));
+        put(m, join(t->tail[i], case_kind(t)));
     }
-    put(m, near(m, -2)->capital * 4096U + near(m, -1)->capital * 512U + t->capital * 64U +
-               near(m, 1)->capital * 8U + near(m, 2)->capital);
-    put(m, near(m, -1)->capital * 64U + t->capital * 8U + near(m, 1)->capital);
+    put(m, near(m, -2)->capital * 65536U + near(m, -1)->capital * 4096U + t->capital * 256U +
+               near(m, 1)->capital * 16U + near(m, 2)->capital);
+    put(m, near(m, -1)->capital * 256U + t->capital * 16U + near(m, 1)->capital);
 }
 
 static void put_lists(maker *m)
@@ -263,7 +337,7 @@ static void put_lists(maker *m)
                 t->capital));
     for (uint32_t bit = 0; bit < 16; bit++) {
         if ((t->lists >> bit & 1) != 0) {
-            put(m, bit * 8 + t->capital);
+            put(m, bit * 16 + t->capital);
         } else {
             m->template_id++;
         }
@@ -291,7 +365,7 @@ static void put_line(maker *m)
     uint32_t hospital = 0;
     for (uint32_t by = 1; by <= 4 && m->at + by < m->tokens->n; by++) {
         const sl_tag_token *ahead = &m->tokens->items[m->at + by];
-        if (ahead->lines != 0 || ahead->capital == 0) {
+        if (ahead->lines != 0 || ahead->capital == 0 || ahead->capital == 4) {
             break;
         }
         if ((ahead->lists & SL_LIST_HOSPITAL) != 0) {
@@ -302,9 +376,9 @@ static void put_line(maker *m)
     put(m, join(label, t->capital));
     put(m, join(label, since));
     put(m, join(label, t->lists));
-    put(m, (place > 4 ? 4 : place) * 8 + t->capital);
-    put(m, (uint32_t)(t->lines != 0) * 16 + (uint32_t)(near(m, 1)->lines != 0) * 8 + t->capital);
-    put(m, hospital * 8 + t->capital);
+    put(m, (place > 4 ? 4 : place) * 16 + t->capital);
+    put(m, (uint32_t)(t->lines != 0) * 32 + (uint32_t)(near(m, 1)->lines != 0) * 16 + t->capital);
+    put(m, hospital * 16 + t->capital);
     put(m, join(hospital, t->lists));
 }
 

@@ -27,7 +27,7 @@ size_t sl_pseudonyms_count(const sl_pseudonyms *map);
 SL_MUST sl_res sl_pseudonyms_find(const sl_pseudonyms *map, sl_view text, sl_findings *findings);
 /* Drops findings that lie inside a surrogate: a stand-in looks like what it stands for. Canaries and
  * secrets stay. The list must be sorted and stays so. */
-void sl_pseudonyms_shadow(sl_findings *findings);
+void sl_pseudonyms_shadow(sl_view text, sl_findings *findings);
 /* Appends what `surrogate`, a span that sl_pseudonyms_find gave, stands for; SL_E_NOT_FOUND if it is none. */
 SL_MUST sl_res sl_pseudonyms_restore(const sl_pseudonyms *map, sl_view surrogate, sl_buf *out);
 

@@ -129,18 +129,21 @@ static sl_res take_payload(look *l, sl_view payload)
     return start < end ? take_whole(l, payload, 1, start, end, SL_VIEW_HIDDEN) : SL_DONE;
 }
 
-/* Drops what lies inside a finding of the same engine; of equal spans the better score stays. */
+/* Drops what lies inside a finding of the same engine; of equal spans the better score stays. A
+ * pattern's finding inside one of the tagger (a postal code in an address) stays as well. */
 static void resolve(sl_findings *all)
 {
-    size_t covered[SL_DETECTOR_COUNT] = { 0 };
+    size_t covered[SL_DETECTOR_COUNT + 1] = { 0 };
     size_t kept = 0;
     sl_findings_sort(all);
     for (size_t i = 0; i < all->n; i++) {
         sl_finding f = all->items[i];
-        if (f.end <= covered[f.detector]) {
+        bool tagged = f.detector == SL_DETECTOR_PHI && f.rule == SL_NO_RULE;
+        size_t engine = tagged ? SL_DETECTOR_COUNT : f.detector;
+        if (f.end <= covered[engine] || (tagged && f.end <= covered[SL_DETECTOR_PHI])) {
             continue;
         }
-        covered[f.detector] = f.end;
+        covered[engine] = f.end;
         all->items[kept++] = f;
     }
     all->n = kept;

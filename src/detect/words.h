@@ -26,4 +26,7 @@ static inline bool sl_is_blank(uint8_t b)
     return b == ' ' || b == '\t' || b == '\n' || b == '\r' || b == '\f' || b == '\v';
 }
 
+/* "Dr", "Mrs", "Herr" ...: what stands before a name and names no one. Without its full stop. */
+bool sl_is_title(sl_view word);
+
 #endif

@@ -171,7 +171,7 @@ static void after_pseudonyms_nothing_more_is_found(void **state)
     assert_done(sl_detect_inspect(e->detect, e->scratch, sl_buf_view(&out), SL_CHANNEL_USER, &all));
     assert_done(sl_pseudonyms_find(m, sl_buf_view(&out), &all));
     sl_findings_sort(&all);
-    sl_pseudonyms_shadow(&all);
+    sl_pseudonyms_shadow(sl_buf_view(&out), &all);
     for (size_t i = 0; i < all.n; i++) {
         if (all.items[i].detector != SL_DETECTOR_PSEUDONYM) {
             fail_msg("%s left at %zu in: %.*s", sl_class_name((sl_class)all.items[i].kind),

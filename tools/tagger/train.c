@@ -1,7 +1,8 @@
 /* Trains the names tagger: reads gold texts and word lists, writes a pack (src/detect/tagger.h).
- * usage: train-tagger OUT.pack DATA_FOLDER [EPOCHS]
- * DATA_FOLDER holds train/NAME.jsonl ({text, spans:[{start,end,label}]}, UTF-8 byte offsets) and
- * gazetteers/. The same data and seed give the same pack. Card: data/models/names.md. */
+ * usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS GOLD.jsonl...
+ * GAZETTEERS and LISTS are folders of word lists (data/models/names.md; tools/notes-generator/lists);
+ * gold is {text, spans:[{start,end,label}]} with UTF-8 byte offsets. The same arguments give the same
+ * pack. What is learned: no titles ("Dr."), no states or countries by themselves, folded text. */
 #include <fcntl.h>
 #include <math.h>
 
@@ -10,16 +11,27 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/random.h"
+#include "detect/fold.h"
 #include "detect/tagger.h"
 #include "detect/words.h"
 
-#define BUCKETS ((uint32_t)1 << 16)
+#define BUCKETS ((uint32_t)1 << 17)
 #define LANES SL_TAG_LANES
 #define DOCUMENTS_MAX ((size_t)100000)
 #define TABLE ((uint32_t)1 << 20)
 
-static const char *const SETS[] = { "gen_notes", "presidio_research", "wikigold", "wnut17",
-                                    "btc",       "meddocan_es" };
+#define REGIONS                                                                                    \
+    "alabama alaska arizona arkansas california colorado connecticut delaware florida "            \
+    "georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland "         \
+    "massachusetts michigan minnesota mississippi missouri montana nebraska nevada ohio "          \
+    "oklahoma oregon pennsylvania tennessee texas utah vermont virginia washington "               \
+    "wisconsin wyoming carolina dakota ontario quebec bavaria bayern sachsen andalusia"
+#define COUNTRIES                                                                                  \
+    "england scotland wales ireland france germany spain italy portugal netherlands "              \
+    "belgium switzerland austria poland sweden norway denmark finland russia china japan "         \
+    "korea india pakistan australia canada mexico brazil argentina chile egypt nigeria "           \
+    "kenya israel turkey greece iran iraq america"
+#define STATES_AND_COUNTRIES REGIONS " " COUNTRIES
 
 typedef struct {
     sl_view text;
@@ -34,6 +46,7 @@ typedef struct {
 
 typedef struct {
     sl_arena arena;
+    sl_fold_work fold;
     document **documents;
     size_t count;
     row *rows;
@@ -59,16 +72,139 @@ static unsigned tag_of(const sl_json_node *label)
     return sl_json_text_is(label, "ORG") ? SL_TAG_ORGANISATION : 0;
 }
 
+/* Folded text, as the tagger sees it, and where in it the byte `at` of the original stands. */
+static sl_res fold_copy(trainer *t, sl_view text, sl_view *ret_text, const sl_folded **ret_map)
+{
+    static sl_folded folded;
+    SL_TRY(sl_fold(text, false, &t->fold, &folded, NULL));
+    SL_TRY(sl_arena_dup(&t->arena, folded.text, ret_text));
+    *ret_map = &folded;
+    return SL_DONE;
+}
+
+static size_t folded_at(const sl_folded *folded, size_t at)
+{
+    if (folded->map == NULL) {
+        return at;
+    }
+    size_t low = 0;
+    size_t high = folded->text.n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (folded->map[middle] < at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool is_listed(sl_view word, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sl_view_eq_nocase(word, sl_view_str(list[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The span's text without the titles at its front. */
+static size_t skip_titles(sl_view text, size_t start, size_t end)
+{
+    for (;;) {
+        size_t at = start;
+        while (at < end && sl_is_word(text.p[at])) {
+            at++;
+        }
+        bool title = sl_is_title(sl_view_sub(text, start, at));
+        while (at < end && (text.p[at] == '.' || sl_is_blank(text.p[at]))) {
+            at++;
+        }
+        if (!title || at >= end) {
+            return start;
+        }
+        start = at;
+    }
+}
+
+/* States and countries by themselves identify no one. */
+static bool is_region(sl_view place)
+{
+    static const char *const OTHERS[] = { "new york",
+                                          "new jersey",
+                                          "new mexico",
+                                          "new hampshire",
+                                          "north carolina",
+                                          "south carolina",
+                                          "north dakota",
+                                          "south dakota",
+                                          "west virginia",
+                                          "rhode island",
+                                          "united states",
+                                          "united kingdom",
+                                          "great britain",
+                                          "new zealand",
+                                          "saudi arabia",
+                                          "south africa",
+                                          "south korea",
+                                          "north korea",
+                                          "puerto rico",
+                                          "u.s.",
+                                          "u.k.",
+                                          "us",
+                                          "usa",
+                                          "uk",
+                                          "u.s.a.",
+                                          "america",
+                                          "europe",
+                                          "asia",
+                                          "africa",
+                                          "espana",
+                                          "deutschland" };
+    const char *cursor = STATES_AND_COUNTRIES;
+    if (is_listed(place, OTHERS, SL_COUNT_OF(OTHERS))) {
+        return true;
+    }
+    for (sl_view rest = sl_view_str(cursor); rest.n != 0;) {
+        sl_view word;
+        (void)sl_view_cut(rest, ' ', &word, &rest);
+        if (sl_view_eq_nocase(word, place)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_span(document *d, const sl_folded *map, uint64_t start, uint64_t end, unsigned tag)
+{
+    size_t from = folded_at(map, (size_t)start);
+    size_t to = folded_at(map, (size_t)end);
+    if (tag == SL_TAG_NAME) {
+        from = skip_titles(d->text, from, to);
+    }
+    bool place = tag == SL_TAG_PLACE && is_region(sl_view_sub(d->text, from, to));
+    if (from < to && !place) {
+        size_t *s = d->spans[d->count++];
+        s[0] = from;
+        s[1] = to;
+        s[2] = tag;
+    }
+}
+
 static sl_res load_line(trainer *t, sl_view line)
 {
-    sl_json_doc doc = { 0 };
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_MIB };
     SL_TRY(sl_json_parse(line, &doc));
     document *d = sl_arena_alloc(&t->arena, sizeof *d);
     SL_NEED(d != NULL && t->count < DOCUMENTS_MAX, SL_E_LIMIT);
     const sl_json_node *root = sl_json_root(&doc);
+    const sl_folded *map = NULL;
     sl_view text;
-    SL_TRY(sl_json_text(sl_json_get(&doc, root, "text"), &t->arena, &text));
-    SL_TRY(sl_arena_dup(&t->arena, text, &d->text));
+    SL_TRY(sl_json_text(sl_json_get(&doc, root, "text"), &arena, &text));
+    SL_TRY(fold_copy(t, text, &d->text, &map));
     sl_json_iter it = { 0 };
     while (sl_json_each(&doc, sl_json_get(&doc, root, "spans"), &it) && d->count < 512) {
         uint64_t start = 0;
@@ -77,23 +213,17 @@ static sl_res load_line(trainer *t, sl_view line)
         SL_TRY(sl_json_u64(sl_json_get(&doc, it.value, "end"), &end));
         unsigned tag = tag_of(sl_json_get(&doc, it.value, "label"));
         if (tag != 0) {
-            size_t *s = d->spans[d->count++];
-            s[0] = start;
-            s[1] = end;
-            s[2] = tag;
+            add_span(d, map, start, end, tag);
         }
     }
-    sl_json_doc_free(&doc);
     t->documents[t->count++] = d;
     return SL_DONE;
 }
 
-static sl_res load_set(trainer *t, const char *folder, const char *name)
+static sl_res load_set(trainer *t, const char *path)
 {
-    SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 256 * SL_MIB };
-    SL_TRY(sl_buf_addf(&path, "%s/train/%s.jsonl", folder, name));
-    SL_TRY(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &text));
+    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
     sl_view rest = sl_buf_view(&text);
     while (rest.n != 0) {
         sl_view line;
@@ -117,9 +247,12 @@ static uint32_t *list_slot(trainer *t, uint32_t hash)
     return &t->lists[at];
 }
 
-static void add_words(trainer *t, sl_view entry, uint32_t first, uint32_t others)
+static sl_res add_words(trainer *t, sl_view text, uint32_t first, uint32_t others)
 {
+    sl_folded folded;
     size_t index = 0;
+    SL_TRY(sl_fold(text, false, &t->fold, &folded, NULL));
+    sl_view entry = folded.text;
     for (size_t i = 0; i < entry.n;) {
         size_t begin = i;
         while (i < entry.n && (sl_is_word(entry.p[i]) || (entry.p[i] == '\'' && i == begin + 1))) {
@@ -132,6 +265,7 @@ static void add_words(trainer *t, sl_view entry, uint32_t first, uint32_t others
         index += i > begin;
         i += i == begin || i < entry.n;
     }
+    return SL_DONE;
 }
 
 static sl_res load_list(trainer *t, const char *folder, const char *name, uint32_t list,
@@ -139,7 +273,7 @@ static sl_res load_list(trainer *t, const char *folder, const char *name, uint32
 {
     SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 * SL_MIB };
-    SL_TRY(sl_buf_addf(&path, "%s/gazetteers/%s", folder, name));
+    SL_TRY(sl_buf_addf(&path, "%s/%s", folder, name));
     SL_TRY(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &text));
     sl_view rest = sl_buf_view(&text);
     while (rest.n != 0) {
@@ -151,7 +285,7 @@ static sl_res load_list(trainer *t, const char *folder, const char *name, uint32
         uint64_t count = 0;
         bool rare = list == SL_LIST_FIRST_COMMON &&
                     (!sl_ok(sl_parse_u64(sl_view_trim(more), UINT32_MAX, &count)) || count < 600);
-        add_words(t, entry, rare ? SL_LIST_FIRST_RARE : list, others);
+        SL_TRY(add_words(t, entry, rare ? SL_LIST_FIRST_RARE : list, others));
     }
     return SL_DONE;
 }
@@ -167,23 +301,12 @@ static void add_literal(trainer *t, uint32_t list, const char *words)
 
 static void add_literals(trainer *t)
 {
-    add_literal(
-        t, SL_LIST_REGION,
-        "alabama alaska arizona arkansas california colorado connecticut delaware florida "
-        "georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland "
-        "massachusetts michigan minnesota mississippi missouri montana nebraska nevada ohio "
-        "oklahoma oregon pennsylvania tennessee texas utah vermont virginia washington "
-        "wisconsin wyoming carolina dakota ontario quebec bavaria bayern sachsen andalusia");
+    add_literal(t, SL_LIST_REGION, REGIONS);
     add_literal(
         t, SL_LIST_REGION_SHORT,
         "al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv "
         "nh nj nm ny nc nd oh ok or pa ri sc sd tn tx ut vt va wa wv wi wy dc uk usa");
-    add_literal(
-        t, SL_LIST_COUNTRY,
-        "england scotland wales ireland france germany spain italy portugal netherlands "
-        "belgium switzerland austria poland sweden norway denmark finland russia china japan "
-        "korea india pakistan australia canada mexico brazil argentina chile egypt nigeria "
-        "kenya israel turkey greece iran iraq america");
+    add_literal(t, SL_LIST_COUNTRY, COUNTRIES);
     add_literal(
         t, SL_LIST_HOSPITAL,
         "hospital clinic center centre medical infirmary hospice rehabilitation health "
@@ -225,8 +348,68 @@ static sl_res learn_plain(trainer *t)
     return SL_DONE;
 }
 
-static sl_res load_lists(trainer *t, const char *folder)
+/* "name: a, b, c" a line: what the list's name stands for, 0 when the tagger has no such list. */
+static uint32_t list_of(sl_view name)
 {
+    if (sl_view_ends(name, SL_LIT(".first"))) {
+        return SL_LIST_FIRST_COMMON;
+    }
+    if (sl_view_ends(name, SL_LIT(".last"))) {
+        return SL_LIST_LAST;
+    }
+    if (sl_view_eq_str(name, "generic") || sl_view_eq_str(name, "brand")) {
+        return SL_LIST_DRUG;
+    }
+    bool eponym = sl_view_eq_str(name, "eponym") || sl_view_eq_str(name, "score");
+    return eponym ? SL_LIST_EPONYM : 0;
+}
+
+static bool starts_upper(sl_view word)
+{
+    return word.n > 2 && (word.p[0] >= 0x80 || (word.p[0] >= 'A' && word.p[0] <= 'Z'));
+}
+
+/* Of an eponym only words with a capital are names: not "disease". */
+static sl_res add_own(trainer *t, uint32_t list, sl_view entries)
+{
+    for (sl_view rest = entries; rest.n != 0;) {
+        sl_view entry;
+        (void)sl_view_cut(rest, ',', &entry, &rest);
+        for (sl_view words = sl_view_trim(entry); words.n != 0;) {
+            sl_view word;
+            (void)sl_view_cut(words, ' ', &word, &words);
+            if (list != SL_LIST_EPONYM || starts_upper(word)) {
+                SL_TRY(add_words(t, word, list, list));
+            }
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res load_own(trainer *t, const char *folder, const char *file)
+{
+    SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 16 * SL_MIB };
+    SL_TRY(sl_buf_addf(&path, "%s/%s", folder, file));
+    SL_TRY(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &text));
+    for (sl_view rest = sl_buf_view(&text); rest.n != 0;) {
+        sl_view line;
+        sl_view name;
+        sl_view entries;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        if (line.n != 0 && line.p[0] != '#' && sl_view_cut(line, ':', &name, &entries) &&
+            list_of(name) != 0) {
+            SL_TRY(add_own(t, list_of(name), entries));
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res load_lists(trainer *t, const char *folder, const char *own)
+{
+    SL_TRY(load_own(t, own, "names.txt"));
+    SL_TRY(load_own(t, own, "words.txt"));
+    SL_TRY(load_list(t, folder, "surnames_world.txt", SL_LIST_LAST, SL_LIST_LAST));
     SL_TRY(load_list(t, folder, "first_names_ssa.tsv", SL_LIST_FIRST_COMMON, 0));
     SL_TRY(load_list(t, folder, "first_names_world.txt", SL_LIST_FIRST_RARE, 0));
     SL_TRY(load_list(t, folder, "surnames_us.txt", SL_LIST_LAST, SL_LIST_LAST));
@@ -341,15 +524,14 @@ static size_t learn_segment(trainer *t, size_t begin, size_t end, uint8_t *tags)
     return wrong;
 }
 
-/* One copy in eight is in lower case, one in sixteen in upper case: prompts are typed in haste. */
+/* One copy in three has no capitals: prompts are typed in haste, and old systems print in capitals. */
 static sl_res learn_document(trainer *t, const document *d, size_t *tokens, size_t *wrong)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = d->text.n + 1 };
     SL_TRY(sl_buf_add(&text, d->text));
-    uint64_t dice = sl_prng_below(&t->prng, 16);
-    for (size_t i = 0; i < text.n && dice < 3; i++) {
-        uint8_t low = sl_lower(text.p[i]);
-        text.p[i] = dice == 0 && low >= 'a' && low <= 'z' ? (uint8_t)(low - 32) : low;
+    bool caseless = sl_prng_below(&t->prng, 3) == 0;
+    for (size_t i = 0; i < text.n && caseless; i++) {
+        text.p[i] = sl_lower(text.p[i]);
     }
     SL_TRY(sl_tag_tokenise(sl_buf_view(&text), &t->tokens));
     set_lists(t);
@@ -404,57 +586,122 @@ static double clamp(double x, double most)
     return x > most ? most : (x < -most ? -most : x);
 }
 
-static sl_res write_pack(const trainer *t, const char *path)
+typedef struct {
+    uint32_t hash;
+    uint16_t lists;
+} word;
+
+static int by_hash(const void *a, const void *b)
 {
-    SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 * SL_MIB };
-    double largest = 0;
-    uint32_t words = 0;
-    for (uint32_t b = 0; b < BUCKETS; b++) {
-        for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
-            largest = fmax(largest, fabs(averaged(t, &t->rows[b], y)));
+    uint32_t x = ((const word *)a)->hash;
+    uint32_t y = ((const word *)b)->hash;
+    return (x > y) - (x < y);
+}
+
+static sl_res put_step(sl_buf *out, uint32_t step)
+{
+    for (; step >= 0x80; step >>= 7) {
+        SL_TRY(sl_buf_add_byte(out, (uint8_t)(step | 0x80)));
+    }
+    return sl_buf_add_byte(out, (uint8_t)step);
+}
+
+/* Words in order of their hashes; `kinds` collects the combinations of lists that occur. */
+static sl_res pack_words(const trainer *t, uint32_t *ret_count, sl_buf *kinds, sl_buf *words)
+{
+    uint16_t seen[256];
+    size_t seen_n = 0;
+    word *all = calloc(TABLE, sizeof *all);
+    SL_NEED(all != NULL, SL_E_MEMORY);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < TABLE; i++) {
+        if (t->lists[i] != 0) {
+            all[n++] = (word){ t->hashes[i], (uint16_t)t->lists[i] };
         }
     }
-    for (uint32_t i = 0; i < TABLE; i++) {
-        words += t->lists[i] != 0;
+    qsort(all, n, sizeof *all, by_hash);
+    sl_res r = SL_DONE;
+    for (uint32_t i = 0; i < n && sl_ok(r); i++) {
+        size_t k = 0;
+        while (k < seen_n && seen[k] != all[i].lists) {
+            k++;
+        }
+        if (k == seen_n && seen_n < SL_COUNT_OF(seen)) {
+            seen[seen_n++] = all[i].lists;
+        }
+        if (k == SL_COUNT_OF(seen)) {
+            k = 0; /* of a rare combination too many, the word is known as the first kind only */
+        }
+        r = put_step(words, all[i].hash - (i == 0 ? 0 : all[i - 1].hash));
+        if (sl_ok(r)) {
+            r = sl_buf_add_byte(words, (uint8_t)k);
+        }
     }
-    double scale = 127.0 / (largest * 0.7);
-    uint8_t head[24];
-    memcpy(head, "SLTAGGR1", 8);
-    sl_put_le32(head + 8, 1);
-    sl_put_le32(head + 12, BUCKETS);
-    sl_put_le32(head + 16, words);
-    sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * 2));
-    SL_TRY(sl_buf_add(&out, sl_view_of(head, sizeof head)));
+    for (size_t k = 0; k < seen_n && sl_ok(r); k++) {
+        uint8_t two[2];
+        sl_put_le16(two, seen[k]);
+        r = sl_buf_add(kinds, sl_view_of(two, 2));
+    }
+    free(all);
+    *ret_count = n;
+    return r;
+}
+
+static sl_res put_weights(const trainer *t, double scale, sl_buf *out)
+{
     for (unsigned x = 0; x < LANES; x++) {
         for (unsigned y = 0; y < LANES; y++) {
             uint8_t two[2];
             double v = clamp(averaged(t, &t->transitions[x], y) * scale, 32000);
             sl_put_le16(two, (uint16_t)(int16_t)lround(v));
-            SL_TRY(sl_buf_add(&out, sl_view_of(two, 2)));
+            SL_TRY(sl_buf_add(out, sl_view_of(two, 2)));
         }
     }
     for (uint32_t b = 0; b < BUCKETS; b++) {
         for (unsigned y = 0; y < LANES; y++) {
             double v = clamp(averaged(t, &t->rows[b], y) * scale, 127);
-            SL_TRY(sl_buf_add_byte(&out, (uint8_t)(int8_t)lround(v)));
+            SL_TRY(sl_buf_add_byte(out, (uint8_t)(int8_t)lround(v)));
         }
     }
-    for (uint32_t i = 0; i < TABLE; i++) {
-        uint8_t six[6];
-        sl_put_le32(six, t->hashes[i]);
-        sl_put_le16(six + 4, (uint16_t)t->lists[i]);
-        if (t->lists[i] != 0) {
-            SL_TRY(sl_buf_add(&out, sl_view_of(six, 6)));
+    return SL_DONE;
+}
+
+static sl_res write_pack(const trainer *t, const char *path)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 * SL_MIB };
+    SL_OWN(sl_buf, kinds, sl_buf_free) = { .max = SL_MIB };
+    SL_OWN(sl_buf, words, sl_buf_free) = { .max = 64 * SL_MIB };
+    double largest = 0;
+    uint32_t count = 0;
+    for (uint32_t b = 0; b < BUCKETS; b++) {
+        for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
+            largest = fmax(largest, fabs(averaged(t, &t->rows[b], y)));
         }
     }
+    SL_TRY(pack_words(t, &count, &kinds, &words));
+    double scale = 127.0 / (largest * 0.7);
+    uint8_t head[32];
+    memcpy(head, "SLTAGGR1", 8);
+    sl_put_le32(head + 8, 2);
+    sl_put_le32(head + 12, BUCKETS);
+    sl_put_le32(head + 16, count);
+    sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * 2));
+    sl_put_le32(head + 24, (uint32_t)(kinds.n / 2));
+    sl_put_le32(head + 28, 0);
+    SL_TRY(sl_buf_add(&out, sl_view_of(head, sizeof head)));
+    SL_TRY(put_weights(t, scale, &out));
+    SL_TRY(sl_buf_add(&out, sl_buf_view(&kinds)));
+    SL_TRY(sl_buf_add(&out, sl_buf_view(&words)));
     uint8_t check[8];
+    sl_put_le32(out.p + 28, (uint32_t)(out.n + sizeof check));
     sl_put_le64(check, sl_tag_pack_check(sl_buf_view(&out)));
     SL_TRY(sl_buf_add(&out, sl_view_of(check, 8)));
-    fprintf(stderr, "pack: %zu bytes, %u words, scale %.4f\n", out.n, words, scale);
+    fprintf(stderr, "pack: %zu bytes, %u words in %zu kinds, scale %.4f\n", out.n, count,
+            kinds.n / 2, scale);
     return sl_file_replace(AT_FDCWD, path, sl_buf_view(&out), 0644);
 }
 
-static sl_res run(const char *out, const char *folder, size_t epochs)
+static sl_res run(const char *out, size_t epochs, char **args, int count)
 {
     trainer *t = calloc(1, sizeof *t);
     SL_NEED(t != NULL, SL_E_MEMORY);
@@ -466,24 +713,22 @@ static sl_res run(const char *out, const char *folder, size_t epochs)
     SL_NEED(t->documents != NULL && t->rows != NULL && t->hashes != NULL && t->lists != NULL,
             SL_E_MEMORY);
     sl_prng_seed(&t->prng, 1);
-    for (size_t i = 0; i < SL_COUNT_OF(SETS); i++) {
-        SL_TRY(load_set(t, folder, SETS[i]));
+    for (int i = 2; i < count; i++) {
+        SL_TRY(load_set(t, args[i]));
     }
-    SL_TRY(load_lists(t, folder));
+    SL_TRY(load_lists(t, args[0], args[1]));
     SL_TRY(learn(t, epochs));
     return write_pack(t, out);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t epochs = 6;
-    bool usage = argc < 3 || argc > 4 ||
-                 (argc == 4 && !sl_ok(sl_parse_u64(sl_view_str(argv[3]), 100, &epochs)));
-    if (usage) {
-        fprintf(stderr, "usage: train-tagger OUT.pack DATA_FOLDER [EPOCHS]\n");
+    uint64_t epochs = 0;
+    if (argc < 6 || !sl_ok(sl_parse_u64(sl_view_str(argv[2]), 100, &epochs))) {
+        fprintf(stderr, "usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS GOLD.jsonl...\n");
         return 2;
     }
-    sl_res r = run(argv[1], argv[2], (size_t)epochs);
+    sl_res r = run(argv[1], (size_t)epochs, argv + 3, argc - 3);
     if (!sl_ok(r)) {
         fprintf(stderr, "train-tagger: %s (%s)\n", sl_res_text(r), sl_detail_get()->field);
     }

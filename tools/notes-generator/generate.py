@@ -1,0 +1,432 @@
+#!/usr/bin/env python3
+"""Synthetic clinical texts with identifiers marked, for training and testing detection.
+
+usage: generate.py GAZETTEERS OUT_FOLDER COUNT SEED [VOICE...]
+
+Every file of voices/ is one author: a line is a template, filled COUNT times in all and written to
+OUT_FOLDER/VOICE.jsonl as {id, src, text, spans:[{start,end,label,raw}]}, offsets in UTF-8 bytes.
+[[a|b]] picks one, {slot} fills in, \\n is a line's end. Slots with a label are identifiers; titles
+belong to the name. Same arguments, same texts. GAZETTEERS holds the word lists named in the model card;
+lists/ here holds our own."""
+import json
+import random
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MONTHS = ("January February March April May June July August September October November December").split()
+MONTHS_OF = {
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+}
+COUNTRY_OF = {"de": ("Germany", "Austria", "Switzerland"), "fr": ("France", "Belgium"),
+              "es": ("Spain", "Mexico", "Argentina", "Colombia", "Chile")}
+STATES = dict(zip(
+    "Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware Florida Georgia Hawaii Idaho "
+    "Illinois Indiana Iowa Kansas Kentucky Louisiana Maine Maryland Massachusetts Michigan Minnesota Mississippi "
+    "Missouri Montana Nebraska Nevada New_Hampshire New_Jersey New_Mexico New_York North_Carolina North_Dakota "
+    "Ohio Oklahoma Oregon Pennsylvania Rhode_Island South_Carolina South_Dakota Tennessee Texas Utah Vermont "
+    "Virginia Washington West_Virginia Wisconsin Wyoming".replace("_", "~").split(),
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH "
+    "OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY".split()))
+STATES = {name.replace("~", " "): short for name, short in STATES.items()}
+
+
+def lines(path):
+    return [l.rstrip("\n") for l in open(path, encoding="utf-8") if l.strip() and not l.startswith("#")]
+
+
+def words(path):
+    """Lists of ours: `name: a, b, c` on each line."""
+    out = {}
+    for line in lines(path):
+        name, _, rest = line.partition(":")
+        out.setdefault(name.strip(), []).extend(w.strip() for w in rest.split(",") if w.strip())
+    return out
+
+
+class Lists:
+    def __init__(self, folder):
+        folder = Path(folder)
+        first = [l.split("\t") for l in lines(folder / "first_names_ssa.tsv")]
+        self.first = [f[0] for f in first]
+        self.first_weight = [int(f[1]) ** 0.5 for f in first]
+        self.first_world = [w.title() for w in lines(folder / "first_names_world.txt")]
+        self.last = lines(folder / "surnames_us.txt")
+        self.last_world = [w.title() for w in lines(folder / "surnames_world.txt")]
+        cities = [l.split("\t") for l in lines(folder / "cities.tsv")]
+        self.cities = {}
+        for c in cities:
+            self.cities.setdefault(c[2], []).append(c)
+        self.abroad = [c for c in cities if c[2] != "United States"]
+        self.hospitals = [l.split("\t")[0] for l in lines(folder / "hospitals_us.tsv")]
+        self.eponyms = [w.title() for w in lines(folder / "eponyms.txt")]
+        self.names = words(HERE / "lists" / "names.txt")
+        self.words = words(HERE / "lists" / "words.txt")
+        self.origins = sorted({k.split(".")[0] for k in self.names})
+
+
+class Person:
+    def __init__(self, r, lists, lang):
+        x = r.random()
+        self.male = r.random() < 0.5
+        if lang != "en" and x < 0.8:
+            group = {"de": "german", "fr": "french", "es": "hispanic"}[lang]
+        elif x < 0.45:
+            group = r.choice(lists.origins)
+        else:
+            group = None
+        if group is not None:
+            self.first = r.choice(lists.names[group + ".first"])
+            self.last = r.choice(lists.names[group + ".last"])
+        else:
+            self.first = r.choices(lists.first, lists.first_weight)[0] if r.random() < 0.85 else r.choice(lists.first_world)
+            self.last = r.choice(lists.last if r.random() < 0.7 else lists.last_world)
+        y = r.random()
+        if y < 0.04:
+            self.last += "-" + r.choice(lists.last)
+        elif y < 0.06:
+            self.last = r.choice(["O'", "Mc", "Mac", "D'"]) + self.last
+        elif y < 0.08:
+            self.last = r.choice(["van der ", "de la ", "von ", "De ", "Van ", "Al-", "bin "]) + self.last
+        elif y < 0.13 and lang == "es" or y < 0.02:
+            self.last += " " + r.choice(lists.names["hispanic.last"])
+        self.middle = r.choice("ABCDEFGHJKLMNPRSTW")
+
+
+class Text:
+    """What is being written: pieces of (text, label, kind)."""
+
+    def __init__(self, r, lists, lang):
+        self.r, self.lists, self.lang = r, lists, lang
+        self.pieces = []
+        self.people = {}
+
+    def person(self, key):
+        if key not in self.people:
+            self.people[key] = Person(self.r, self.lists, self.lang)
+        return self.people[key]
+
+    def add(self, text, label=None, kind=None):
+        if text:
+            self.pieces.append((text, label, kind))
+
+    # -- people
+    def mr(self, p):
+        if self.lang == "de":
+            return "Herr" if p.male else "Frau"
+        if self.lang == "fr":
+            return self.r.choice(["M.", "Monsieur"]) if p.male else self.r.choice(["Mme", "Madame"])
+        if self.lang == "es":
+            return self.r.choice(["Sr.", "D.", "Don"]) if p.male else self.r.choice(["Sra.", "Dña.", "Doña"])
+        dot = "" if self.r.random() < 0.12 else "."
+        return "Mr" + dot if p.male else self.r.choice(["Mrs" + dot, "Ms" + dot, "Ms" + dot, "Miss"])
+
+    def doctor_title(self):
+        r = self.r
+        if self.lang == "de":
+            return r.choice(["Dr.", "Dr. med.", "Prof. Dr.", "PD Dr.", "OA Dr."])
+        if self.lang == "fr":
+            return r.choice(["Dr", "Docteur", "Pr", "Professeur", "le Dr"]).replace("le ", "")
+        if self.lang == "es":
+            return r.choice(["Dr.", "Dra.", "Dr.", "Dra."])
+        return r.choice(["Dr.", "Dr.", "Dr.", "Dr.", "Dr", "Doctor", "Prof."])
+
+    def name(self, who, form):
+        p, r = self.person(who), self.r
+        full = f"{p.first} {p.last}"
+        if form == "":
+            x = r.random()
+            full = full if x < 0.8 else f"{p.first} {p.middle}. {p.last}" if x < 0.92 else f"{p.first} {p.middle} {p.last}"
+        elif form == "f":
+            full = p.first
+        elif form == "l":
+            full = p.last
+        elif form == "mr":
+            full = f"{self.mr(p)} {p.last}"
+        elif form == "mrfull":
+            full = f"{self.mr(p)} {p.first} {p.last}"
+        elif form == "lf":
+            full = f"{p.last}, {p.first}" + (f" {p.middle}." if r.random() < 0.3 else "")
+        elif form == "caps":
+            full = f"{p.last.upper()}, {p.first.upper()}" if r.random() < 0.6 else full.upper()
+        elif form == "il":
+            full = f"{p.first[0]}. {p.last}"
+        elif form == "any":
+            return self.name(who, r.choice(["", "", "mr", "mr", "l", "f", "lf"]))
+        elif form == "dr":
+            full = f"{self.doctor_title()} {p.last}" if r.random() < 0.6 else f"{self.doctor_title()} {p.first} {p.last}"
+        elif form == "nurse":
+            full = r.choice(["Nurse ", "Sister ", "RN ", "Nurse "]) + (p.first if r.random() < 0.3 else p.last)
+        elif form == "sign":
+            self.add(full, "NAME", "DOCTOR")
+            self.add(r.choice([", MD", ", M.D.", " MD", ", DO", ", NP", ", RN", ", PA-C", ", PhD", ", FNP-BC", ", PharmD", ", LCSW"]))
+            return None
+        elif form == "poss":
+            self.add(r.choice([p.first, p.last, full]), "NAME", who)
+            self.add(r.choice(["'s", "'s", "’s"]))
+            return None
+        self.add(full, "NAME", who)
+        return None
+
+    # -- places
+    def city(self):
+        if self.lang != "en":
+            return self.r.choice(self.lists.cities[self.r.choice(COUNTRY_OF[self.lang][:1] * 4 + COUNTRY_OF[self.lang])])
+        return self.r.choice(self.lists.cities["United States"] if self.r.random() < 0.75 else self.lists.abroad)
+
+    def place(self):
+        c = self.city()
+        if c[2] == "United States" and self.r.random() < 0.55:
+            return f"{c[0]}, {self.r.choice([STATES.get(c[1], 'CA'), c[1]])}"
+        return c[0] if self.r.random() < 0.8 or self.lang != "en" else f"{c[0]}, {c[2]}"
+
+    def street(self):
+        r = self.r
+        n = r.randint(1, 9999 if r.random() < 0.6 else 250)
+        stem = r.choice([r.choice(self.lists.last), r.choice(self.lists.words["street_stem"])])
+        if self.lang == "de":
+            return f"{r.choice(self.lists.names['german.last'])}{r.choice(['straße', 'str.', 'weg', 'platz', 'allee', 'gasse'])} {n % 200 + 1}"
+        if self.lang == "fr":
+            return f"{n % 200 + 1} {r.choice(['rue', 'avenue', 'boulevard', 'place'])} {r.choice(['de la République', 'Victor Hugo', 'des Lilas', 'du Général Leclerc', 'Pasteur', 'Jean Jaurès', 'du Moulin'])}"
+        if self.lang == "es":
+            return f"{r.choice(['Calle', 'Avda.', 'C/', 'Plaza', 'Paseo'])} {r.choice(self.lists.names['hispanic.first'])} {r.choice(self.lists.names['hispanic.last'])}, {n % 200 + 1}"
+        return (f"{n} {r.choice(['', '', '', 'N. ', 'S ', 'West ', 'E. '])}{stem} "
+                f"{r.choice(['Street', 'St', 'St.', 'Ave', 'Avenue', 'Road', 'Rd', 'Drive', 'Dr', 'Lane', 'Ln', 'Blvd', 'Court', 'Way', 'Place', 'Terrace'])}"
+                + r.choice(["", "", "", f", Apt {r.randint(1, 40)}{r.choice('ABCD')}", f" #{r.randint(1, 400)}", f", Unit {r.randint(1, 60)}"]))
+
+    def hospital(self):
+        r, w = self.r, self.lists.words
+        c = self.city()[0]
+        if self.lang == "de":
+            return r.choice([f"Klinikum {c}", f"Universitätsklinikum {c}", f"Krankenhaus {c}", f"St. {r.choice(['Marien', 'Josef', 'Elisabeth', 'Vinzenz'])}-{r.choice(['Hospital', 'Krankenhaus'])}", f"{r.choice(['Asklepios', 'Helios', 'Sana'])} {r.choice(['Klinik', 'Klinikum'])} {c}", f"Praxis am {r.choice(['Markt', 'Park', 'Bahnhof'])}", f"Städtisches Klinikum {c}"])
+        if self.lang == "fr":
+            return r.choice([f"CHU de {c}", f"Hôpital {r.choice(self.lists.names['french.last'])}", f"Clinique {r.choice(['Saint-Jean', 'des Cèdres', 'du Parc', 'Pasteur', 'Sainte-Anne'])}", f"Centre Hospitalier de {c}", f"Hôpital Saint-{r.choice(self.lists.names['french.first'])}", f"Maison de santé de {c}"])
+        if self.lang == "es":
+            return r.choice([f"Hospital Universitario de {c}", f"Hospital {r.choice(['Clínico', 'General', 'Comarcal', 'Provincial'])} de {c}", f"Hospital {r.choice(['Virgen del Rocío', 'La Paz', 'Santa María', 'San Juan', 'Doce de Octubre'])}", f"Clínica {r.choice(self.lists.names['hispanic.last'])}", f"Centro de Salud {c}"])
+        x = r.random()
+        if x < 0.35:
+            return r.choice(self.lists.hospitals)
+        if x < 0.6:
+            return f"{c} {r.choice(w['facility'])}"
+        if x < 0.72:
+            return f"{r.choice(['St.', 'Saint', 'St', 'Mount', 'Our Lady of'])} {r.choice(w['saint'])}{r.choice(['', chr(39) + 's', ''])} {r.choice(w['facility'])}"
+        if x < 0.84:
+            return f"{r.choice(self.lists.last)} {r.choice(w['facility'])}"
+        if x < 0.92:
+            return f"{r.choice(w['facility_stem'])} {r.choice(w['facility'])}"
+        return f"University of {r.choice(list(STATES))} {r.choice(['Hospital', 'Medical Center', 'Health', 'Hospitals and Clinics'])}"
+
+    # -- times and numbers
+    def date(self, form):
+        r = self.r
+        y, m, d = r.randint(2015, 2026), r.randint(1, 12), r.randint(1, 28)
+        if form == "dob":
+            y = r.randint(1932, 2022)
+        names = MONTHS_OF.get(self.lang, MONTHS)
+        name = names[m - 1]
+        if self.lang != "en":
+            full = [f"{d:02}.{m:02}.{y}", f"{d}. {name} {y}" if self.lang == "de" else f"{d} {'de ' if self.lang == 'es' else ''}{name} {'de ' if self.lang == 'es' else ''}{y}"]
+            full = full if self.lang == "de" else [f"{d:02}/{m:02}/{y}", f"{d:02}-{m:02}-{y}", full[1]]
+            return r.choice(full)
+        full = [f"{m}/{d}/{y}", f"{m:02}/{d:02}/{y}", f"{m:02}-{d:02}-{y}", f"{y}-{m:02}-{d:02}", f"{name} {d}, {y}", f"{d} {name} {y}",
+                f"{d:02}-{name[:3].upper()}-{y}", f"{name[:3]} {d}, {y}", f"{d:02}/{m:02}/{y}" if d > 12 else f"{m}/{d}/{y}", f"{m}/{d}/{y % 100:02}", f"{d}{name[:3].upper()}{y}", f"{name} {d}th, {y}" if 3 < d < 21 else f"{name} {d}, {y}"]
+        part = [f"{m}/{d}", f"{name} {d}", f"{name[:3]} {d}", f"{name} {y}", f"{m}/{y}", f"{d} {name}", f"{name[:3]} {y}"]
+        if form in ("full", "dob"):
+            return r.choice(full)
+        return r.choice(part if form == "part" else full + part[:4])
+
+    def digits(self, n):
+        return "".join(self.r.choice("0123456789") for _ in range(n))
+
+    def letters(self, n):
+        return "".join(self.r.choice("ABCDEFGHJKLMNPRSTUVWXY") for _ in range(n))
+
+    def phone(self):
+        r = self.r
+        if self.lang == "de":
+            return r.choice([f"0{r.randint(30, 899)} {self.digits(6)}", f"+49 {r.randint(151, 179)} {self.digits(8)}", f"0{r.randint(151, 179)}/{self.digits(7)}"])
+        if self.lang == "fr":
+            return " ".join([f"0{r.randint(1, 9)}"] + [self.digits(2) for _ in range(4)])
+        if self.lang == "es":
+            return r.choice([f"+34 {r.randint(600, 999)} {self.digits(3)} {self.digits(3)}", f"{r.randint(600, 999)} {self.digits(2)} {self.digits(2)} {self.digits(2)}"])
+        a, b, c = r.randint(201, 989), r.randint(200, 999), self.digits(4)
+        return r.choice([f"({a}) {b}-{c}", f"{a}-{b}-{c}", f"{a}.{b}.{c}", f"{a} {b} {c}", f"+1 {a} {b} {c}", f"+1-{a}-{b}-{c}", f"({a}){b}-{c}", f"+44 7{self.digits(3)} {self.digits(6)}"])
+
+    def identifier(self, kind):
+        r, d, l = self.r, self.digits, self.letters
+        forms = {
+            "mrn": [d(6), d(7), d(8), f"{l(1)}{d(7)}", f"MR{d(6)}", f"{d(3)}-{d(2)}-{d(3)}", f"{d(2)}-{d(5)}", f"{l(3)}-{d(6)}", f"{l(2)}{d(4)}-{d(3)}"],
+            "ssn": [f"{r.randint(100, 772):03}-{r.randint(10, 99)}-{r.randint(1000, 9999)}"] * 4 + [f"{r.randint(100, 772):03} {r.randint(10, 99)} {r.randint(1000, 9999)}"],
+            "plan": [f"{l(3)}{d(9)}", f"{d(9)}{l(1)}", f"{l(1)}{d(8)}", f"{l(2)}-{d(7)}-{d(2)}", f"{l(3)}-{d(4)}-{d(4)}", f"{d(10)}-{d(2)}"],
+            "acct": [d(9), d(10), f"{l(2)}{d(8)}", f"{d(4)}-{d(6)}", f"A-{d(7)}"],
+            "case": [f"{l(2)}-{d(5)}", f"S{d(2)}-{d(5)}", f"{l(1)}{d(8)}", f"{r.randint(2018, 2026)}-{d(5)}"],
+            "licence": [f"{l(1)}{d(7)}", f"{l(2)}{d(6)}", f"{l(1)}{d(3)}-{d(4)}-{d(4)}"],
+            "serial": [f"{l(2)}{d(7)}", f"{l(3)}-{d(5)}-{l(1)}{d(2)}", f"SN{d(8)}", f"{l(1)}{d(5)}{l(2)}{d(3)}"],
+            "subject": [f"{d(2)}-{d(3)}-{d(4)}", f"{l(3)}{d(2)}-{d(3)}-{d(4)}", f"{d(3)}-{d(3)}", f"{d(4)}-{d(4)}", f"{l(4)}-{d(3)}-{d(3)}", f"{d(2)}{l(1)}-{d(4)}"],
+            "kit": [d(5), d(6), f"K{d(5)}", f"{l(1)}-{d(5)}"],
+        }
+        return r.choice(forms[kind])
+
+    def mail(self, p):
+        r = self.r
+        ascii_of = lambda s: re.sub(r"[^a-z]", "", s.lower()) or "x"
+        user = r.choice([f"{ascii_of(p.first)}.{ascii_of(p.last)}", f"{ascii_of(p.first)[:1]}{ascii_of(p.last)}", f"{ascii_of(p.last)}{self.digits(2)}", f"{ascii_of(p.first)}_{ascii_of(p.last)}"])
+        return f"{user}@{r.choice(['gmail.com', 'yahoo.com', 'outlook.com', 'icloud.com', 'example.org', 'hospital.org', 'stmarys-clinic.org', 'gmx.de', 'orange.fr'])}"
+
+    def slot(self, name):
+        r, w = self.r, self.lists.words
+        base, _, form = name.partition(".")
+        if base in ("pt", "pt2", "rel", "rel2", "who", "who2"):
+            return self.name(base, form)
+        if base in ("dr", "dr2", "dr3"):
+            return self.name(base, form or "dr")
+        if base in ("he", "his", "him", "man", "He", "His"):
+            male = self.person("pt").male
+            two = {"he": ("he", "she"), "his": ("his", "her"), "him": ("him", "her"), "man": ("man", "woman"), "He": ("He", "She"), "His": ("His", "Her")}[base]
+            return self.add(two[0] if male else two[1])
+        if base == "city":
+            return self.add(self.city()[0], "LOCATION", "CITY")
+        if base == "place":
+            return self.add(self.place(), "LOCATION", "CITY")
+        if base == "street":
+            return self.add(self.street(), "LOCATION", "STREET")
+        if base == "zip":
+            return self.add(self.digits(5), "LOCATION", "ZIP")
+        if base == "address":
+            c = self.city() if self.lang != "en" else r.choice(self.lists.cities["United States"])
+            if self.lang == "en":
+                tail = f"{c[0]}, {r.choice([STATES.get(c[1], 'CA'), c[1]])} {self.digits(5)}"
+            else:
+                tail = f"{self.digits(5)} {c[0]}"
+            return self.add(self.street() + r.choice([", ", ", ", "\n", " "]) + tail, "LOCATION", "ADDRESS")
+        if base == "hosp":
+            return self.add(self.hospital(), "LOCATION", "HOSPITAL")
+        if base == "hospcity":
+            return self.add(self.hospital() + {"en": r.choice([" in ", ", ", " in ", " at "]), "de": " in ", "fr": " à ", "es": " de "}[self.lang] + self.place(), "LOCATION", "HOSPITAL")
+        if base == "date":
+            return self.add(self.date(form), "DATE", "DATE")
+        if base == "dob":
+            return self.add(self.date("dob"), "DATE", "DOB")
+        if base == "phone":
+            return self.add(self.phone(), "CONTACT", "PHONE")
+        if base == "email":
+            return self.add(self.mail(self.person(form or "pt")), "CONTACT", "EMAIL")
+        if base == "url":
+            return self.add(f"https://{r.choice(['portal', 'my', 'patient'])}.{re.sub('[^a-z]', '', self.person('x').last.lower()) or 'care'}health.org/{r.choice(['p', 'chart', 'u'])}/{self.digits(6)}", "CONTACT", "URL")
+        if base == "ip":
+            return self.add(".".join(str(r.randint(1, 254)) for _ in range(4)), "CONTACT", "IP")
+        if base in ("mrn", "ssn", "plan", "acct", "case", "licence", "serial", "subject", "kit"):
+            return self.add(self.identifier(base), "ID", base.upper())
+        if base == "age90":
+            return self.add(str(r.randint(90, 103)), "AGE", "AGE90")
+        return self.plain(base, w)
+
+    def plain(self, base, w):
+        """What is not an identifier, and must not be taken for one."""
+        r = self.r
+        if base == "age":
+            return self.add(str(r.randint(1, 89)))
+        if base == "year":
+            return self.add(str(r.randint(1975, 2026)))
+        if base == "n":
+            return self.add(str(r.randint(2, 14)))
+        if base == "big":
+            return self.add(str(r.randint(15, 480)))
+        if base == "dec":
+            return self.add(f"{r.randint(0, 14)}.{r.randint(0, 9)}")
+        if base == "bp":
+            return self.add(f"{r.randint(92, 188)}/{r.randint(48, 112)}")
+        if base == "state":
+            return self.add(r.choice(list(STATES)))
+        if base == "eponym":
+            return self.add(r.choice(self.lists.eponyms) if r.random() < 0.5 else r.choice(w["eponym"]))
+        if base == "drug":
+            return self.add(r.choice(w["generic"] if r.random() < 0.5 else w["brand"]))
+        if base == "vitals":
+            return self.add(f"BP {r.randint(92, 188)}/{r.randint(48, 112)}, HR {r.randint(48, 130)}, RR {r.randint(10, 28)}, SpO2 {r.randint(85, 100)}% RA, T {r.randint(970, 1030) / 10}")
+        if base not in w:
+            raise SystemExit(f"unknown slot {{{base}}}")
+        return self.add(r.choice(w[base]))
+
+
+PICK = re.compile(r"\[\[((?:(?!\[\[|\]\]).)*)\]\]")
+SLOT = re.compile(r"\{([a-zA-Z0-9_.]+)\}")
+NOISE = {"l": "1", "O": "0", "rn": "m", "m": "rn", "S": "5", "cl": "d", "e": "c"}
+
+
+def render(template, r, lists, lang):
+    while True:
+        one = PICK.search(template)
+        if one is None:
+            break
+        template = template[:one.start()] + r.choice(one.group(1).split("|")) + template[one.end():]
+    t = Text(r, lists, lang)
+    t.person("pt")
+    at = 0
+    template = template.replace("\\n", "\n")
+    for m in SLOT.finditer(template):
+        t.add(template[at:m.start()])
+        t.slot(m.group(1))
+        at = m.end()
+    t.add(template[at:])
+    return t.pieces
+
+
+def spoil(pieces, r):
+    """Hasty typing and scanning: letters lost, doubled, misread; blanks and full stops dropped."""
+    out = []
+    for text, label, kind in pieces:
+        chars = []
+        for c in text:
+            x = r.random()
+            if x < 0.006 and c.isalpha():
+                continue
+            if x < 0.012 and c.isalpha():
+                chars.append(c)
+            if x < 0.02 and c in NOISE and label is None:
+                c = NOISE[c]
+            if x < 0.1 and c in ".," and label is None:
+                continue
+            chars.append(c)
+        out.append(("".join(chars), label, kind))
+    return out
+
+
+def document(pieces, name, voice):
+    text, spans, at = [], [], 0
+    for piece, label, kind in pieces:
+        n = len(piece.encode())
+        if label is not None and n != 0:
+            spans.append({"start": at, "end": at + n, "label": label, "raw": kind})
+        text.append(piece)
+        at += n
+    return {"id": name, "src": voice, "text": "".join(text), "spans": spans}
+
+
+def main():
+    if len(sys.argv) < 5:
+        raise SystemExit(__doc__)
+    lists = Lists(sys.argv[1])
+    out, count, seed = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    out.mkdir(parents=True, exist_ok=True)
+    for path in sorted((HERE / "voices").glob("*.txt")):
+        voice = path.stem
+        if len(sys.argv) > 5 and voice not in sys.argv[5:]:
+            continue
+        r = random.Random(f"{seed}:{voice}")
+        lang = voice[-2:] if voice[-3:] in ("_de", "_fr", "_es") else "en"
+        templates = lines(path)
+        with open(out / f"{voice}.jsonl", "w", encoding="utf-8") as f:
+            for i in range(count):
+                template = templates[i % len(templates)] if i < len(templates) else r.choice(templates)
+                pieces = render(template, r, lists, lang)
+                if r.random() < 0.06:
+                    pieces = spoil(pieces, r)
+                f.write(json.dumps(document(pieces, f"{voice}:{seed}:{i}", voice), ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
