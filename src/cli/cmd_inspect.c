@@ -218,6 +218,7 @@ static sl_res prepare(inspection *in, const sources *from)
     if (from->names) {
         SL_TRY(sl_detect_add_names(in->detect));
     }
+    SL_TRY(sl_detect_add_inject(in->detect));
     SL_TRY(sl_scratch_new(in->detect, &in->scratch));
     /* A key of this call only: two calls give different stand-ins, one call the same in all files. */
     SL_TRY(sl_random_bytes(key, sizeof key));

@@ -69,6 +69,21 @@ sl_res sl_detect_add_names_of(sl_detect *detect, sl_view pack)
     return sl_tagger_open(pack, &detect->tagger);
 }
 
+sl_res sl_detect_add_inject(sl_detect *detect)
+{
+    for (size_t i = 0; i < SL_INJECT_CHANNELS; i++) {
+        if (detect->inject[i] == NULL) {
+            SL_TRY(sl_inject_open_default((sl_inject_channel)i, &detect->inject[i]));
+        }
+    }
+    return SL_DONE;
+}
+
+const sl_inject *sl_detect_inject(const sl_detect *detect, sl_inject_channel channel)
+{
+    return detect->inject[channel];
+}
+
 sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
 {
     sl_detect *d = NULL;
@@ -80,6 +95,9 @@ sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
     }
     d->patterns = sl_patterns_share(detect->patterns);
     d->tagger = detect->tagger == NULL ? NULL : sl_tagger_share(detect->tagger);
+    for (size_t i = 0; i < SL_INJECT_CHANNELS; i++) {
+        d->inject[i] = detect->inject[i] == NULL ? NULL : sl_inject_share(detect->inject[i]);
+    }
     *ret_detect = d;
     return SL_DONE;
 }
@@ -139,6 +157,9 @@ void sl_detect_free(sl_detect *detect)
     }
     sl_patterns_free(detect->patterns);
     sl_tagger_free(detect->tagger);
+    for (size_t i = 0; i < SL_INJECT_CHANNELS; i++) {
+        sl_inject_free(detect->inject[i]);
+    }
     for (size_t i = 0; i < detect->roster_count; i++) {
         sl_roster_free(detect->rosters[i].roster);
         sl_buf_free(&detect->rosters[i].bytes);
@@ -150,8 +171,14 @@ void sl_detect_free(sl_detect *detect)
 
 /* ---- saved form: "SLDETEC1", then sections { u32 id, u64 length, bytes } ------------------------ */
 
-/* The names section is empty: it says that the program's own pack is to be used. */
-enum { SECTION_PATTERNS = 1, SECTION_HOSTS = 2, SECTION_ROSTER = 3, SECTION_NAMES = 4 };
+/* The sections of names and injection are empty: they say that the program's own pack is to be used. */
+enum {
+    SECTION_PATTERNS = 1,
+    SECTION_HOSTS = 2,
+    SECTION_ROSTER = 3,
+    SECTION_NAMES = 4,
+    SECTION_INJECT = 5
+};
 
 static sl_res add_section(sl_buf *out, uint32_t id, sl_view bytes)
 {
@@ -172,6 +199,9 @@ sl_res sl_detect_save(const sl_detect *detect, sl_buf *out)
     if (detect->tagger != NULL) {
         SL_TRY(add_section(out, SECTION_NAMES, (sl_view){ 0 }));
     }
+    if (detect->inject[SL_INJECT_USER] != NULL) {
+        SL_TRY(add_section(out, SECTION_INJECT, (sl_view){ 0 }));
+    }
     for (size_t i = 0; i < detect->roster_count; i++) {
         SL_TRY(add_section(out, SECTION_ROSTER, sl_buf_view(&detect->rosters[i].bytes)));
     }
@@ -191,6 +221,9 @@ static sl_res open_section(sl_detect *d, uint32_t id, sl_view bytes, const uint8
     case SECTION_NAMES:
         SL_NEED(bytes.n == 0, SL_E_VERSION);
         return sl_detect_add_names(d);
+    case SECTION_INJECT:
+        SL_NEED(bytes.n == 0, SL_E_VERSION);
+        return sl_detect_add_inject(d);
     default:
         return sl_fail_at(SL_E_VERSION, "detection snapshot section", id);
     }
@@ -235,6 +268,9 @@ sl_res sl_scratch_new(const sl_detect *detect, sl_scratch **ret_scratch)
     if (sl_ok(r)) {
         r = sl_tagger_work_new(&s->tagger);
     }
+    if (sl_ok(r)) {
+        r = sl_inject_work_new(&s->inject);
+    }
     if (!sl_ok(r)) {
         sl_scratch_free(s);
         return r;
@@ -250,6 +286,7 @@ void sl_scratch_free(sl_scratch *scratch)
     }
     sl_pattern_work_free(scratch->patterns);
     sl_tagger_work_free(scratch->tagger);
+    sl_inject_work_free(scratch->inject);
     for (size_t i = 0; i < SL_VIEW_LEVELS; i++) {
         sl_fold_work_free(&scratch->plain[i]);
         sl_views_free(&scratch->views[i]);
@@ -262,8 +299,8 @@ void sl_scratch_free(sl_scratch *scratch)
 
 /* ---- whole strings ------------------------------------------------------------------------- */
 
-sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
-                         sl_channel channel, sl_findings *findings)
+static sl_res inspect_windows(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                              sl_channel channel, sl_findings *findings)
 {
     SL_OWN(sl_findings, window_findings, sl_findings_free) = { 0 };
     size_t decided = 0;
@@ -296,6 +333,24 @@ sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view t
         decided = from + frontier;
         size_t back = sl_scan_context(text, decided);
         from = back > from || last ? back : decided;
+    }
+    return SL_DONE;
+}
+
+sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                         sl_channel channel, sl_findings *findings)
+{
+    size_t from = findings->n;
+    sl_inject_channel kind;
+    SL_TRY(inspect_windows(detect, scratch, text, channel, findings));
+    if (!sl_inject_channel_for(channel, &kind) || detect->inject[kind] == NULL) {
+        return SL_DONE;
+    }
+    size_t before = findings->n;
+    SL_TRY(sl_inject_scan(detect->inject[kind], scratch->inject, text, findings));
+    if (findings->n > before) {
+        sl_findings own = { .items = findings->items + from, .n = findings->n - from };
+        sl_findings_sort(&own);
     }
     return SL_DONE;
 }

@@ -4,7 +4,7 @@
 #ifndef SL_DETECT_INSPECT_H
 #define SL_DETECT_INSPECT_H
 
-#include "detect/finding.h"
+#include "detect/inject.h"
 
 typedef struct sl_detect sl_detect;   /* compiled engines */
 typedef struct sl_scratch sl_scratch; /* working memory of one thread */
@@ -32,6 +32,11 @@ SL_MUST sl_res sl_detect_add_names(sl_detect *detect);
 /* The same with a pack of your own, which is borrowed for the set's life. SL_E_VERSION, SL_E_TRUNCATED,
  * SL_E_INTEGRITY: nothing is added. SL_E_DUPLICATE: there is one. */
 SL_MUST sl_res sl_detect_add_names_of(sl_detect *detect, sl_view pack);
+/* Adds the two injection packs that the program carries: findings of class instruction in whole
+ * strings of channels that bring requests or data (inject.h). */
+SL_MUST sl_res sl_detect_add_inject(sl_detect *detect);
+/* The packs of this set: NULL where they were not added. */
+const sl_inject *sl_detect_inject(const sl_detect *detect, sl_inject_channel channel);
 /* An engine set with the patterns and hosts of `detect` but no roster. Cheap: the compiled patterns
  * are shared and live as long as one set does. A door that gets new rosters makes a new set and lets
  * running streams keep the old one; scratch of one serves the other. Not thread-safe against

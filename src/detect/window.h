@@ -7,6 +7,7 @@
 
 #include "detect/exfil.h"
 #include "detect/fold.h"
+#include "detect/inject.h"
 #include "detect/inspect.h"
 #include "detect/patterns.h"
 #include "detect/roster.h"
@@ -19,8 +20,9 @@ typedef struct {
 } sl_detect_roster;
 
 struct sl_detect {
-    sl_patterns *patterns; /* shared by engine sets that were made of one another */
-    sl_tagger *tagger;     /* likewise; or NULL */
+    sl_patterns *patterns;                 /* shared by engine sets that were made of one another */
+    sl_tagger *tagger;                     /* likewise; or NULL */
+    sl_inject *inject[SL_INJECT_CHANNELS]; /* likewise; over whole strings, not windows */
     sl_detect_roster *rosters;
     size_t roster_count;
     sl_buf allowed_hosts;
@@ -32,6 +34,7 @@ struct sl_detect {
 struct sl_scratch {
     sl_pattern_work *patterns;
     sl_tagger_work *tagger;
+    sl_inject_work *inject;
     sl_fold_work plain[SL_VIEW_LEVELS];
     sl_fold_work unescaped;
     sl_views views[SL_VIEW_LEVELS];
