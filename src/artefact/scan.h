@@ -9,6 +9,7 @@
 #ifndef SL_ARTEFACT_SCAN_H
 #define SL_ARTEFACT_SCAN_H
 
+#include "artefact/allow.h"
 #include "artefact/source.h"
 #include "base/arena.h"
 #include "crypto/hash.h"
@@ -198,14 +199,12 @@ typedef struct {
     sl_arena arena; /* holds what the views show */
 } sl_scan_result;
 
-typedef struct sl_allow sl_allow; /* allow.h */
-
 typedef struct {
     sl_source_read read;
     void *ctx;
     uint64_t size;
     sl_view name;                 /* the file's own name, without folders */
-    const sl_allow *allow;        /* NULL: the pack built in */
+    const sl_allow *allow;        /* needed */
     const sl_scan_budget *budget; /* NULL: the defaults */
     uint64_t key[2];              /* random: keys the hashes of chunks that may be read again */
 } sl_scan_input;

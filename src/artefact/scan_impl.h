@@ -19,7 +19,8 @@ typedef struct sl_scan_item {
     sl_view path;           /* inside the file, escaped; lives in the arena */
     sl_view name;           /* last component as it stands in the container; in the arena */
     unsigned depth;
-    bool told; /* the container said what kind it is */
+    bool told;  /* the container said what kind it is */
+    bool trial; /* may be nothing: what is no artefact says nothing */
     sl_kind kind;
 } sl_scan_item;
 
@@ -42,6 +43,14 @@ struct sl_scan {
 
 /* Escapes to printable ASCII ("\n", "\xff") into the arena, cut to `max` output bytes. */
 SL_MUST sl_res sl_scan_printable(sl_arena *arena, sl_view bytes, size_t max, sl_view *ret_text);
+/* Does the container that the present item came from hold a member whose name contains `part`? */
+bool sl_scan_family_has(const sl_scan *scan, sl_view part);
+/* Queues what may or may not be an artefact: only what convinces is scanned. */
+SL_MUST sl_res sl_scan_member_on_trial(sl_scan *scan, sl_view name, sl_source *source);
+/* What was told already ended the parsing of this artefact early. */
+void sl_scan_partial(sl_scan *scan);
+/* Is this a pickle beyond doubt? pickle.c. */
+bool sl_pickle_on_trial(const sl_allow *allow, sl_source *source);
 /* Turns what a parser failed with into a finding of the present item. */
 void sl_scan_failed(sl_scan *scan, sl_res failed);
 
