@@ -262,8 +262,10 @@ static void judge_arguments(sl_pickle *vm, const sl_pname *callee, sl_pvalue arg
 {
     size_t n = 0;
     const sl_pvalue *items = sl_pickle_items(vm, arguments, &n);
-    bool found = items == NULL && (sl_pv_tag(arguments) & 0x8000U) != 0;
-    for (size_t i = from; i < n; i++) {
+    /* What the ring no longer holds is judged whole, by its taint. */
+    bool found =
+        n == 0 && sl_pv_kind(arguments) == SL_PV_TUPLE && (sl_pv_tag(arguments) & 0x8000U) != 0;
+    for (size_t i = from; items != NULL && i < n; i++) {
         sl_pkind kind = sl_pv_kind(items[i]);
         if (kind == SL_PV_GLOBAL) {
             found = found || vm->names[sl_pv_tag(items[i])].may <= SL_MAY_NOT;
@@ -420,16 +422,18 @@ static unsigned element_bytes(sl_view storage)
 
 /* torch's ('storage', torch.FloatStorage, key, location, elements[, view]) and, in legacy files,
  * ('module', class, file, source), which the loader compares with the source that it has. */
-sl_res sl_pickle_persistent(sl_pickle *vm, sl_pvalue id)
+sl_res sl_pickle_persistent(sl_pickle *vm, sl_pvalue id, sl_pvalue *ret_value)
 {
     size_t n = 0;
     const sl_pvalue *items = sl_pickle_items(vm, id, &n);
     sl_view word = { 0 };
     bool readable = false;
+    *ret_value = sl_pv(SL_PV_PERSISTENT, 0, 0);
     if (n >= 2 && sl_pv_kind(items[0]) == SL_PV_STR && sl_pv_kind(items[1]) == SL_PV_GLOBAL) {
         SL_TRY(sl_pickle_text(vm, items[0], 0, &word, &readable));
     }
     if (readable && n == 4 && sl_view_eq_str(word, "module")) {
+        *ret_value = items[1]; /* the class itself */
         return SL_DONE;
     }
     const sl_pname *storage = readable ? &vm->names[sl_pv_tag(items[1])] : NULL;

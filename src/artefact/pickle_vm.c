@@ -24,14 +24,21 @@ static uint64_t weight_decode(unsigned w)
     return e == 0 ? m : (512 + m) << (e - 1);
 }
 
-static unsigned weight_encode(uint64_t weight)
+/* What does not fit is rounded up or down by chance: always down, and a sum of small parts would stand
+ * still; always up, and a long list would seem endless. */
+static unsigned weight_encode(sl_pickle *vm, uint64_t weight)
 {
     unsigned e = 0;
     weight = weight > WEIGHT_MAX ? WEIGHT_MAX : weight;
-    while (weight >= 1024) {
-        weight = (weight + 1) >> 1;
+    while (weight >> e >= 1024) {
         e++;
     }
+    if (e != 0) {
+        vm->dice = vm->dice * 6364136223846793005U + 1442695040888963407U;
+        weight += (vm->dice >> 8) & (((uint64_t)1 << e) - 1);
+        e += weight >> e >= 1024;
+    }
+    weight >>= e;
     return weight < 512 ? (unsigned)weight : ((e + 1) << 9) | (unsigned)(weight - 512);
 }
 
@@ -93,18 +100,20 @@ static void sum_up(sl_pickle *vm, sums *s, const sl_pvalue *items, size_t n)
         }
         s->taint = s->taint || tainted(vm, v);
     }
-    if (s->weight > (uint64_t)1 << 32 && s->weight / 4096 > vm->ops) {
+    if (s->weight > (uint64_t)1 << 32 && s->weight / 4096 > vm->ops && !vm->told_expansion) {
+        vm->told_expansion = true;
         sl_pickle_tell_str(vm, SL_RULE_PICKLE_EXPANSION, "objects that hold each other many times");
     }
-    if (s->depth > NESTING_MAX) {
+    if (s->depth > NESTING_MAX && !vm->told_depth) {
+        vm->told_depth = true;
         sl_pickle_tell_str(vm, SL_RULE_PICKLE_DEPTH, "containers in containers");
-        s->depth = NESTING_MAX;
     }
+    s->depth = s->depth > NESTING_MAX ? NESTING_MAX + 1 : s->depth;
 }
 
-static unsigned tag_of(const sums *s)
+static unsigned tag_of(sl_pickle *vm, const sums *s)
 {
-    return weight_encode(s->weight) | (s->taint ? TAINT : 0);
+    return weight_encode(vm, s->weight) | (s->taint ? TAINT : 0);
 }
 
 /* ---- reporting ---- */
@@ -219,7 +228,7 @@ static sl_res make_tuple(sl_pickle *vm, size_t n)
     if (kept != 0) {
         memcpy(vm->ring + in + 1, items, kept * sizeof *items);
     }
-    sl_pvalue made = sl_pv(SL_PV_TUPLE, tag_of(&s), vm->ring_at);
+    sl_pvalue made = sl_pv(SL_PV_TUPLE, tag_of(vm, &s), vm->ring_at);
     vm->ring_at += kept + 1;
     vm->depth -= n;
     return push(vm, made);
@@ -229,7 +238,7 @@ static sl_pvalue make_container(sl_pickle *vm, sl_pkind kind, size_t from)
 {
     sums s = { .weight = 1 };
     sum_up(vm, &s, vm->stack + from, vm->depth - from);
-    return sl_pv(kind, tag_of(&s), (uint64_t)s.depth << 24);
+    return sl_pv(kind, tag_of(vm, &s), (uint64_t)s.depth << 24);
 }
 
 /* The container at `slot` took the values from `from` on. */
@@ -242,7 +251,7 @@ static void put_in(sl_pickle *vm, size_t slot, size_t from)
                .taint = (sl_pv_tag(old) & TAINT) != 0 };
     sum_up(vm, &s, vm->stack + from, vm->depth - from);
     size_t memo = (size_t)(sl_pv_payload(old) & 0xffffff);
-    sl_pvalue now = sl_pv(sl_pv_kind(old), tag_of(&s), ((uint64_t)s.depth << 24) | memo);
+    sl_pvalue now = sl_pv(sl_pv_kind(old), tag_of(vm, &s), ((uint64_t)s.depth << 24) | memo);
     vm->stack[slot] = now;
     if (memo != 0 && memo - 1 < c->memo_room && c->memo[memo - 1] == old) {
         c->memo[memo - 1] = now;
@@ -630,9 +639,7 @@ static sl_res op_persistent(sl_pickle *vm)
     if (!has(vm, 1)) {
         return broken(vm, "stack underflow");
     }
-    SL_TRY(sl_pickle_persistent(vm, vm->stack[vm->depth - 1]));
-    vm->stack[vm->depth - 1] = sl_pv(SL_PV_PERSISTENT, 0, 0);
-    return SL_DONE;
+    return sl_pickle_persistent(vm, vm->stack[vm->depth - 1], &vm->stack[vm->depth - 1]);
 }
 
 /* ---- moving values ---- */

@@ -158,6 +158,9 @@ typedef struct {
     unsigned proto;
     uint64_t ops;
     uint64_t dups;
+    uint64_t dice; /* rounds weights at random, so that they are right on average */
+    bool told_expansion;
+    bool told_depth;
     uint64_t first_int;  /* a stream that is one number: the number; else UINT64_MAX */
     bool magic;          /* the stream is torch's legacy magic number */
     bool stopped;        /* STOP was reached */
@@ -186,7 +189,8 @@ SL_MUST sl_res sl_pickle_call(sl_pickle *vm, sl_pvalue callee, sl_pvalue argumen
 SL_MUST sl_res sl_pickle_build(sl_pickle *vm, sl_pvalue target, sl_pvalue state);
 /* Judges item assignment and appending to what is no plain container. */
 void sl_pickle_fill(sl_pickle *vm, sl_pvalue target, bool items);
-SL_MUST sl_res sl_pickle_persistent(sl_pickle *vm, sl_pvalue id);
+/* What a loader of torch makes of a persistent id. */
+SL_MUST sl_res sl_pickle_persistent(sl_pickle *vm, sl_pvalue id, sl_pvalue *ret_value);
 
 /* The text of a STR or BYTES (at most 1 KiB), copied to one of two places; false: not readable. */
 SL_MUST sl_res sl_pickle_text(sl_pickle *vm, sl_pvalue value, unsigned place, sl_view *ret_text,

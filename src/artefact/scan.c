@@ -409,11 +409,14 @@ static sl_res run(sl_scan *scan, const sl_scan_input *input)
 
 sl_res sl_scan_run(const sl_scan_input *input, sl_scan_result *ret_result)
 {
+    SL_OWN(sl_allow *, own, sl_allow_free) = NULL;
+    if (input->allow == NULL) {
+        SL_TRY(sl_allow_read(sl_allow_pack(), &own));
+    }
     sl_scan *scan = calloc(1, sizeof *scan);
     SL_NEED(scan != NULL, SL_E_MEMORY);
     scan->budget = input->budget == NULL ? &sl_scan_budget_default : input->budget;
-    scan->allow = input->allow;
-    SL_NEED(scan->allow != NULL, SL_E_BUG);
+    scan->allow = input->allow == NULL ? own : input->allow;
     scan->arena.max = ARENA_BYTES_MAX;
     scan->expanded_max = expanded_max(scan->budget, input->size);
     scan->result.complete = true;

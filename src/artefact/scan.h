@@ -204,7 +204,7 @@ typedef struct {
     void *ctx;
     uint64_t size;
     sl_view name;                 /* the file's own name, without folders */
-    const sl_allow *allow;        /* needed */
+    const sl_allow *allow;        /* NULL: the pack built in, read anew each time */
     const sl_scan_budget *budget; /* NULL: the defaults */
     uint64_t key[2];              /* random: keys the hashes of chunks that may be read again */
 } sl_scan_input;
