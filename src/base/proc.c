@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/proc_wire.h"
@@ -29,6 +31,8 @@ typedef struct {
 struct sl_proc {
     const sl_proc_decl *decl;
     unsigned index;
+    unsigned instances;
+    void *shared[SL_PROC_MEMORIES_MAX]; /* as declared */
     sl_ipc *control;
     bool go;
     bool ended;
@@ -61,6 +65,27 @@ const char *sl_proc_name(const sl_proc *self)
 unsigned sl_proc_index(const sl_proc *self)
 {
     return self->index;
+}
+
+unsigned sl_proc_count(const sl_proc *self)
+{
+    return self->instances;
+}
+
+static size_t memory_of(const sl_proc_decl *decl, sl_view name)
+{
+    size_t i = 0;
+    while (i < SL_PROC_MEMORIES_MAX && decl->memories[i].name != NULL &&
+           !sl_view_eq_str(name, decl->memories[i].name)) {
+        i++;
+    }
+    return i < SL_PROC_MEMORIES_MAX && decl->memories[i].name != NULL ? i : SL_PROC_MEMORIES_MAX;
+}
+
+void *sl_proc_shared(const sl_proc *self, const char *name)
+{
+    size_t at = memory_of(self->decl, sl_view_str(name));
+    return at == SL_PROC_MEMORIES_MAX ? NULL : self->shared[at];
 }
 
 const sl_valve *sl_proc_valve(const sl_proc *self)
@@ -183,6 +208,30 @@ static sl_res on_listen(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return SL_DONE;
 }
 
+static sl_res map_shared(int fd, size_t bytes, void **ret_memory)
+{
+    struct stat st;
+    SL_NEED(fstat(fd, &st) == 0 && st.st_size >= 0 && (size_t)st.st_size >= bytes, SL_E_VERSION);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        return sl_fail_os(SL_E_IO, "shared memory");
+    }
+    *ret_memory = memory;
+    return SL_DONE;
+}
+
+static sl_res on_memory(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    sl_proc *self = context;
+    size_t at = memory_of(self->decl, msg->body);
+    SL_NEED(at < SL_PROC_MEMORIES_MAX && self->shared[at] == NULL, SL_E_SYNTAX);
+    int fd = sl_ipc_take_fd(msg, 0);
+    sl_res mapped = map_shared(fd, self->decl->memories[at].bytes, &self->shared[at]);
+    (void)close(fd);
+    return mapped;
+}
+
 static sl_res on_link(sl_ipc *link, sl_ipc_msg *msg, void *context)
 {
     (void)link;
@@ -222,6 +271,7 @@ static sl_res on_go(sl_ipc *link, sl_ipc_msg *msg, void *context)
     self->gid = (gid_t)sl_get_le32(msg->body.p + 8);
     self->skip = sl_get_le32(msg->body.p + 12);
     self->flags = sl_get_le32(msg->body.p + 16);
+    self->instances = sl_get_le32(msg->body.p + 20);
     sl_view site = sl_view_sub(msg->body, SL_PROC_GO_BYTES, msg->body.n);
     SL_NEED(site.n > 0 && site.n < sizeof self->site, SL_E_LIMIT);
     memcpy(self->site, site.p, site.n);
@@ -267,6 +317,7 @@ static sl_res on_answer(sl_ipc *link, sl_ipc_msg *msg, void *context)
 static const sl_ipc_rule control_rules[] = {
     { SL_PROC_GIVE_VALVE, BEFORE, 0, 0, 1, on_valve },
     { SL_PROC_GIVE_LISTEN, BEFORE, 1, SL_NAME_BYTES_MAX - 1, 1, on_listen },
+    { SL_PROC_GIVE_MEMORY, BEFORE, 1, SL_NAME_BYTES_MAX - 1, 1, on_memory },
     { SL_PROC_GIVE_LINK, BEFORE | AFTER, 3, SL_NAME_BYTES_MAX + 1, 1, on_link },
     { SL_PROC_GIVE_CONFIG, BEFORE, 0, SL_IPC_BYTES_MAX, 0, on_config },
     { SL_PROC_GO, BEFORE, SL_PROC_GO_BYTES + 1, SL_PROC_GO_BYTES + 4095, 0, on_go },
@@ -403,6 +454,11 @@ static void put_down(sl_proc *self)
     }
     for (size_t i = 0; i < self->listening_count; i++) {
         (void)close(self->listening[i].fd);
+    }
+    for (size_t i = 0; i < SL_PROC_MEMORIES_MAX; i++) {
+        if (self->shared[i] != NULL) {
+            (void)munmap(self->shared[i], self->decl->memories[i].bytes);
+        }
     }
     sl_valve_unmap(self->valve);
     sl_buf_free(&self->config);

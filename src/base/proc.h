@@ -28,6 +28,16 @@ typedef struct {
     bool packets;     /* SOCK_SEQPACKET at run/NAME.sock, for the site's own user alone */
 } sl_proc_listen;
 
+/* Memory that the instances of a process share and that outlives each of them: budgets, counts. The
+ * supervisor makes it, all zeros, and never maps it. The process finds it mapped for reading and
+ * writing; it is never given the descriptor, so it cannot change its size under the others. */
+typedef struct {
+    const char *name;
+    size_t bytes;
+    bool
+        kept; /* run/NAME.memory of the site: also outlives the site, until the machine starts anew */
+} sl_proc_memory;
+
 /* A process that is not this program: stock nginx, as process 1 of its own namespace. The
  * supervisor writes the text of `configure` to run/conf/NAME.conf before each start; a profile path
  * puts it into the process's root. Inherited listening sockets are announced in the environment as
@@ -40,6 +50,7 @@ typedef struct {
 
 #define SL_PROC_PEERS_MAX ((size_t)8)
 #define SL_PROC_LISTENS_MAX ((size_t)4)
+#define SL_PROC_MEMORIES_MAX ((size_t)2)
 #define SL_PROC_INSTANCES_MAX ((unsigned)16)
 
 typedef struct {
@@ -51,8 +62,11 @@ typedef struct {
      * instances gives one link for each. */
     const char *peers[SL_PROC_PEERS_MAX];
     sl_proc_listen listens[SL_PROC_LISTENS_MAX];
-    bool per_core; /* one instance per core, at most SL_PROC_INSTANCES_MAX */
-    bool no_exec;  /* the warden: forked from the supervisor, keeps the writable valves */
+    sl_proc_memory memories[SL_PROC_MEMORIES_MAX];
+    /* How many instances there are, 1 to SL_PROC_INSTANCES_MAX, each named NAME.INDEX; they share
+     * their listening sockets. NULL: one, named NAME. */
+    unsigned (*instances)(sl_view site_config);
+    bool no_exec; /* the warden: forked from the supervisor, keeps the writable valves */
     bool (*wanted)(sl_view site_config); /* NULL: every site has it */
     sl_proc_when_dead when_dead;
     /* Runs before confinement, in the new process, without any input but `self`: loads what a
@@ -64,6 +78,7 @@ typedef struct {
 
 const char *sl_proc_name(const sl_proc *self);
 unsigned sl_proc_index(const sl_proc *self); /* instance number, from 0 */
+unsigned sl_proc_count(const sl_proc *self); /* of instances */
 
 /* The read-only valves (NULL only in the warden, which has sl_proc_valve_memory). */
 const sl_valve *sl_proc_valve(const sl_proc *self);
@@ -82,6 +97,9 @@ unsigned sl_proc_peer_count(const sl_proc *self, const char *peer);
 
 /* The inherited listening socket of that name, or -1. Stays owned by `self`. */
 int sl_proc_listening(const sl_proc *self, const char *name);
+
+/* The shared memory of that name; NULL when the process declares none. */
+void *sl_proc_shared(const sl_proc *self, const char *name);
 
 /* Called by sl_proc_pump when a peer was started again and a new link waits. */
 typedef void (*sl_proc_relinked)(void *context, const char *peer, unsigned index);

@@ -14,6 +14,7 @@ typedef enum {
     SL_PROC_GIVE_VALVE = 32, /* fd: the valves */
     SL_PROC_GIVE_LISTEN,     /* fd: a listening socket; body: its name */
     SL_PROC_GIVE_LINK,       /* fd: a link; body: u8 instance, u8 instances, peer's name */
+    SL_PROC_GIVE_MEMORY,     /* fd: shared memory; body: its name */
     SL_PROC_GIVE_CONFIG,     /* body: the next part of the configuration */
     SL_PROC_GO,              /* body: sl_proc_start, then the site's path */
     SL_PROC_END,             /* end in good order */
@@ -26,8 +27,8 @@ typedef enum {
     /* warden to supervisor: sl_proc_wish; the answer is SL_IPC_OK or SL_IPC_FAILED */
 } sl_proc_wire;
 
-/* Body of SL_PROC_GO before the path: u32 instance, uid, gid, skipped layers, flags. */
-#define SL_PROC_GO_BYTES ((size_t)20)
+/* Body of SL_PROC_GO before the path: u32 instance, uid, gid, skipped layers, flags, instances. */
+#define SL_PROC_GO_BYTES ((size_t)24)
 #define SL_PROC_GO_NOT_CONFINED UINT32_C(1) /* tests alone: to show that the layers do the work */
 
 /* Runs a declared process on its control descriptor; returns the exit status. `memory` is the

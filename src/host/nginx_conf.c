@@ -428,6 +428,32 @@ static sl_res put_count_map(sl_buf *out)
                                "$stoplog_slot;\n    }\n");
 }
 
+/* nginx writes a log of a variable name only where the request's root exists. */
+static sl_res put_count_log(const sl_nginx_egress *egress, sl_buf *out)
+{
+    return egress->count_dir == NULL
+               ? SL_DONE
+               : sl_buf_addf(out,
+                             "            root %s;\n"
+                             "            access_log %s/$stoplog_count count;\n",
+                             egress->count_dir, egress->count_dir);
+}
+
+/* A log is written when a request is over, and an egress that dies would take with it what it had passed
+ * on. So a request is counted by a subrequest of its own before it is passed on. */
+static sl_res put_count_location(const sl_nginx_egress *egress, sl_buf *out)
+{
+    if (egress->count_dir == NULL) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_buf_add_str(out, "        auth_request /counted;\n"
+                               "        location = /counted {\n            internal;\n"
+                               "            auth_request off;\n"
+                               "            log_subrequest on;\n"));
+    SL_TRY(put_count_log(egress, out));
+    return sl_buf_add_str(out, "            return 204;\n        }\n");
+}
+
 static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
 {
     SL_TRY(put_process(egress->run_dir, "egress", egress->user, egress->workers,
@@ -453,14 +479,11 @@ static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
                        "        keepalive_timeout 300s;\n        keepalive_requests 100000;\n"
                        "        send_timeout 60s;\n        client_body_timeout 30s;\n",
                        egress->listen_socket));
-    if (egress->count_dir != NULL) {
-        /* nginx writes a log of a variable name only where the request's root exists. */
-        SL_TRY(sl_buf_addf(out, "        root %s;\n        access_log %s/$stoplog_count count;\n",
-                           egress->count_dir, egress->count_dir));
-    }
+    SL_TRY(put_count_location(egress, out));
     SL_TRY(put_locations(egress, out));
-    return sl_buf_add_str(out,
-                          "        location / {\n            return 404;\n        }\n    }\n}\n");
+    SL_TRY(sl_buf_add_str(out, "        location / {\n"));
+    SL_TRY(put_count_log(egress, out));
+    return sl_buf_add_str(out, "            return 404;\n        }\n    }\n}\n");
 }
 
 sl_res sl_nginx_egress_write(const sl_nginx_egress *egress, sl_buf *out)

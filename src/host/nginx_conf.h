@@ -64,8 +64,8 @@ typedef struct {
 
 enum { SL_NGINX_UPSTREAMS_MAX = 64 };
 
-/* Requests are counted in files of `count_dir`: two bytes for each finished request, in the file
- * named by the last three digits of the minute that the door stamped on it, or "other" when it bore
+/* Requests are counted in files of `count_dir`: two bytes for each request before it is passed on, in
+ * the file named by the last three digits of the minute that the door stamped on it, or "other" when it bore
  * none. Nothing else of a request is in them. */
 #define SL_NGINX_COUNT_SLOTS 1000
 #define SL_NGINX_COUNT_BYTES 2

@@ -114,6 +114,20 @@ static sl_res give_sockets(sl_instance *to)
     return SL_DONE;
 }
 
+static sl_res give_memories(sl_instance *to)
+{
+    for (size_t i = 0; i < SL_PROC_MEMORIES_MAX && to->decl->memories[i].name != NULL; i++) {
+        const char *name = to->decl->memories[i].name;
+        for (size_t j = 0; j < to->host->memory_count; j++) {
+            if (strcmp(to->host->memories[j].name, name) == 0) {
+                SL_TRY(sl_ipc_send_fds(to->control, SL_PROC_GIVE_MEMORY, 0, sl_view_str(name),
+                                       &to->host->memories[j].fd, 1));
+            }
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res give_config(sl_instance *to)
 {
     sl_view config = to->host->options->config;
@@ -135,6 +149,7 @@ static sl_res give_go(sl_instance *to)
     sl_put_le32(body + 8, to->uid);
     sl_put_le32(body + 12, options->skip_layers);
     sl_put_le32(body + 16, options->unconfined ? SL_PROC_GO_NOT_CONFINED : 0);
+    sl_put_le32(body + 20, to->count);
     memcpy(body + SL_PROC_GO_BYTES, options->site, n);
     return sl_ipc_send_wait(to->control, SL_PROC_GO, 0, sl_view_of(body, SL_PROC_GO_BYTES + n),
                             2000);
@@ -147,6 +162,7 @@ static sl_res give_all(sl_instance *to)
                                &to->host->valve_fd, 1));
     }
     SL_TRY(give_sockets(to));
+    SL_TRY(give_memories(to));
     SL_TRY(give_links(to));
     SL_TRY(give_config(to));
     return give_go(to);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -287,14 +288,11 @@ static sl_res open_site(sl_supervisor *host)
     return SL_DONE;
 }
 
-static unsigned instances_of(const sl_proc_decl *decl)
+static unsigned instances_of(const sl_proc_decl *decl, sl_view config)
 {
-    if (!decl->per_core) {
-        return 1;
-    }
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    cores = cores < 1 ? 1 : cores;
-    return cores > (long)SL_PROC_INSTANCES_MAX ? SL_PROC_INSTANCES_MAX : (unsigned)cores;
+    unsigned n = decl->instances == NULL ? 1 : decl->instances(config);
+    n = n < 1 ? 1 : n;
+    return n > SL_PROC_INSTANCES_MAX ? SL_PROC_INSTANCES_MAX : n;
 }
 
 static sl_res make_instances(sl_supervisor *host)
@@ -304,7 +302,7 @@ static sl_res make_instances(sl_supervisor *host)
         if (decl->wanted != NULL && !decl->wanted(host->options->config)) {
             continue;
         }
-        unsigned count = instances_of(decl);
+        unsigned count = instances_of(decl, host->options->config);
         for (unsigned n = 0; n < count; n++) {
             SL_NEED(host->instance_count < SL_HOST_INSTANCES_MAX, SL_E_LIMIT);
             sl_instance *instance = &host->instances[host->instance_count++];
@@ -312,7 +310,7 @@ static sl_res make_instances(sl_supervisor *host)
             if (host->options->uid_base != 0) {
                 instance->uid = host->options->uid_base + (uid_t)i; /* shared by its instances */
             }
-            if (decl->per_core) {
+            if (decl->instances != NULL) {
                 (void)snprintf(instance->name, sizeof instance->name, "%s.%u", decl->name, n);
             } else {
                 (void)snprintf(instance->name, sizeof instance->name, "%s", decl->name);
@@ -350,6 +348,55 @@ static sl_res make_sockets(sl_supervisor *host)
         }
     }
     return SL_DONE;
+}
+
+/* What outlives the site is of use only as long as the machine has not started anew: after that the
+ * files may hold any older state. */
+static bool same_boot_as_before(const sl_supervisor *host, sl_buf *ret_id)
+{
+    SL_OWN(sl_buf, then, sl_buf_free) = { .max = 64 };
+    return sl_ok(sl_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", ret_id)) &&
+           sl_ok(sl_file_read(host->site_fd, "run/boot", &then)) &&
+           sl_view_eq(sl_buf_view(ret_id), sl_buf_view(&then));
+}
+
+/* Zeros, but for a kept one of the right size that this boot of the machine has made. */
+static sl_res open_memory(const sl_supervisor *host, const sl_proc_memory *declared, bool same_boot,
+                          int *ret_fd)
+{
+    char path[96];
+    struct stat st = { 0 };
+    (void)snprintf(path, sizeof path, "run/%s.memory", declared->name);
+    SL_OWN(int, fd, sl_fd_close) =
+        declared->kept
+            ? openat(host->site_fd, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)
+            : memfd_create(declared->name, MFD_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        return sl_fail_os(SL_E_IO, "shared memory");
+    }
+    bool good = same_boot && st.st_size >= 0 && (size_t)st.st_size == declared->bytes;
+    if (!good && (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)declared->bytes) != 0)) {
+        return sl_fail_os(SL_E_IO, "shared memory");
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return SL_DONE;
+}
+
+static sl_res make_memories(sl_supervisor *host)
+{
+    SL_OWN(sl_buf, id, sl_buf_free) = { .max = 64 };
+    bool same_boot = same_boot_as_before(host, &id);
+    for (size_t i = 0; i < host->options->count; i++) {
+        const sl_proc_memory *memories = host->options->table[i]->memories;
+        for (size_t j = 0; j < SL_PROC_MEMORIES_MAX && memories[j].name != NULL; j++) {
+            SL_NEED(host->memory_count < SL_HOST_MEMORIES_MAX, SL_E_LIMIT);
+            int fd = -1;
+            SL_TRY(open_memory(host, &memories[j], same_boot, &fd));
+            host->memories[host->memory_count++] = (sl_memory){ memories[j].name, fd };
+        }
+    }
+    return same_boot ? SL_DONE : sl_file_replace(host->site_fd, "run/boot", sl_buf_view(&id), 0600);
 }
 
 /* As root, what a process may write, and what it alone may read, belongs to its user. */
@@ -464,6 +511,7 @@ static sl_res prepare(sl_supervisor *host)
         SL_TRY(write_conf(host, &host->instances[i]));
     }
     SL_TRY(make_sockets(host));
+    SL_TRY(make_memories(host));
     SL_TRY(sl_host_make_links(host));
     return watch_signals(host);
 }
@@ -493,6 +541,9 @@ static void put_down(sl_supervisor *host)
     }
     for (size_t i = 0; i < host->socket_count; i++) {
         sl_fd_close(&host->sockets[i].fd);
+    }
+    for (size_t i = 0; i < host->memory_count; i++) {
+        sl_fd_close(&host->memories[i].fd);
     }
     sl_cgroup_remove(&host->cgroup);
     sl_valve_unmap(host->valves);

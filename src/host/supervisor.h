@@ -12,6 +12,7 @@
 #define SL_HOST_INSTANCES_MAX 64
 #define SL_HOST_LINKS_MAX 256
 #define SL_HOST_SOCKETS_MAX 16
+#define SL_HOST_MEMORIES_MAX 8
 
 typedef struct sl_supervisor sl_supervisor;
 
@@ -55,6 +56,11 @@ typedef struct {
     int fd;
 } sl_socket;
 
+typedef struct {
+    const char *name;
+    int fd;
+} sl_memory;
+
 struct sl_supervisor {
     const sl_host_options *options;
     sl_loop *loop;
@@ -71,6 +77,8 @@ struct sl_supervisor {
     sl_link links[SL_HOST_LINKS_MAX];
     size_t socket_count;
     sl_socket sockets[SL_HOST_SOCKETS_MAX];
+    size_t memory_count;
+    sl_memory memories[SL_HOST_MEMORIES_MAX];
     /* Confined processes that ended before their number was told: {pid, status}, newest last. */
     size_t unclaimed_count;
     int unclaimed[SL_HOST_INSTANCES_MAX][2];

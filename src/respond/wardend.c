@@ -16,7 +16,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/minutes.h"
 #include "base/random.h"
 #include "base/site_config.h"
 #include "crypto/crypto.h"
@@ -24,6 +23,7 @@
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
 #include "respond/admin.h"
+#include "respond/egress_count.h"
 #include "respond/playbooks_embedded.h"
 #include "respond/responder.h"
 #include "respond/warden.h"
@@ -32,10 +32,6 @@
 
 #define CLIENTS_MAX 32
 #define WAITS_MAX 128
-/* As egress writes them: host/nginx_conf.h. */
-#define COUNT_SLOTS 1000
-#define COUNT_BYTES 2
-#define COUNT_OLD_PER_TURN 32
 #define READ_BYTES ((uint32_t)(96 * SL_KIB))
 
 typedef struct daemon_state daemon_state;
@@ -72,9 +68,8 @@ struct daemon_state {
     uint64_t last_token;
     sl_vkey log_key; /* of leaf 0; name "": not read yet */
     int counted_fd;  /* where egress counts, one file for each of the slots and one more */
-    uint64_t counted[COUNT_SLOTS + 1]; /* requests that were taken from each file */
-    unsigned count_turn;
-    sl_minutes minutes;
+    sl_egress_count count;
+    bool read_all;        /* that the ledger held when its link was new */
     uint64_t list_ticket; /* of the status answers that wait for the supervisor */
     admin_client clients[CLIENTS_MAX];
     waiter waits[WAITS_MAX];
@@ -211,6 +206,7 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
             step = sl_warden_leaf(d->warden, index, leaf);
             d->cursor = index + 1;
             respond_to(d, index, leaf);
+            sl_egress_count_leaf(&d->count, leaf);
         }
         if (!sl_ok(step)) {
             /* A ledger that cannot be folded is no ground to open anything on. */
@@ -221,6 +217,10 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
     }
     if (d->cursor >= size) {
         caught_up(d);
+        if (!d->read_all) {
+            d->read_all = true;
+            sl_egress_count_again(&d->count);
+        }
     }
     read_on(d);
 }
@@ -241,6 +241,7 @@ static void drop_ledger(daemon_state *d)
         sl_ledger_client_free(d->ledger);
         d->ledger = NULL;
         d->reading = false;
+        d->read_all = false;
         sl_warden_ledger_lost(d->warden);
     }
 }
@@ -724,6 +725,10 @@ static void record_stop(daemon_state *d, sl_view reason)
 static void on_news(void *context, uint32_t news, int32_t status, sl_view process)
 {
     daemon_state *d = context;
+    if (news == SL_NEWS_ENDED &&
+        (sl_view_starts(process, SL_LIT("ask")) || sl_view_starts(process, SL_LIT("egress")))) {
+        sl_egress_count_death(&d->count, sl_clock_wall_ms());
+    }
     if (news == SL_NEWS_GOING) {
         d->going = true;
         record_stop(d, status == SL_OK ? SL_LIT("down") : SL_LIT("trouble"));
@@ -768,79 +773,67 @@ static void on_beat(void *context)
 
 /* ---- egress's count ---- */
 
-/* Requests that egress counted in the file of a slot since it was looked at; "other" is the last. */
-static uint64_t newly_counted(daemon_state *d, unsigned slot)
+/* A count on its way into the ledger. */
+typedef struct {
+    daemon_state *daemon;
+    sl_counted_side side;
+    uint64_t minute;
+} telling;
+
+static void on_told(void *context, sl_res result, uint64_t index)
 {
-    char name[8];
-    struct stat st;
-    (void)snprintf(name, sizeof name, slot == COUNT_SLOTS ? "other" : "%03u", slot);
-    if (fstatat(d->counted_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size < 0) {
-        return 0;
+    telling *t = context;
+    (void)index;
+    /* Without a ledger nobody knows whether it was taken: the ledger is asked when it is back. */
+    if (!sl_ok(result) && !sl_is(result, SL_E_UNAVAILABLE)) {
+        sl_log_res(SL_LOG_WARN, "a count of the egress has to wait", result);
+        sl_egress_count_refused(&t->daemon->count, t->side, t->minute);
     }
-    uint64_t now = (uint64_t)st.st_size / COUNT_BYTES;
-    uint64_t grown = now > d->counted[slot] ? now - d->counted[slot] : 0;
-    d->counted[slot] = now;
-    return grown;
+    free(t);
 }
 
-/* A slot comes again after COUNT_SLOTS minutes, which no request lasts: the newest minute is meant. */
-static void look_at(daemon_state *d, unsigned slot, int64_t now_ms)
+static sl_res tell_count(daemon_state *d, sl_counted_side side, uint64_t minute,
+                         sl_minute_count count)
 {
-    uint64_t minute = (uint64_t)now_ms / 60000 + 1; /* the door's clock is ours */
-    uint64_t back = slot == COUNT_SLOTS ? 1 : (minute + COUNT_SLOTS - slot) % COUNT_SLOTS;
-    if (!sl_minutes_add(&d->minutes, minute - back, newly_counted(d, slot), now_ms)) {
-        sl_log(SL_LOG_ERROR, "requests that egress counted are lost: too many minutes are open");
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    SL_TRY(sl_counted_write(side, "ask", minute, count, &event));
+    telling *t = malloc(sizeof *t);
+    SL_NEED(t != NULL, SL_E_MEMORY);
+    *t = (telling){ d, side, minute };
+    sl_res r = sl_ledger_client_append(d->ledger, sl_buf_view(&event), on_told, t);
+    if (!sl_ok(r)) {
+        free(t);
     }
+    return r;
 }
 
-static void record_minutes(daemon_state *d, int64_t now_ms)
-{
-    uint64_t minute = 0;
-    uint64_t count = 0;
-    while (d->ledger != NULL && sl_minutes_take(&d->minutes, now_ms, &minute, &count)) {
-        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
-        sl_event_head head = { .door = SL_LIT("ask") };
-        sl_event_egress_counted fields = {
-            .door = SL_LIT("ask"), .from_s = minute * 60, .to_s = minute * 60 + 60, .count = count
-        };
-        sl_res r = sl_emit_egress_counted(&head, &fields, &event);
-        if (sl_ok(r)) {
-            /* A count that is lost looks like a request that nobody counted: it goes by the journal. */
-            r = count == 0 ? sl_warden_append(d->warden, sl_buf_view(&event), 0)
-                           : sl_warden_record(d->warden, sl_buf_view(&event));
-        }
-        if (!sl_ok(r)) {
-            sl_log_res(SL_LOG_WARN, "a count of the egress could not be recorded", r);
-        }
-    }
-}
-
-/* Young minutes at every turn, the others in rotation. */
 static void on_count(void *context)
 {
     daemon_state *d = context;
     int64_t now_ms = sl_clock_wall_ms();
-    uint64_t minute = (uint64_t)now_ms / 60000;
-    for (uint64_t back = 0; back < 3; back++) {
-        look_at(d, (unsigned)((minute - back) % COUNT_SLOTS), now_ms);
-    }
-    for (unsigned i = 0; i < COUNT_OLD_PER_TURN; i++) {
-        look_at(d, d->count_turn, now_ms);
-        d->count_turn = (d->count_turn + 1) % (COUNT_SLOTS + 1);
-    }
-    if (d->serving && d->all_up && !d->going) {
-        record_minutes(d, now_ms);
+    sl_counted_side side;
+    uint64_t minute = 0;
+    sl_minute_count count;
+    sl_egress_count_look(&d->count, now_ms);
+    bool may = d->serving && d->all_up && !d->going && d->read_all;
+    while (may && d->ledger != NULL &&
+           sl_egress_count_next(&d->count, now_ms, &side, &minute, &count)) {
+        sl_res r = tell_count(d, side, minute, count);
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_WARN, "a count of the egress has to wait", r);
+            sl_egress_count_refused(&d->count, side, minute);
+            return;
+        }
     }
 }
 
-/* What stands there from before is not of this life of the site. */
 static sl_res begin_counting(daemon_state *d)
 {
     uint64_t timer;
+    sl_egress_kept *kept = sl_proc_shared(d->self, SL_EGRESS_KEPT_NAME);
+    SL_NEED(kept != NULL, SL_E_BUG);
     SL_TRY(sl_dir_open(AT_FDCWD, "/counted", &d->counted_fd));
-    for (unsigned slot = 0; slot <= COUNT_SLOTS; slot++) {
-        (void)newly_counted(d, slot);
-    }
+    sl_egress_count_begin(&d->count, kept, d->counted_fd, sl_clock_wall_ms());
     return sl_loop_every(d->loop, 1000, on_count, d, &timer);
 }
 
@@ -957,6 +950,7 @@ const sl_proc_decl sl_wardend_decl = {
     .profile = &profile,
     .peers = { "ledgerd", "keeper" },
     .listens = { { .name = "admin", .packets = true } },
+    .memories = { { SL_EGRESS_KEPT_NAME, sizeof(sl_egress_kept), true } },
     .no_exec = true,
     .when_dead = SL_PROC_RESTART,
     .warm = warm,

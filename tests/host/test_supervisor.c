@@ -94,6 +94,28 @@ static sl_res warden_main(sl_proc *self)
     }
 }
 
+/* Two of them share memory; each says what it found there after its own one was added. */
+static sl_res pair_main(sl_proc *self)
+{
+    _Atomic unsigned *kept = sl_proc_shared(self, "kept");
+    _Atomic unsigned *gone = sl_proc_shared(self, "gone");
+    SL_NEED(kept != NULL && gone != NULL && sl_proc_shared(self, "other") == NULL, SL_E_BUG);
+    unsigned a = ++kept[1023];
+    unsigned b = ++*gone;
+    (void)dprintf(1, "pair %u of %u: kept %u gone %u;\n", sl_proc_index(self), sl_proc_count(self),
+                  a, b);
+    SL_TRY(sl_proc_serving(self));
+    for (;;) {
+        SL_TRY(pump_until(self, -1, 1000));
+    }
+}
+
+static unsigned two(sl_view config)
+{
+    (void)config;
+    return 2;
+}
+
 static const sl_confine_profile plain = { .name = "plain", .files_max = 64 };
 static const sl_proc_decl warden = {
     .name = "warden", .entry = warden_main, .profile = &plain, .no_exec = true
@@ -102,7 +124,12 @@ static const sl_proc_decl echo = { .name = "echo", .entry = echo_main, .profile 
 static const sl_proc_decl asker = {
     .name = "asker", .entry = asker_main, .profile = &plain, .peers = { "echo" }
 };
-static const sl_proc_decl *const table[] = { &warden, &echo, &asker };
+static const sl_proc_decl pair = { .name = "pair",
+                                   .entry = pair_main,
+                                   .profile = &plain,
+                                   .instances = two,
+                                   .memories = { { "kept", 4096, true }, { "gone", 64, false } } };
+static const sl_proc_decl *const table[] = { &warden, &echo, &asker, &pair };
 
 /* ---- running a site ---- */
 
@@ -267,6 +294,29 @@ static void a_missing_layer_is_named_and_refused_unless_accepted(void **state)
     assert_int_equal(end_site(&s), 0);
 }
 
+static void instances_share_memory_that_outlives_them(void **state)
+{
+    site s = start_site(0, usual_gaps());
+    assert_non_null(await(&s, 0, "kept 2 gone 2;"));
+    assert_true(strstr(s.text, "pair 0 of 2") != NULL && strstr(s.text, "pair 1 of 2") != NULL);
+    assert_non_null(await(&s, 0, "allup"));
+    pid_t pid = pid_in_ns_of(&s, "pair");
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_non_null(await(&s, 0, "kept 3 gone 3;"));
+    assert_int_equal(end_site(&s), 0);
+    s = start_site(0, usual_gaps()); /* another life of the site */
+    assert_non_null(await(&s, 0, "kept 5 gone 2;"));
+    assert_int_equal(end_site(&s), 0);
+
+    char boot[64];
+    (void)snprintf(boot, sizeof boot, "%s/run/boot", directory);
+    assert_int_equal(truncate(boot, 3), 0); /* as if the machine had started anew */
+    s = start_site(0, usual_gaps());
+    assert_non_null(await(&s, 0, "kept 2 gone 2;"));
+    assert_int_equal(end_site(&s), 0);
+}
+
 static void a_second_supervisor_is_refused(void **state)
 {
     site s = start_site(0, usual_gaps());
@@ -299,13 +349,13 @@ static int set_up(void **state)
 
 static int remove_site(void **state)
 {
-    static const char *const left[] = { "run/up.lock", NULL };
+    static const char *const left[] = { "run/up.lock", "run/boot", "run/kept.memory", NULL };
     char path[128];
     for (size_t i = 0; left[i] != NULL; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", directory, left[i]);
         (void)unlink(path);
     }
-    static const char *const directories[] = { "run/sock", "run/conf", "run", "" };
+    static const char *const directories[] = { "run/counted", "run/sock", "run/conf", "run", "" };
     for (size_t i = 0; i < SL_COUNT_OF(directories); i++) {
         (void)snprintf(path, sizeof path, "%s/%s", directory, directories[i]);
         (void)rmdir(path);
@@ -319,6 +369,7 @@ int main(int argc, char **argv)
         return sl_host_process(table, SL_COUNT_OF(table), argv[2]);
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(instances_share_memory_that_outlives_them),
         cmocka_unit_test(processes_start_confined_linked_and_end_in_order),
         cmocka_unit_test(a_killed_process_comes_back_with_new_links),
         cmocka_unit_test(a_missing_layer_is_named_and_refused_unless_accepted),

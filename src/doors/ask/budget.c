@@ -3,24 +3,11 @@
  * process and never count below the truth within a period. */
 #include "doors/ask/budget.h"
 
-#include <stdatomic.h>
-
 enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
 /* The upper 24 bits are the period's number, the lower 40 the count. */
 #define COUNT_BITS 40
 #define COUNT_MAX (((uint64_t)1 << COUNT_BITS) - 1)
-
-typedef struct {
-    _Atomic uint64_t id_high; /* the lineage, 0 while the slot is free */
-    _Atomic uint64_t id_low;
-    _Atomic uint64_t requests;
-    _Atomic uint64_t tokens;
-} budget_slot;
-
-struct sl_budget {
-    budget_slot slots[SL_BUDGET_SLOTS];
-};
 
 size_t sl_budget_bytes(void)
 {
@@ -29,12 +16,12 @@ size_t sl_budget_bytes(void)
 
 /* Lineage ids are random, so their first bytes are a hash already. The low word is written last
  * before use: a slot is ours when both words are. */
-static budget_slot *slot_of(sl_budget *budget, const uint8_t lineage[16])
+static sl_budget_slot *slot_of(sl_budget *budget, const uint8_t lineage[16])
 {
     uint64_t high = sl_get_le64(lineage) | 1U;
     uint64_t low = sl_get_le64(lineage + 8) | 1U;
     for (size_t i = 0; i < SL_BUDGET_SLOTS; i++) {
-        budget_slot *slot = &budget->slots[(high + i) % SL_BUDGET_SLOTS];
+        sl_budget_slot *slot = &budget->slots[(high + i) % SL_BUDGET_SLOTS];
         uint64_t seen = 0;
         if (!atomic_compare_exchange_strong(&slot->id_high, &seen, high) && seen != high) {
             continue;
@@ -79,7 +66,7 @@ sl_res sl_budget_take(sl_budget *budget, const uint8_t lineage[16], int64_t wall
     if (requests_h == 0 && tokens_d == 0) {
         return SL_DONE;
     }
-    budget_slot *slot = slot_of(budget, lineage);
+    sl_budget_slot *slot = slot_of(budget, lineage);
     SL_NEED(slot != NULL, SL_E_LIMIT);
     uint64_t tokens = count_in(atomic_load(&slot->tokens), period_of(wall_ms, DAY_MS));
     if (tokens_d != 0 && tokens >= tokens_d) {
@@ -94,7 +81,7 @@ sl_res sl_budget_take(sl_budget *budget, const uint8_t lineage[16], int64_t wall
 void sl_budget_add_tokens(sl_budget *budget, const uint8_t lineage[16], int64_t wall_ms,
                           uint64_t tokens)
 {
-    budget_slot *slot = slot_of(budget, lineage);
+    sl_budget_slot *slot = slot_of(budget, lineage);
     if (slot != NULL) {
         (void)add(&slot->tokens, period_of(wall_ms, DAY_MS), tokens, 0);
     }

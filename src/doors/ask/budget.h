@@ -5,11 +5,23 @@
 #ifndef SL_DOORS_ASK_BUDGET_H
 #define SL_DOORS_ASK_BUDGET_H
 
+#include <stdatomic.h>
+
 #include "base/bytes.h"
 
 enum { SL_BUDGET_SLOTS = 4096 };
 
-typedef struct sl_budget sl_budget;
+/* All zeros: nothing was spent. Each word holds a period's number and a count; see budget.c. */
+typedef struct {
+    _Atomic uint64_t id_high; /* the lineage, 0 while the slot is free */
+    _Atomic uint64_t id_low;
+    _Atomic uint64_t requests;
+    _Atomic uint64_t tokens;
+} sl_budget_slot;
+
+typedef struct {
+    sl_budget_slot slots[SL_BUDGET_SLOTS];
+} sl_budget;
 
 /* Bytes of the shared mapping; it starts as zeros. */
 size_t sl_budget_bytes(void);

@@ -3,11 +3,13 @@
 
 #include <stddef.h>
 
+#include "base/proc.h"
 #include "base/yaml.h"
 
 typedef struct {
     int64_t first_byte_max;
     int64_t silence_max;
+    int64_t processes;
     sl_yaml_texts abilities;
     sl_yaml_texts restore_tools;
     const sl_yaml_node *models;
@@ -31,6 +33,11 @@ static const sl_yaml_field section_fields[] = {
       .offset = offsetof(section, silence_max),
       .min = 100,
       .max = 86400000 },
+    { .key = "processes",
+      .type = SL_YAML_AS_INT,
+      .offset = offsetof(section, processes),
+      .min = 1,
+      .max = SL_PROC_INSTANCES_MAX },
     { .key = "abilities", .type = SL_YAML_AS_TEXTS, .offset = offsetof(section, abilities) },
     { .key = "restore_tools",
       .type = SL_YAML_AS_TEXTS,
@@ -106,6 +113,7 @@ static sl_res read_section(sl_ask_config *config, const sl_yaml_node *node)
     SL_TRY(sl_yaml_read(&config->arena, node, section_fields, &all));
     config->limits.first_ms_max = (uint64_t)all.first_byte_max;
     config->limits.silence_ms_max = (uint64_t)all.silence_max;
+    config->processes = (unsigned)all.processes;
     SL_TRY(read_abilities(config, &all.abilities));
     SL_TRY(copy_texts(&all.restore_tools, "restore_tools", config->restore_tools,
                       SL_ASK_RESTORE_TOOLS_MAX, &config->restore_tools_n));

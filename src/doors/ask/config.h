@@ -22,6 +22,7 @@ typedef struct {
     sl_view restore_tools[SL_ASK_RESTORE_TOOLS_MAX];
     size_t restore_tools_n;
     sl_ask_limits limits;
+    unsigned processes; /* 0: not said */
 } sl_ask_config;
 
 /* Read the section `ask` of a site's configuration:
@@ -29,6 +30,7 @@ typedef struct {
  *   ask:
  *     first_byte_max: 300s       # a model server that says nothing is given up
  *     silence_max: 120s
+ *     processes: 2               # default: one for each core, at most 4
  *     abilities: [logprobs]      # what is refused or stripped unless named
  *     restore_tools: [lookup]    # tools whose arguments get originals back
  *     models:

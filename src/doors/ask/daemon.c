@@ -6,19 +6,21 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/minutes.h"
-#include "base/random.h"
 #include "crypto/crypto.h"
 #include "doors/ask/known.h"
 #include "doors/ask/rosters.h"
 #include "doors/ask/serve.h"
+#include "doors/ask/shared.h"
 #include "doors/ask/strangers.h"
 #include "ledger/client.h"
+#include "ledger/counted.h"
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
 #include "vault/keeper.h"
@@ -30,6 +32,7 @@ enum {
     CONNECTIONS_MAX = 2048,
     POOL_MAX = 64,
     STALL_MS_MAX = 60 * 1000,
+    PROCESSES_DEFAULT = 4,
 };
 
 static const sl_confine_path PATHS[] = {
@@ -61,8 +64,10 @@ typedef struct {
     sl_ledger_client *ledger;
     sl_ask_server *server;
     sl_strangers strangers;
-    sl_minutes minutes; /* what was forwarded */
-    bool reading;       /* a question for leaves is out */
+    sl_ask_kept *kept;     /* shared with the other processes of the door */
+    sl_ask_shared *shared; /* likewise */
+    sl_minutes minutes;    /* what was forwarded */
+    bool reading;          /* a question for leaves is out */
     bool caught_up;
     sl_res result;
 } ask_state;
@@ -221,44 +226,88 @@ static void knock(void *context, const char *source, sl_res why)
 
 /* ---- the count of what was forwarded ---- */
 
-static void crossed(void *context, uint64_t minute)
+static void sending(void *context, uint64_t minute)
 {
     ask_state *s = context;
-    if (!sl_minutes_add(&s->minutes, minute, 1, sl_clock_wall_ms())) {
-        sl_log(SL_LOG_ERROR, "a forwarded request could not be counted: too many minutes are open");
-    }
+    sl_ask_counts_sending(&s->kept->counts, sl_proc_index(s->self), minute);
 }
+
+static void sent(void *context, uint64_t minute, bool went_out)
+{
+    ask_state *s = context;
+    sl_ask_counts_sent(&s->kept->counts, sl_proc_index(s->self), minute, went_out);
+}
+
+static void doubted(void *context, uint64_t minute)
+{
+    ask_state *s = context;
+    sl_ask_counts_doubt(&s->kept->counts, sl_proc_index(s->self), minute);
+}
+
+/* A count on its way into the ledger. */
+typedef struct {
+    ask_state *ask;
+    uint64_t minute;
+} telling;
 
 static void on_told(void *context, sl_res result, uint64_t index)
 {
-    (void)context;
+    telling *t = context;
     (void)index;
-    if (!sl_ok(result)) {
-        sl_log_res(SL_LOG_WARN, "a count of the door could not be recorded", result);
+    /* Without a ledger nobody knows whether it was taken: the ledger is asked when it is back. */
+    if (!sl_ok(result) && !sl_is(result, SL_E_UNAVAILABLE)) {
+        sl_log_res(SL_LOG_WARN, "a count of the door has to wait", result);
+        sl_minutes_refused(&t->ask->minutes, t->minute);
     }
+    free(t);
 }
 
-/* The door's side of the comparison with the egress; the other is the warden's. */
+static sl_res tell_minute(ask_state *s, uint64_t minute, sl_minute_count count)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    SL_TRY(sl_counted_write(SL_COUNTED_BY_DOOR, "ask", minute, count, &event));
+    telling *t = malloc(sizeof *t);
+    SL_NEED(t != NULL, SL_E_MEMORY);
+    *t = (telling){ s, minute };
+    sl_res r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_told, t);
+    if (!sl_ok(r)) {
+        free(t);
+    }
+    return r;
+}
+
+/* The door's side of the comparison with the egress; the other is the warden's. The first process
+ * tells the counts of all; when it dies, its successor goes on from what the ledger holds. */
 static void record_minutes(void *context)
 {
     ask_state *s = context;
+    int64_t now_ms = sl_clock_wall_ms();
+    uint64_t now = (uint64_t)now_ms / 60000;
     uint64_t minute = 0;
-    uint64_t count = 0;
-    while (s->ledger != NULL && sl_minutes_take(&s->minutes, sl_clock_wall_ms(), &minute, &count)) {
-        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
-        sl_event_head head = { .door = SL_LIT("ask") };
-        sl_event_door_counted fields = {
-            .door = SL_LIT("ask"), .from_s = minute * 60, .to_s = minute * 60 + 60, .count = count
-        };
-        sl_res r = sl_emit_door_counted(&head, &fields, &event);
-        if (sl_ok(r)) {
-            r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_told, s);
-        }
+    sl_minute_count count;
+    if (sl_proc_index(s->self) != 0 || !s->caught_up || now_ms < 0) {
+        return;
+    }
+    for (uint64_t back = 0; back < SL_MINUTES_MAX; back++) {
+        sl_minutes_set(&s->minutes, now - back, sl_ask_counts_of(&s->kept->counts, now - back),
+                       now_ms);
+    }
+    while (s->ledger != NULL && sl_minutes_next(&s->minutes, now_ms, &minute, &count)) {
+        sl_res r = tell_minute(s, minute, count);
         if (!sl_ok(r)) { /* the ledger's queue is full: once more when it is quiet */
-            bool kept = sl_minutes_add(&s->minutes, minute, count, sl_clock_wall_ms());
-            sl_log_res(SL_LOG_WARN, kept ? "a count of the door has to wait" : "a count is lost",
-                       r);
+            sl_log_res(SL_LOG_WARN, "a count of the door has to wait", r);
+            sl_minutes_refused(&s->minutes, minute);
+            return;
         }
+    }
+}
+
+static void note_told(ask_state *s, sl_view leaf)
+{
+    uint64_t minute = 0;
+    sl_minute_count count;
+    if (sl_counted_read(leaf, "ask", &minute, &count) == SL_COUNTED_BY_DOOR) {
+        sl_minutes_told(&s->minutes, minute, count);
     }
 }
 
@@ -283,6 +332,7 @@ static sl_res fold(ask_state *s, uint64_t index, sl_view leaves)
             return SL_DONE;
         }
         SL_TRY(sl_ask_known_leaf(s->known, index++, leaf));
+        note_told(s, leaf);
     }
 }
 
@@ -303,7 +353,10 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
         sl_loop_stop(s->loop);
         return;
     }
-    s->caught_up = s->caught_up || sl_ask_known_next(s->known) >= size;
+    if (!s->caught_up && sl_ask_known_next(s->known) >= size) {
+        s->caught_up = true;
+        sl_minutes_again(&s->minutes);
+    }
     if (s->server != NULL) {
         keep_rosters(s);
     }
@@ -316,6 +369,7 @@ static void lose_ledger(ask_state *s)
     sl_ledger_client_free(s->ledger);
     s->ledger = NULL;
     s->reading = false;
+    s->caught_up = false; /* with the counts that were on their way */
     if (s->server != NULL) {
         sl_ask_server_ledger_lost(s->server);
     }
@@ -394,12 +448,16 @@ static sl_res load_policy(ask_state *s)
 
 static sl_res prepare(ask_state *s)
 {
+    s->kept = sl_proc_shared(s->self, SL_ASK_KEPT_NAME);
+    s->shared = sl_proc_shared(s->self, SL_ASK_SHARED_NAME);
+    SL_NEED(s->kept != NULL && s->shared != NULL, SL_E_BUG);
     SL_TRY(sl_ask_config_read(sl_proc_config(s->self), &s->config));
     SL_TRY(sl_ask_known_new(&s->config, sl_proc_valve(s->self), &s->known));
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
     SL_TRY(load_policy(s));
-    SL_TRY(sl_random_bytes(s->site.pseudonym_key, sizeof s->site.pseudonym_key));
+    SL_TRY(sl_ask_shared_key(s->shared, s->site.pseudonym_key));
+    sl_ask_counts_recover(&s->kept->counts, sl_proc_index(s->self));
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &s->roster_fd));
     SL_TRY(sl_ask_rosters_new(s->detect, s->roster_fd, &s->rosters));
     s->site.detect = s->detect;
@@ -408,9 +466,8 @@ static sl_res prepare(ask_state *s)
     s->site.roll = sl_ask_known_roll(s->known);
     s->site.valves = sl_ask_known_valves(s->known);
     s->site.limits = s->config.limits;
-    s->site.budget = calloc(1, sl_budget_bytes());
-    s->site.receipts = calloc(1, sizeof *s->site.receipts);
-    SL_NEED(s->site.budget != NULL && s->site.receipts != NULL, SL_E_MEMORY);
+    s->site.budget = &s->kept->budget;
+    s->site.receipts = &s->shared->receipts;
     return SL_DONE;
 }
 
@@ -460,7 +517,12 @@ static sl_res serve(ask_state *s)
                                       .connections_max = CONNECTIONS_MAX,
                                       .pool_max = POOL_MAX,
                                       .stall_ms_max = STALL_MS_MAX,
-                                      .recorder = { s, append, knock, crossed } };
+                                      .recorder = { .context = s,
+                                                    .append = append,
+                                                    .knock = knock,
+                                                    .sending = sending,
+                                                    .sent = sent,
+                                                    .doubted = doubted } };
     SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
     uint64_t timer = 0;
     SL_TRY(sl_ask_server_new(s->loop, &options, &s->server));
@@ -485,8 +547,6 @@ static void drop(ask_state *s)
     sl_ipc_close_at(&s->keeper);
     sl_ask_known_free(s->known);
     sl_ask_config_free(&s->config);
-    free(s->site.budget);
-    free(s->site.receipts);
 }
 
 static sl_res entry(sl_proc *self)
@@ -504,6 +564,20 @@ static sl_res entry(sl_proc *self)
     return r;
 }
 
+/* One for each core, at most PROCESSES_DEFAULT, unless config.yml says how many. */
+static unsigned instances(sl_view site_config)
+{
+    static sl_ask_config config; /* large */
+    unsigned n = 0;
+    if (sl_ok(sl_ask_config_read(site_config, &config))) {
+        n = config.processes;
+        sl_ask_config_free(&config);
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned all = cores < 1 ? 1 : (unsigned)cores;
+    return n != 0 ? n : all < PROCESSES_DEFAULT ? all : PROCESSES_DEFAULT;
+}
+
 static sl_res warm(sl_proc *self)
 {
     (void)self;
@@ -515,6 +589,9 @@ const sl_proc_decl sl_ask_decl = {
     .entry = entry,
     .profile = &PROFILE,
     .listens = { { .name = "ask" } },
+    .memories = { { SL_ASK_KEPT_NAME, sizeof(sl_ask_kept), true },
+                  { SL_ASK_SHARED_NAME, sizeof(sl_ask_shared), false } },
+    .instances = instances,
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

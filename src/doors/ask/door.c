@@ -414,20 +414,18 @@ static sl_res put_models(sl_ask_door *d, sl_json_writer *w)
 
 static sl_res put_receipt(sl_ask_door *d, sl_json_writer *w)
 {
-    const sl_ask_receipt *one =
-        d->site->receipts == NULL
-            ? NULL
-            : sl_ask_receipts_find(d->site->receipts, d->receipt_id, d->who.principal);
-    if (one == NULL) {
+    sl_ask_receipt one;
+    if (d->site->receipts == NULL ||
+        !sl_ask_receipts_find(d->site->receipts, d->receipt_id, d->who.principal, &one)) {
         return sl_fail_at(SL_E_NOT_FOUND, "receipt", SL_NOWHERE);
     }
     sl_json_object_begin(w);
-    sl_json_put_str(w, "crossing", one->crossing);
+    sl_json_put_str(w, "crossing", one.crossing);
     sl_json_put_str(w, "origin", d->site->origin);
-    sl_json_put_uint(w, "intent", one->intent);
-    sl_json_put_uint(w, "outcome_at", one->outcome_at);
-    sl_json_put_str(w, "outcome", one->outcome);
-    sl_json_put_uint(w, "status", one->status);
+    sl_json_put_uint(w, "intent", one.intent);
+    sl_json_put_uint(w, "outcome_at", one.outcome_at);
+    sl_json_put_str(w, "outcome", one.outcome);
+    sl_json_put_uint(w, "status", one.status);
     sl_json_object_end(w);
     return sl_json_finish(w);
 }
@@ -982,9 +980,9 @@ static void remember(sl_ask_door *d, uint64_t index)
         sl_ask_receipt one = { .principal = d->who.principal,
                                .intent = d->intent_index,
                                .outcome_at = index,
-                               .outcome = sl_ask_outcome_name(d->outcome),
                                .status = d->status == 0 ? 200 : d->status };
         memcpy(one.crossing, d->id, sizeof one.crossing);
+        (void)snprintf(one.outcome, sizeof one.outcome, "%s", sl_ask_outcome_name(d->outcome));
         sl_ask_receipts_add(d->site->receipts, &one);
     }
 }

@@ -20,6 +20,9 @@ enum {
     CLIENT_LOW = 64 * 1024,
     ACCEPTS_PER_TURN = 64,
     SWEEP_MS = 100,
+    /* Egress reads a request at once; one that it did not live to read is lost within this time, and
+     * before the minute is told (SL_MINUTES_QUIET_MS). */
+    DOUBT_MS = 9 * 1000,
 };
 
 typedef struct connection {
@@ -31,8 +34,10 @@ typedef struct connection {
     int upstream_fd;
     bool upstream_reused; /* taken from the pool and silent so far */
     bool upstream_paused;
-    bool upstream_asked; /* egress has a request of ours that was not counted yet */
+    bool upstream_begun; /* first bytes of the request were sent */
+    bool upstream_asked; /* egress was given a request of ours, and was silent since */
     uint64_t upstream_minute;
+    uint64_t upstream_asked_ms;
     bool client_gone;
     unsigned client_events; /* as the loop knows them */
     unsigned upstream_events;
@@ -89,19 +94,19 @@ static void pool_drop(sl_ask_server *s, int fd)
     close_watched(s, &fd);
 }
 
-/* The request on this connection is over, however it ended: egress counts it too. */
-static void count_crossing(connection *c)
+/* Egress went away: had it read the request, or not? */
+static void doubt_crossing(connection *c)
 {
     const sl_ask_recorder *to = &c->server->options.recorder;
-    if (c->upstream_asked && to->crossed != NULL) {
-        to->crossed(to->context, c->upstream_minute);
+    bool soon = now_of().boot_ms - c->upstream_asked_ms < DOUBT_MS;
+    if (c->upstream_asked && soon && to->doubted != NULL) {
+        to->doubted(to->context, c->upstream_minute);
     }
-    c->upstream_asked = false;
 }
 
 static void close_upstream(connection *c)
 {
-    count_crossing(c);
+    c->upstream_asked = false;
     close_watched(c->server, &c->upstream_fd);
 }
 
@@ -116,7 +121,7 @@ static void keep_upstream(connection *c)
 {
     sl_ask_server *s = c->server;
     int fd = c->upstream_fd;
-    count_crossing(c);
+    c->upstream_asked = false;
     c->upstream_fd = -1;
     sl_loop_remove(s->loop, fd);
     if (s->pool_n < s->options.pool_max && !s->ending &&
@@ -161,6 +166,7 @@ static bool open_upstream(connection *c, bool fresh)
         return false;
     }
     c->upstream_paused = false;
+    c->upstream_begun = false;
     c->upstream_events = SL_LOOP_READ;
     s->counts.forwarded++;
     if (!sl_ok(sl_loop_add(s->loop, c->upstream_fd, SL_LOOP_READ, on_upstream, c))) {
@@ -203,6 +209,7 @@ static bool flush(int fd, sl_buf *out, bool *ret_moved)
             if (errno == EAGAIN) {
                 break;
             }
+            *ret_moved = sent != 0;
             return false;
         }
         sent += (size_t)n;
@@ -256,7 +263,7 @@ static void let_upstream_go(connection *c, sl_ask_out *out)
 static void upstream_lost(connection *c)
 {
     bool stale = c->upstream_reused;
-    c->upstream_asked = c->upstream_asked && !stale; /* egress had closed it and read nothing */
+    doubt_crossing(c);
     close_upstream(c);
     if (stale) {
         /* Egress closed an idle connection as we took it: nothing was answered, ask again. */
@@ -317,13 +324,34 @@ static void set_interests(connection *c, const sl_ask_out *out)
               (out->upstream.n == 0 ? 0U : (unsigned)SL_LOOP_WRITE));
 }
 
+/* Send what waits for egress; the first bytes of a request hold its head, and with it egress counts. */
+static bool flush_upstream(connection *c, sl_ask_out *out)
+{
+    const sl_ask_recorder *to = &c->server->options.recorder;
+    bool first = !c->upstream_begun && to->sending != NULL;
+    bool moved = false;
+    if (first) {
+        to->sending(to->context, out->minute);
+    }
+    bool there = flush(c->upstream_fd, &out->upstream, &moved);
+    if (first) {
+        to->sent(to->context, out->minute, moved);
+    }
+    if (moved && !c->upstream_begun) {
+        c->upstream_begun = true;
+        c->upstream_asked = true;
+        c->upstream_minute = out->minute;
+        c->upstream_asked_ms = now_of().boot_ms;
+    }
+    return there;
+}
+
 /* Carry out what the core wishes until it wishes nothing more. Frees the connection when it is
  * over and everything is sent. */
 static void pump(connection *c)
 {
     sl_ask_out *out = sl_ask_door_out(c->door);
     for (;;) {
-        bool moved = false;
         if (out->knock) {
             hand_over_knock(c, out);
         }
@@ -340,12 +368,7 @@ static void pump(connection *c)
             continue;
         }
         if (out->upstream.n != 0 && c->upstream_fd >= 0) {
-            bool there = flush(c->upstream_fd, &out->upstream, &moved);
-            if (moved) { /* the head is in the first bytes, and with it egress counts */
-                c->upstream_asked = true;
-                c->upstream_minute = out->minute;
-            }
-            if (!there) {
+            if (!flush_upstream(c, out)) {
                 sl_buf_clear(&out->upstream);
                 upstream_lost(c);
                 continue;
@@ -401,6 +424,7 @@ static void on_upstream(void *context, int fd, unsigned events)
             break;
         }
         c->upstream_reused = false;
+        c->upstream_asked = false;
         sl_ask_door_upstream_bytes(c->door, sl_view_of(s->buffer, (size_t)n), now_of());
         if (sl_ask_door_out(c->door)->client.n > CLIENT_HIGH ||
             !sl_ask_door_wants_upstream(c->door)) {

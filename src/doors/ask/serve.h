@@ -17,9 +17,11 @@ typedef struct {
     sl_res (*append)(void *context, sl_view event, uint64_t token);
     /* Count a refusal of somebody unknown; `source` is an address as text. May be NULL. */
     void (*knock)(void *context, const char *source, sl_res why);
-    /* Count a request that egress was given and that is over, under the minute it bears. May be
-     * NULL. */
-    void (*crossed)(void *context, uint64_t minute);
+    /* Count a request for egress under the minute it bears (counts.h): before its first bytes are
+     * sent, after that, and when egress went away at once without a word. May be NULL, all three. */
+    void (*sending)(void *context, uint64_t minute);
+    void (*sent)(void *context, uint64_t minute, bool went_out);
+    void (*doubted)(void *context, uint64_t minute);
 } sl_ask_recorder;
 
 typedef struct {
