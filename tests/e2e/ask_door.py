@@ -168,14 +168,9 @@ def a_refused_request(door):
 
 
 def a_finding_cuts_the_stream(door):
-    """The word is put together by the echo of the tool's result, which only the answer shows whole."""
+    """The word stands in no request: the model server says the text backwards."""
     n = len(ledger())
-    messages = [{'role': 'user', 'content': 'go on'},
-                {'role': 'assistant', 'content': None, 'tool_calls': [
-                    {'id': 'c1', 'type': 'function', 'function': {'name': 'f', 'arguments': '{}'}}]},
-                {'role': 'tool', 'tool_call_id': 'c1', 'content': [
-                    {'type': 'text', 'text': 'here it comes CUT'}, {'type': 'text', 'text': 'ME and what follows'}]}]
-    answer, text = ask(json.dumps({'model': 'scripted', 'stream': True, 'messages': messages}))
+    answer, text = ask(body('here it comes CUTME and what follows'[::-1], model='scripted-reverse', stream=True))
     equal(answer.status, 200)
     assert 'here it comes' in content_of(text), text
     assert 'content_filter' in text and 'what follows' not in text, text
