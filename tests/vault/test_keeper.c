@@ -396,6 +396,7 @@ static void witnessed(world *w, uint64_t time_s)
                                         .from_size = 1,
                                         .to_size = 2,
                                         .root = &root,
+                                        .has_ok = true,
                                         .ok = true,
                                         .reason = SL_LIT("cosigned"),
                                         .has_time_s = true,
