@@ -22,7 +22,9 @@ static sl_res fuzz_key(const void *context, sl_view key, int64_t wall_ms, sl_ask
     (void)context;
     (void)wall_ms;
     SL_NEED(sl_view_eq_str(key, "k"), SL_E_KEY);
-    *ret = (sl_ask_identity){ .principal = { { 1 } }, .lineage = { { 2 } }, .grant = "00" };
+    *ret = (sl_ask_identity){
+        .principal = { { 1 } }, .lineage = { { 2 } }, .compartments_n = 1, .grant = "00"
+    };
     return SL_DONE;
 }
 
@@ -73,19 +75,24 @@ static const sl_ask_site *fuzz_site(void)
 {
     static const sl_ask_roll roll = { .key = fuzz_key, .grant = fuzz_grant, .route = fuzz_route };
     static const sl_ask_valves valves = { .take = fuzz_take, .holds = fuzz_holds };
+    static const sl_compartment_keys held = { .keys = { { 3 }, { 4 } } };
+    static sl_ask_keys keys;
     static sl_ask_site site;
     static sl_detect *detect;
     static sl_scratch *scratch;
     static sl_policy *policy;
     if (detect == NULL) {
         bool ok = sl_ok(sl_detect_build_default(&detect)) &&
-                  sl_ok(sl_scratch_new(detect, &scratch)) && sl_ok(sl_policy_load_default(&policy));
+                  sl_ok(sl_scratch_new(detect, &scratch)) &&
+                  sl_ok(sl_policy_load_default(&policy)) && sl_ok(sl_ask_keys_init(&keys)) &&
+                  sl_ok(sl_ask_keys_set(&keys, &held));
         assert(ok);
         site = (sl_ask_site){ .detect = detect,
                               .scratch = scratch,
                               .policy = policy,
                               .roll = &roll,
                               .valves = &valves,
+                              .keys = &keys,
                               .origin = "o",
                               .limits = sl_ask_limits_default };
         site.limits.body_bytes_max = 1 << 20;

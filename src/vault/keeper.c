@@ -511,6 +511,7 @@ static bool lease_purpose_ok(sl_keeper_peer peer, const char *purpose)
         { "canary", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK },
         { "echo", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK },
         { "pseudonym", 1U << SL_KEEPER_ASK },
+        { "commitment", 1U << SL_KEEPER_ASK },
     };
     for (size_t i = 0; i < SL_COUNT_OF(table); i++) {
         if (strcmp(table[i].purpose, purpose) == 0) {

@@ -37,7 +37,7 @@ typedef enum {
     /* Ingest: sl_key_request. Forgets a key whose crossing failed. Answer: nothing. */
     SL_KEEPER_KEY_FORGET,
     /* Ask, ingest: sl_lease_request. A key derived from the compartment key ("roster", "canary",
-     * "pseudonym", "echo"). Answer: key[32] epoch u64: void when the valve's epoch is another. */
+     * "pseudonym", "commitment", "echo"). Answer: key[32] epoch u64: void when the valve's epoch is another. */
     SL_KEEPER_LEASE,
     SL_KEEPER_TYPE_END,
 } sl_keeper_type;

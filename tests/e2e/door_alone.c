@@ -104,6 +104,7 @@ static sl_res key(const void *context, sl_view text, int64_t wall_ms, sl_ask_ide
     SL_NEED(sl_view_eq_str(text, "slg_test"), SL_E_KEY);
     *ret = (sl_ask_identity){ .principal = { { 1 } },
                               .lineage = { { 2 } },
+                              .compartments_n = 1,
                               .grant = "00112233aabbccdd",
                               .purpose = "research" };
     return SL_DONE;
@@ -173,14 +174,19 @@ static int listen_at(const char *path)
 static sl_res serve(char **argv, int argc)
 {
     static file_ledger ledger = { .lines = { .max = 64 << 20 } };
+    static const sl_compartment_keys held = { .keys = { { 3 }, { 4 } } };
+    static sl_ask_keys keys;
     static sl_ask_site site;
     static const sl_ask_roll roll = { .key = key, .grant = grant, .route = route };
     static const sl_ask_valves valves = { .take = take, .holds = holds };
     sl_loop *loop = NULL;
     ledger.fd = open(argv[2], O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ledger.sync = argc <= 3;
+    SL_TRY(sl_ask_keys_init(&keys));
+    SL_TRY(sl_ask_keys_set(&keys, &held));
     site = (sl_ask_site){ .roll = &roll,
                           .valves = &valves,
+                          .keys = &keys,
                           .budget = calloc(1, sl_budget_bytes()),
                           .origin = "example.org/log",
                           .limits = sl_ask_limits_default };

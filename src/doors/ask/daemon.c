@@ -28,6 +28,7 @@
 enum {
     LEAVES_BYTES_MAX = 64 * 1024,
     LEASE_MS_MAX = 5 * 1000,
+    LEASE_AGAIN_MS = 2 * 1000,
     CATCH_UP_MS_MAX = 60 * 1000,
     CONNECTIONS_MAX = 2048,
     POOL_MAX = 64,
@@ -58,6 +59,8 @@ typedef struct {
     sl_detect *detect; /* without rosters */
     sl_ask_rosters *rosters;
     int roster_fd;
+    sl_ask_keys keys;
+    uint64_t keys_again_ms;
     sl_ipc *keeper; /* NULL: lost */
     sl_scratch *scratch;
     sl_policy *policy;
@@ -118,7 +121,8 @@ static sl_res take_keeper(ask_state *s)
     return sl_ipc_open(fd, &keeper_table, &s->keeper);
 }
 
-static sl_res lease_roster(void *context, const char *compartment, uint8_t ret_key[32])
+static sl_res lease_key(void *context, const char *compartment, const char *purpose,
+                        uint8_t ret_key[32])
 {
     ask_state *s = context;
     sl_lease_request request = { 0 };
@@ -126,7 +130,7 @@ static sl_res lease_roster(void *context, const char *compartment, uint8_t ret_k
     SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_LEASE_REQUEST_BYTES };
     SL_NEED(s->keeper != NULL, SL_E_UNAVAILABLE);
     SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
-    SL_TRY(sl_name_set(request.purpose, SL_LIT("roster")));
+    SL_TRY(sl_name_set(request.purpose, sl_view_str(purpose)));
     SL_TRY(sl_lease_request_encode(&request, &body));
     sl_res asked =
         sl_ipc_ask(s->keeper, SL_KEEPER_LEASE, sl_buf_view(&body), LEASE_MS_MAX, &answer);
@@ -144,8 +148,24 @@ static sl_res lease_roster(void *context, const char *compartment, uint8_t ret_k
 
 static sl_res refresh_rosters(ask_state *s)
 {
-    return sl_ask_rosters_refresh(s->rosters, sl_ask_known_folded(s->known), lease_roster, s,
+    return sl_ask_rosters_refresh(s->rosters, sl_ask_known_folded(s->known), lease_key, s,
                                   &s->site.detect);
+}
+
+/* A refused lease is a leaf, and every leaf brings us here: not sooner than after a while. A crossing
+ * that needs a key which is missing is refused. */
+static void keep_keys(void *context)
+{
+    ask_state *s = context;
+    uint64_t now_ms = sl_clock_boot_ns() / 1000000;
+    if (now_ms < s->keys_again_ms) {
+        return;
+    }
+    sl_res r = sl_ask_leases_refresh(&s->keys, sl_ask_known_folded(s->known), lease_key, s);
+    if (!sl_ok(r)) {
+        s->keys_again_ms = now_ms + LEASE_AGAIN_MS;
+        sl_log_res(SL_LOG_WARN, "a compartment's keys cannot be leased", r);
+    }
 }
 
 /* An open compartment whose people are not known here must not be asked about: the process ends, and
@@ -153,6 +173,7 @@ static sl_res refresh_rosters(ask_state *s)
 static void keep_rosters(void *context)
 {
     ask_state *s = context;
+    keep_keys(s);
     sl_res r = refresh_rosters(s);
     if (!sl_ok(r)) {
         sl_log_res(SL_LOG_ERROR, "the rosters cannot be had", r);
@@ -456,8 +477,9 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
     SL_TRY(load_policy(s));
-    SL_TRY(sl_ask_shared_key(s->shared, s->site.pseudonym_key));
     sl_ask_counts_recover(&s->kept->counts, sl_proc_index(s->self));
+    SL_TRY(sl_ask_keys_init(&s->keys));
+    s->site.keys = &s->keys;
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &s->roster_fd));
     SL_TRY(sl_ask_rosters_new(s->detect, s->roster_fd, &s->rosters));
     s->site.detect = s->detect;
@@ -511,6 +533,7 @@ static sl_res serve(ask_state *s)
     SL_TRY(catch_up(s));
     SL_TRY(take_keeper(s));
     SL_TRY(wait_for_rosters(s));
+    keep_keys(s);
     sl_ask_server_options options = { .site = &s->site,
                                       .listen_fd = sl_proc_listening(s->self, "ask"),
                                       .egress_path = "/egress.sock",
@@ -526,6 +549,7 @@ static sl_res serve(ask_state *s)
     SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
     uint64_t timer = 0;
     SL_TRY(sl_ask_server_new(s->loop, &options, &s->server));
+    SL_TRY(sl_loop_every(s->loop, 1000, keep_keys, s, &timer));
     SL_TRY(sl_loop_every(s->loop, 1000, record_strangers, s, &timer));
     SL_TRY(sl_loop_every(s->loop, 1000, record_minutes, s, &timer));
     SL_TRY(sl_proc_serving(s->self));
@@ -542,6 +566,7 @@ static void drop(ask_state *s)
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
     sl_ask_rosters_free(s->rosters);
+    sl_ask_keys_free(&s->keys);
     sl_detect_free(s->detect);
     sl_fd_close(&s->roster_fd);
     sl_ipc_close_at(&s->keeper);

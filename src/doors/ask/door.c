@@ -89,6 +89,8 @@ struct sl_ask_door {
     sl_res why;
     unsigned status;
     const char *rule;
+    sl_digest request_commitment;
+    sl_keyed commit; /* of the answer's body so far */
 };
 
 const char *sl_ask_outcome_name(sl_ask_outcome outcome)
@@ -149,6 +151,7 @@ void sl_ask_door_free(sl_ask_door *d)
     sl_arena_free(&d->arena);
     sl_http_free(&d->http);
     sl_sse_free(&d->sse);
+    sl_keyed_free(&d->commit);
     if (d->answering) {
         sl_answer_free(&d->answer);
     }
@@ -490,20 +493,35 @@ static sl_view conversation_of(const sl_ask_door *d)
 
 static sl_res open_pseudonyms(sl_ask_door *d)
 {
-    sl_keyed keyed = { 0 };
-    sl_keyed_set(&keyed, sl_view_of(d->site->pseudonym_key, sizeof d->site->pseudonym_key));
-    sl_keyed_start(&keyed);
-    sl_keyed_add(&keyed, SL_LIT("stoplog/v1 pseudonyms"));
-    sl_keyed_add(&keyed, sl_view_of(d->who.principal.bytes, sizeof d->who.principal.bytes));
-    sl_keyed_add(&keyed, conversation_of(d));
-    sl_digest key = sl_keyed_end(&keyed);
-    sl_keyed_free(&keyed);
-    return sl_pseudonyms_new(key.b, d->site->detect, 4 * SL_MIB, &d->pseudonyms);
+    uint8_t key[32];
+    SL_OWN(sl_buf, about, sl_buf_free) = { .max = SL_MIB + d->site->limits.body_bytes_max };
+    SL_TRY(sl_buf_add(&about, sl_view_of(d->who.principal.bytes, sizeof d->who.principal.bytes)));
+    SL_TRY(sl_buf_add(&about, conversation_of(d)));
+    SL_TRY(sl_ask_keys_derive(d->site->keys, &d->who, SL_ASK_KEY_PSEUDONYM, "stoplog/v1 pseudonyms",
+                              sl_buf_view(&about), key));
+    sl_res r = sl_pseudonyms_new(key, d->site->detect, 4 * SL_MIB, &d->pseudonyms);
+    sl_wipe(key, sizeof key);
+    return r;
+}
+
+/* Leaves say what crossed by commitments: to the request's body as it came, and to the answer's body as
+ * it goes to the client, byte by byte. */
+static sl_res open_commitments(sl_ask_door *d)
+{
+    uint8_t salt[SL_SALT_BYTES];
+    SL_TRY(sl_ask_keys_salt(d->site->keys, &d->who, d->id, salt));
+    d->request_commitment = sl_commit(salt, "request", d->body);
+    sl_keyed_set(&d->commit, sl_view_of(salt, sizeof salt));
+    sl_keyed_start(&d->commit);
+    sl_keyed_add(&d->commit, sl_view_of("answer", 7));
+    sl_wipe(salt, sizeof salt);
+    return SL_DONE;
 }
 
 static sl_res inspect(sl_ask_door *d)
 {
     SL_TRY(open_pseudonyms(d));
+    SL_TRY(open_commitments(d));
     d->look = (sl_ask_look){ .detect = d->site->detect,
                              .scratch = d->site->scratch,
                              .policy = d->site->policy,
@@ -549,6 +567,7 @@ static sl_res record(sl_ask_door *d)
                              .policy_digest = d->site->policy_digest,
                              .verdict = d->look.verdict,
                              .by_class = d->look.by_class,
+                             .request = &d->request_commitment,
                              .bytes = d->body.n,
                              .streamed = d->facts.stream,
                              .latency_us = elapsed_us(d),
@@ -661,8 +680,11 @@ static sl_res take_event(sl_ask_door *d, const sl_sse_event *event)
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = d->out.client.max };
     SL_TRY(sl_row_event(&d->answer, d->dialect, event->data, &freed));
     d->events++;
-    bool over = sl_answer_over(&d->answer);
-    return sl_buf_add(over ? &d->last : &d->out.client, sl_buf_view(&freed));
+    if (sl_answer_over(&d->answer)) {
+        return sl_buf_add(&d->last, sl_buf_view(&freed));
+    }
+    sl_keyed_add(&d->commit, sl_buf_view(&freed));
+    return sl_buf_add(&d->out.client, sl_buf_view(&freed));
 }
 
 /* Has the answer come to its end? A cut ends it at once; else the model server says so. */
@@ -772,8 +794,24 @@ static const char *ending_word(sl_ask_door *d)
     return sl_ok(d->why) ? NULL : sl_res_name(d->why);
 }
 
+/* To what the client has got of the answer and what it will get when this leaf is durable; none where
+ * that is nothing of the model server's. */
+static const sl_digest *answer_commitment(sl_ask_door *d, sl_digest *store)
+{
+    bool gone = d->outcome == SL_OUTCOME_CLIENT_GONE;
+    if (!d->answering || (!d->head_sent && (gone || !sl_ok(d->why)))) {
+        return NULL;
+    }
+    if (!gone) {
+        sl_keyed_add(&d->commit, sl_buf_view(&d->last));
+    }
+    *store = sl_keyed_end(&d->commit);
+    return store;
+}
+
 static sl_res outcome_leaf(sl_ask_door *d)
 {
+    sl_digest answer;
     sl_answer_total total = { 0 };
     sl_ask_leaf_head head = leaf_head(d);
     if (d->answering) {
@@ -784,6 +822,7 @@ static sl_res outcome_leaf(sl_ask_door *d)
         .outcome = d->outcome,
         .verdict = d->answering ? sl_answer_verdict(&d->answer) : SL_VERDICT_ALLOW,
         .by_class = total.by_class,
+        .answer = answer_commitment(d, &answer),
         .released_bytes = total.bytes_released,
         .events = d->events,
         .has_tokens = d->answering && d->answer.has_usage,

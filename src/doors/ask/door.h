@@ -13,6 +13,7 @@
 #include "doors/ask/budget.h"
 #include "doors/ask/dialect.h"
 #include "doors/ask/identify.h"
+#include "doors/ask/keys.h"
 #include "doors/ask/receipts.h"
 
 /* Time as the adapter read it. */
@@ -45,7 +46,7 @@ typedef struct {
     const sl_ask_roll *roll;
     const sl_ask_valves *valves;
     sl_budget *budget;
-    uint8_t pseudonym_key[32];
+    const sl_ask_keys *keys;   /* of compartments */
     const char *origin;        /* of the ledger, for receipts */
     sl_ask_receipts *receipts; /* may be NULL: then none can be asked for */
     sl_ask_limits limits;

@@ -28,9 +28,9 @@ typedef struct {
     sl_valve_id lineage;
     sl_valve_slot principal_slot;
     sl_valve_slot compartments[SL_TICKET_COMPARTMENTS_MAX]; /* that the model draws on */
+    sl_valve_id compartment_ids[SL_TICKET_COMPARTMENTS_MAX];
     size_t compartments_n;
-    char compartment[33]; /* id of the first in hex, for leaves; "" when there is none */
-    char grant[17];       /* id in hex */
+    char grant[17]; /* id in hex */
     char purpose[SL_NAME_BYTES_MAX + 1];
     uint32_t features;   /* granted, bit by sl_ask_feature */
     uint64_t requests_h; /* budgets of the lineage; 0: none of this kind */

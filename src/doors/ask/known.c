@@ -119,8 +119,8 @@ static sl_res add_grant(const sl_ask_known *known, const sl_roll_view *view, siz
         memcpy(who->purpose, grant.purpose.p, n);
         who->purpose[n] = '\0';
         put_hex(grant.id, sizeof grant.id, who->grant);
-        put_hex(place.id.bytes, sizeof place.id.bytes, who->compartment);
     }
+    who->compartment_ids[who->compartments_n] = place.id;
     who->compartments[who->compartments_n++] = sl_valve_find_compartment(known->valve, place.id);
     who->requests_h = tighter(who->requests_h, grant.requests_h);
     who->tokens_d = tighter(who->tokens_d, grant.tokens_d);

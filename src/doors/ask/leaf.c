@@ -9,6 +9,8 @@ enum { ID_HEX = 33 };
 
 typedef struct {
     char principal[ID_HEX];
+    char compartments[SL_TICKET_COMPARTMENTS_MAX][ID_HEX];
+    sl_view compartment_views[SL_TICKET_COMPARTMENTS_MAX];
     sl_tally tallies[SL_CLASS_COUNT];
     size_t tallies_n;
 } leaf_words;
@@ -25,10 +27,16 @@ static void put_id(sl_valve_id id, char ret_hex[ID_HEX])
 
 static sl_event_head head_of(const sl_ask_leaf_head *head, leaf_words *words)
 {
-    put_id(head->who->principal, words->principal);
+    const sl_ask_identity *who = head->who;
+    put_id(who->principal, words->principal);
+    for (size_t i = 0; i < who->compartments_n; i++) {
+        put_id(who->compartment_ids[i], words->compartments[i]);
+        words->compartment_views[i] = sl_view_str(words->compartments[i]);
+    }
     return (sl_event_head){ .principal = sl_view_str(words->principal),
                             .door = SL_LIT("ask"),
-                            .compartment = sl_view_str(head->who->compartment),
+                            .compartment = who->compartments_n == 0 ? sl_view_of(NULL, 0)
+                                                                    : words->compartment_views[0],
                             .crossing = sl_view_str(head->crossing) };
 }
 
@@ -42,6 +50,13 @@ static sl_tallies tallies_of(const uint32_t *by_class, leaf_words *words)
         }
     }
     return (sl_tallies){ words->tallies, words->tallies_n };
+}
+
+/* All compartments, where the head's one does not say it all. */
+static sl_views compartments_of(const sl_ask_leaf_head *head, const leaf_words *words)
+{
+    size_t n = head->who->compartments_n;
+    return (sl_views){ n < 2 ? NULL : words->compartment_views, n < 2 ? 0 : n };
 }
 
 static sl_view word_or_none(const char *word)
@@ -62,7 +77,9 @@ sl_res sl_ask_leaf_intent(const sl_ask_leaf_head *head, const sl_ask_intent *int
         .grant = sl_view_str(head->who->grant),
         .policy = &policy,
         .verdict = sl_view_str(sl_verdict_name(intent->verdict)),
+        .compartments = compartments_of(head, &words),
         .classes = tallies_of(intent->by_class, &words),
+        .request = intent->request,
         .bytes = intent->bytes,
         .streamed = intent->streamed,
         .latency_us = intent->latency_us,
@@ -79,7 +96,9 @@ sl_res sl_ask_leaf_outcome(const sl_ask_leaf_head *head, const sl_ask_ending *en
         .outcome = sl_view_str(sl_ask_outcome_name(ending->outcome)),
         .grant = head->who == NULL ? (sl_view){ 0 } : sl_view_str(head->who->grant),
         .verdict = sl_view_str(sl_verdict_name(ending->verdict)),
+        .compartments = compartments_of(head, &words),
         .classes = tallies_of(ending->by_class, &words),
+        .answer = ending->answer,
         .released_bytes = ending->released_bytes,
         .events = ending->events,
         .has_input_tokens = ending->has_tokens,
@@ -103,6 +122,7 @@ sl_res sl_ask_leaf_refused(const sl_ask_leaf_head *head, const sl_ask_refusal *r
     sl_event_ask_refused fields = {
         .reason = sl_view_str(refusal->reason),
         .verdict = SL_LIT("refuse"),
+        .compartments = compartments_of(head, &words),
         .classes = tallies_of(refusal->by_class, &words),
         .bytes = refusal->bytes,
         .status = refusal->status,

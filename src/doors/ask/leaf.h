@@ -18,6 +18,7 @@ typedef struct {
     const uint8_t *policy_digest;
     sl_verdict verdict;
     const uint32_t *by_class; /* SL_CLASS_COUNT counts */
+    const sl_digest *request; /* commitment */
     uint64_t bytes;
     bool streamed;
     uint64_t latency_us;
@@ -28,6 +29,7 @@ typedef struct {
     sl_ask_outcome outcome;
     sl_verdict verdict;
     const uint32_t *by_class;
+    const sl_digest *answer; /* commitment, or NULL */
     uint64_t released_bytes;
     uint64_t events;
     bool has_tokens;

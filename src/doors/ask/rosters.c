@@ -94,7 +94,7 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, sl_ask_lease leas
     }
     SL_OWN(sl_buf, index, sl_buf_free) = { .max = INDEX_BYTES_MAX };
     SL_TRY(sl_file_read(r->dir_fd, compartment, &index));
-    SL_TRY(lease(context, compartment, item->key));
+    SL_TRY(lease(context, compartment, "roster", item->key));
     sl_roster *proof = NULL;
     SL_TRY(sl_roster_open(sl_buf_view(&index), item->key, &proof));
     sl_roster_free(proof);

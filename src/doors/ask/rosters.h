@@ -8,16 +8,13 @@
 
 #include "base/ipc.h"
 #include "detect/inspect.h"
-#include "vault/roll.h"
+#include "doors/ask/leases.h"
 
 typedef struct sl_ask_rosters sl_ask_rosters;
 
 /* Borrows `base`, the engine set without rosters, for its life. `dir_fd` (borrowed): /roster. */
 SL_MUST sl_res sl_ask_rosters_new(const sl_detect *base, int dir_fd, sl_ask_rosters **ret);
 void sl_ask_rosters_free(sl_ask_rosters *rosters);
-
-/* The keeper's answer to a lease of "roster" for a compartment. */
-typedef sl_res (*sl_ask_lease)(void *context, const char *compartment, uint8_t ret_key[32]);
 
 /* Loads what is new on disk for the roll's open compartments. `*ret_detect` is the set to use from now
  * on (also when nothing changed); sets given out before stay valid until rosters_free, since streams

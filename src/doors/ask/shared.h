@@ -1,8 +1,8 @@
 /* What the processes of the door share. Two pieces of memory that the supervisor makes:
  *
  * `kept` outlives all of them and the site: budgets, which a restart must not refill, and counts, which
- * it must not lose. `shared` lives as long as the site: the key of the pseudonyms, receipts, and what is
- * known of the health of the upstreams.
+ * it must not lose. `shared` lives as long as the site: receipts, and what is known of the health of
+ * the upstreams.
  *
  * Whoever holds one process of the door can write here, as it could write into its own memory: a budget
  * may so be widened, which watchd sees in the leaves, and a count falsified, which egress's count shows. */
@@ -18,18 +18,12 @@ typedef struct {
     sl_budget budget;
 } sl_ask_kept;
 
-enum { SL_ASK_PSEUDONYM_KEY_WORDS = 4 };
-
 typedef struct {
-    _Atomic uint64_t pseudonym_key[SL_ASK_PSEUDONYM_KEY_WORDS]; /* 0: not drawn yet */
     sl_ask_receipts receipts;
 } sl_ask_shared;
 
 /* For the declaration of the process. A name changes with its layout. */
 #define SL_ASK_KEPT_NAME "ask-kept-1"
 #define SL_ASK_SHARED_NAME "ask-shared"
-
-/* The key of the pseudonyms: whoever asks first draws it. Fails: as sl_random_bytes. */
-SL_MUST sl_res sl_ask_shared_key(sl_ask_shared *shared, uint8_t ret_key[32]);
 
 #endif

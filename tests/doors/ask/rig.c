@@ -53,6 +53,8 @@ void rig_init(rig *r)
     r->client.max = r->upstream.max = r->leaves.max = (size_t)1 << 26;
     r->who = (sl_ask_identity){ .principal = { { 1, 2, 3 } },
                                 .lineage = { { 4, 5, 6 } },
+                                .compartment_ids = { { { 7, 8, 9 } } },
+                                .compartments_n = 1,
                                 .grant = "00112233aabbccdd",
                                 .purpose = "research" };
     r->route = (sl_ask_route){ .name = SL_LIT("trial-model"),
@@ -63,8 +65,13 @@ void rig_init(rig *r)
     r->valves = (sl_ask_valves){ .context = r, .take = rig_take, .holds = rig_holds };
     r->site = (sl_ask_site){ .roll = &r->roll,
                              .valves = &r->valves,
+                             .keys = &r->keys,
                              .origin = RIG_ORIGIN,
                              .limits = sl_ask_limits_default };
+    sl_compartment_keys held = { .compartment = r->who.compartment_ids[0],
+                                 .keys = { RIG_COMMITMENT_KEY, RIG_PSEUDONYM_KEY } };
+    assert_done(sl_ask_keys_init(&r->keys));
+    assert_done(sl_ask_keys_set(&r->keys, &held));
     r->site.limits.body_bytes_max = 1 << 20;
     r->site.budget = calloc(1, sl_budget_bytes());
     assert_non_null(r->site.budget);
@@ -81,6 +88,7 @@ void rig_free(rig *r)
 {
     drop_door(r);
     free(r->site.budget);
+    sl_ask_keys_free(&r->keys);
     sl_buf_free(&r->client);
     sl_buf_free(&r->upstream);
     sl_buf_free(&r->leaves);

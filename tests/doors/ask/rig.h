@@ -8,12 +8,21 @@
 #include "doors/ask/door.h"
 
 #define RIG_KEY "slg_test"
+#define RIG_COMMITMENT_KEY                                                                         \
+    {                                                                                              \
+        0xC0, 1                                                                                    \
+    }
+#define RIG_PSEUDONYM_KEY                                                                          \
+    {                                                                                              \
+        0x9A, 2                                                                                    \
+    }
 #define RIG_ORIGIN "example.org/log"
 
 typedef struct {
     sl_ask_site site;
     sl_ask_roll roll;
     sl_ask_valves valves;
+    sl_ask_keys keys;
     sl_ask_identity who; /* what the key's holder is given */
     sl_ask_route route;
     sl_valve_state state; /* what every valve says */

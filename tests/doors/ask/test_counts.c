@@ -153,34 +153,6 @@ static void a_budget_is_never_overspent_by_several(void **state)
     assert_int_equal(munmap(all, sizeof *all), 0);
 }
 
-static void all_processes_draw_the_same_key(void **state)
-{
-    (void)state;
-    enum { PROCESSES = 4 };
-    typedef struct {
-        sl_ask_shared shared;
-        uint8_t key[PROCESSES][32];
-    } both;
-    both *all = shared_memory(sizeof *all);
-    for (size_t i = 0; i < PROCESSES; i++) {
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            _exit(sl_ok(sl_ask_shared_key(&all->shared, all->key[i])) ? 0 : 1);
-        }
-    }
-    for (size_t i = 0; i < PROCESSES; i++) {
-        int status = 1;
-        assert_true(wait(&status) > 0 && status == 0);
-    }
-    static const uint8_t zeros[32];
-    assert_memory_not_equal(all->key[0], zeros, 32);
-    for (size_t i = 1; i < PROCESSES; i++) {
-        assert_memory_equal(all->key[0], all->key[i], 32);
-    }
-    assert_int_equal(munmap(all, sizeof *all), 0);
-}
-
 static void a_receipt_is_found_by_its_owner_alone(void **state)
 {
     (void)state;
@@ -209,7 +181,6 @@ int main(void)
         cmocka_unit_test(a_dead_sender_leaves_its_request_in_doubt_once),
         cmocka_unit_test(a_kill_at_any_moment_loses_and_invents_nothing),
         cmocka_unit_test(a_budget_is_never_overspent_by_several),
-        cmocka_unit_test(all_processes_draw_the_same_key),
         cmocka_unit_test(a_receipt_is_found_by_its_owner_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

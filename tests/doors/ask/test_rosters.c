@@ -17,7 +17,8 @@ static int dir_fd = -1;
 static sl_detect *base;
 static sl_roll *roll;
 
-static sl_res lease(void *context, const char *compartment, uint8_t ret_key[32])
+static sl_res lease(void *context, const char *compartment, const char *purpose,
+                    uint8_t ret_key[32])
 {
     SL_NEED(context == NULL, SL_E_LOCKED);
     memcpy(ret_key, match_key, 32);

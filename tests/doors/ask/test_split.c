@@ -153,12 +153,35 @@ static void texts_that_nobody_reads_together_are_left_alone(void **state)
     real_rig_free(&all);
 }
 
+/* Surrogates follow from the compartment's key, the principal and the conversation: a door that was
+ * started again goes on with the same ones, another compartment's does not. */
+static void surrogates_are_the_same_after_a_restart(void **state)
+{
+    static const uint8_t keys[] = { 0x9A, 0x9A, 0x9B };
+    SL_OWN(sl_buf, first, sl_buf_free) = { .max = 65536 };
+    for (size_t i = 0; i < SL_COUNT_OF(keys); i++) {
+        real_rig all;
+        real_rig_init(&all);
+        sl_compartment_keys held = { .compartment = all.r.who.compartment_ids[0] };
+        held.keys[SL_ASK_KEY_PSEUDONYM][0] = keys[i];
+        assert_done(sl_ask_keys_set(&all.r.keys, &held));
+        rig_chat(&all.r, "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":"
+                         "\"Of Zebulon Quixworth, SSN 536-90-4399.\"}]}");
+        assert_int_equal(all.r.connects, 1);
+        assert_done(i == 0 ? sl_buf_add(&first, sl_buf_view(&all.r.upstream)) : SL_DONE);
+        assert_true(sl_view_eq(sl_buf_view(&first), sl_buf_view(&all.r.upstream)) ==
+                    (keys[i] == keys[0]));
+        real_rig_free(&all);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_canary_in_two_pieces_is_refused),
         cmocka_unit_test(an_identifier_in_two_pieces_is_rewritten_as_one),
         cmocka_unit_test(three_pieces_and_one_letter_each_are_found),
+        cmocka_unit_test(surrogates_are_the_same_after_a_restart),
         cmocka_unit_test(texts_that_nobody_reads_together_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
