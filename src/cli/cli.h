@@ -28,4 +28,9 @@ int sl_cli_usage(const sl_cli *cli, const char *usage);
 /* Prints `line` (one JSON value) and a newline on stdout; SL_E_IO if stdout is gone. */
 SL_MUST sl_res sl_cli_line(sl_view line);
 
+/* A bar on stderr for long work, drawn at most ten times a second and only on a terminal. `total` 0:
+ * not known. End it before anything else is printed on stderr. */
+void sl_cli_progress(const char *what, uint64_t done, uint64_t total);
+void sl_cli_progress_end(void);
+
 #endif

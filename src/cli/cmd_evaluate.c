@@ -1,236 +1,155 @@
 /* `stoplog evaluate GOLD.jsonl`: how well detection does on a labelled set of your own.
  * A line is {"text":..., "spans":[{"start":..,"end":..,"label":..}]} with offsets in UTF-8 bytes and
- * labels NAME DATE LOCATION ID CONTACT AGE (others are neither required nor counted as wrong). Prints
- * figures only, never a text. Stands alone, without a site. */
+ * labels NAME DATE LOCATION ID CONTACT AGE (others are neither required nor counted as wrong), or
+ * {"text":..., "label":0|1} where 1 is an attempt to instruct the model. Prints figures only, never a
+ * text. Stands alone, without a site. Fields: ARCHITECTURE section 6. */
 #include <fcntl.h>
 #include <getopt.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/stats.h"
 #include "cli/cli.h"
+#include "detect/evaluation.h"
 #include "detect/inspect.h"
 
 #define GOLD_BYTES_MAX ((size_t)1 << 31)
+#define PACK_BYTES_MAX (64 * SL_MIB)
 #define SPANS_MAX ((size_t)4096)
+#define PROGRESS_EVERY 50
 
 static const char USAGE[] =
-    "evaluate [--no-names] [--rows] GOLD.jsonl\n"
+    "evaluate [--no-names | --names PACK] [--rows] [--json] GOLD.jsonl\n"
     "\n"
-    "Scores detection on a labelled set: recall with exact 95% intervals and precision by class, how\n"
-    "many documents were covered whole, and how many clean ones were touched. A span counts as found\n"
-    "when a finding of any class overlaps it.\n"
-    "  --rows      one line more for each document: its gold spans and how many were missed\n"
-    "  --no-names  without the tagger of names and places\n";
-
-typedef enum {
-    LABEL_NAME,
-    LABEL_DATE,
-    LABEL_LOCATION,
-    LABEL_ID,
-    LABEL_CONTACT,
-    LABEL_AGE,
-    LABEL_COUNT,
-    LABEL_OTHER = LABEL_COUNT,
-} label;
-
-static const char *const LABELS[LABEL_COUNT] = {
-    "NAME", "DATE", "LOCATION", "ID", "CONTACT", "AGE"
-};
-
-typedef struct {
-    size_t start;
-    size_t end;
-    label kind;
-} gold_span;
-
-typedef struct {
-    uint64_t gold;
-    uint64_t found;
-    uint64_t findings;
-    uint64_t right;
-} tally;
+    "Scores detection on a labelled set: recall, precision and F1 by token, exact span and overlap, how\n"
+    "many documents were covered whole, and what was touched that names no one, with exact 95%\n"
+    "intervals. Lines {text, spans:[{start,end,label}]}; offsets in UTF-8 bytes.\n"
+    "  --rows        one line more for each document: how many were missed, and where it went wrong\n"
+    "  --no-names    without the tagger of names and places\n"
+    "  --names PACK  with this pack instead of the built-in one\n"
+    "  --json        figures as JSON on a terminal too\n";
 
 typedef struct {
     sl_cli *cli;
     bool rows;
+    bool progress;
     sl_detect *detect;
     sl_scratch *scratch;
     sl_buf pack;
-    tally classes[LABEL_COUNT];
-    uint64_t documents;
-    uint64_t covered; /* documents with identifiers, all of them found whole */
-    uint64_t with_gold;
-    uint64_t clean;
-    uint64_t touched;
-    gold_span spans[SPANS_MAX];
-    size_t count;
+    sl_evaluation counts;
+    sl_gold_span spans[SPANS_MAX];
+    size_t span_count;
 } evaluation;
 
-static label label_of(const sl_json_node *node)
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static bool overlap(const sl_gold_span *g, const sl_finding *f)
 {
-    for (size_t i = 0; i < LABEL_COUNT; i++) {
-        if (sl_json_text_is(node, LABELS[i])) {
-            return (label)i;
+    return g->start < f->end && f->start < g->end;
+}
+
+static void put_span(sl_json_writer *w, size_t start, size_t end, const char *what)
+{
+    sl_json_array_begin(w);
+    sl_json_uint(w, start);
+    sl_json_uint(w, end);
+    sl_json_string(w, sl_view_str(what));
+    sl_json_array_end(w);
+}
+
+/* Where it went wrong, as offsets: gold spans that nothing overlaps, findings that overlap none. */
+static void put_errors(sl_json_writer *w, const evaluation *e, const sl_findings *all)
+{
+    sl_json_key(w, "missed_spans");
+    sl_json_array_begin(w);
+    for (size_t i = 0; i < e->span_count; i++) {
+        const sl_gold_span *g = &e->spans[i];
+        bool found = g->label == SL_LABEL_OTHER;
+        for (size_t k = 0; k < all->n && !found; k++) {
+            found = overlap(g, &all->items[k]);
+        }
+        if (!found) {
+            put_span(w, g->start, g->end, sl_label_name(g->label));
         }
     }
-    return LABEL_OTHER;
-}
-
-/* The label that a finding's class stands for; secrets, links and forms stand for none. */
-static label label_of_class(sl_class kind)
-{
-    switch (sl_class_group(kind)) {
-    case SL_GROUP_CONTACT:
-        return LABEL_CONTACT;
-    case SL_GROUP_TRIAL:
-    case SL_GROUP_NATIONAL:
-    case SL_GROUP_DEVICE:
-    case SL_GROUP_MONEY:
-        return LABEL_ID;
-    case SL_GROUP_PHI:
-        break;
-    case SL_GROUP_SECRET:
-    case SL_GROUP_LINK:
-    case SL_GROUP_HIDDEN:
-    case SL_GROUP_PROTECTED:
-    case SL_GROUP_INSTRUCTION:
-    case SL_GROUP_COUNT:
-    default:
-        return LABEL_OTHER;
-    }
-    if (kind == SL_CLASS_NAME) {
-        return LABEL_NAME;
-    }
-    if (kind == SL_CLASS_DATE) {
-        return LABEL_DATE;
-    }
-    if (kind == SL_CLASS_AGE90) {
-        return LABEL_AGE;
-    }
-    bool place = kind == SL_CLASS_LOCATION || kind == SL_CLASS_ZIP || kind == SL_CLASS_STREET;
-    return place ? LABEL_LOCATION : LABEL_ID;
-}
-
-static bool is_sign(uint8_t b)
-{
-    return b < 0x80 &&
-           !((b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z'));
-}
-
-/* Is every letter and digit of the span inside some finding? */
-static bool is_covered(sl_view text, const gold_span *g, const sl_findings *all)
-{
-    for (size_t i = g->start; i < g->end; i++) {
-        bool inside = is_sign(text.p[i]);
-        for (size_t k = 0; k < all->n && !inside; k++) {
-            inside = all->items[k].start <= i && i < all->items[k].end;
-        }
-        if (!inside) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_overlapped(const gold_span *g, const sl_findings *all)
-{
+    sl_json_array_end(w);
+    sl_json_key(w, "extra_spans");
+    sl_json_array_begin(w);
     for (size_t k = 0; k < all->n; k++) {
-        if (all->items[k].start < g->end && g->start < all->items[k].end) {
-            return true;
+        const sl_finding *f = &all->items[k];
+        bool right = sl_label_of_class((sl_class)f->kind) == SL_LABEL_OTHER;
+        for (size_t i = 0; i < e->span_count && !right; i++) {
+            right = overlap(&e->spans[i], f);
+        }
+        if (!right) {
+            put_span(w, f->start, f->end, sl_class_name((sl_class)f->kind));
         }
     }
-    return false;
+    sl_json_array_end(w);
 }
 
-/* The strongest thing that the gold standard says of a finding: an identifier, another, nothing. */
-static void count_finding(evaluation *e, const sl_finding *f)
+static sl_res print_row(const evaluation *e, sl_view id, const sl_evaluation_row *row,
+                        const sl_findings *all)
 {
-    label mine = label_of_class((sl_class)f->kind);
-    bool other = false;
-    bool right = false;
-    for (size_t i = 0; i < e->count; i++) {
-        bool overlap = e->spans[i].start < f->end && f->start < e->spans[i].end;
-        right = right || (overlap && e->spans[i].kind != LABEL_OTHER);
-        other = other || overlap;
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4 * SL_MIB };
+    sl_json_writer w;
+    sl_json_writer_init(&w, &line);
+    sl_json_object_begin(&w);
+    if (id.n != 0) {
+        sl_json_put_string(&w, "id", id);
+    } else {
+        sl_json_put_uint(&w, "id", e->counts.documents - 1);
     }
-    if (mine != LABEL_OTHER && (right || !other)) {
-        e->classes[mine].findings++;
-        e->classes[mine].right += right;
-    }
-}
-
-static sl_res print_row(const evaluation *e, uint64_t gold, uint64_t missed, size_t findings)
-{
-    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4096 };
-    SL_TRY(sl_buf_addf(&line, "{\"id\":%llu,\"gold\":%llu,\"missed\":%llu,\"findings\":%zu}",
-                       (unsigned long long)e->documents, (unsigned long long)gold,
-                       (unsigned long long)missed, findings));
+    sl_json_put_uint(&w, "gold", row->wanted);
+    sl_json_put_uint(&w, "missed", row->missed);
+    sl_json_put_uint(&w, "findings", row->findings);
+    put_errors(&w, e, all);
+    sl_json_object_end(&w);
+    SL_TRY(sl_json_finish(&w));
     return sl_cli_line(sl_buf_view(&line));
 }
 
-static sl_res score(evaluation *e, sl_view text)
-{
-    SL_OWN(sl_findings, all, sl_findings_free) = { 0 };
-    uint64_t gold = 0;
-    uint64_t missed = 0;
-    bool whole = true;
-    SL_TRY(sl_detect_inspect(e->detect, e->scratch, text, SL_CHANNEL_DOCUMENT, &all));
-    size_t counted = 0;
-    for (size_t i = 0; i < all.n; i++) {
-        count_finding(e, &all.items[i]);
-        counted += label_of_class((sl_class)all.items[i].kind) != LABEL_OTHER;
-    }
-    for (size_t i = 0; i < e->count; i++) {
-        const gold_span *g = &e->spans[i];
-        if (g->kind == LABEL_OTHER) {
-            continue;
-        }
-        bool found = is_overlapped(g, &all);
-        e->classes[g->kind].gold++;
-        e->classes[g->kind].found += found;
-        whole = whole && is_covered(text, g, &all);
-        gold++;
-        missed += !found;
-    }
-    e->with_gold += gold != 0;
-    e->covered += gold != 0 && whole;
-    e->clean += gold == 0;
-    e->touched += gold == 0 && counted != 0;
-    SL_TRY(e->rows ? print_row(e, gold, missed, counted) : SL_DONE);
-    e->documents++;
-    return SL_DONE;
-}
-
-static sl_res read_spans(evaluation *e, const sl_json_doc *doc, const sl_json_node *list, size_t n)
+static sl_res read_spans(evaluation *e, const sl_json_doc *doc, const sl_json_node *list,
+                         sl_arena *arena)
 {
     sl_json_iter it = { 0 };
-    e->count = 0;
+    e->span_count = 0;
     while (sl_json_each(doc, list, &it)) {
         uint64_t start = 0;
         uint64_t end = 0;
+        sl_view label;
         SL_TRY(sl_json_u64(sl_json_get(doc, it.value, "start"), &start));
         SL_TRY(sl_json_u64(sl_json_get(doc, it.value, "end"), &end));
-        SL_NEED(start < end && end <= n, SL_E_RANGE);
-        SL_NEED(e->count < SPANS_MAX, SL_E_LIMIT);
-        e->spans[e->count++] = (gold_span){ (size_t)start, (size_t)end,
-                                            label_of(sl_json_get(doc, it.value, "label")) };
+        SL_TRY(sl_json_text(sl_json_get(doc, it.value, "label"), arena, &label));
+        SL_NEED(e->span_count < SPANS_MAX, SL_E_LIMIT);
+        e->spans[e->span_count++] =
+            (sl_gold_span){ (size_t)start, (size_t)end, sl_label_by_name(label) };
     }
     return SL_DONE;
 }
 
-static sl_res take_document(evaluation *e, const sl_json_doc *doc)
+static sl_res take_document(evaluation *e, const sl_json_doc *doc, uint64_t line)
 {
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_MIB };
+    SL_OWN(sl_findings, all, sl_findings_free) = { 0 };
     const sl_json_node *root = sl_json_root(doc);
     const sl_json_node *spans = sl_json_get_kind(doc, root, "spans", SL_JSON_ARRAY);
+    const sl_json_node *id = sl_json_get_kind(doc, root, "id", SL_JSON_STRING);
+    sl_evaluation_row row;
     sl_view text;
+    sl_view name = { 0 };
     if (spans == NULL) {
-        return sl_fail_at(SL_E_MISSING_FIELD, "spans", e->documents + 1);
+        return sl_fail_at(SL_E_MISSING_FIELD, "spans", line);
     }
     SL_TRY(sl_json_text(sl_json_get(doc, root, "text"), &arena, &text));
-    SL_TRY(read_spans(e, doc, spans, text.n));
-    return score(e, text);
+    SL_TRY(id == NULL ? SL_DONE : sl_json_text(id, &arena, &name));
+    SL_TRY(read_spans(e, doc, spans, &arena));
+    SL_TRY(sl_detect_inspect(e->detect, e->scratch, text, SL_CHANNEL_DOCUMENT, &all));
+    if (!sl_ok(sl_evaluation_add(&e->counts, text, e->spans, e->span_count, &all, &row))) {
+        return sl_fail_at(SL_E_RANGE, "spans", line);
+    }
+    return e->rows ? print_row(e, name, &row, &all) : SL_DONE;
 }
 
 static sl_res evaluate_file(evaluation *e, const char *path)
@@ -238,64 +157,165 @@ static sl_res evaluate_file(evaluation *e, const char *path)
     SL_OWN(sl_buf, gold, sl_buf_free) = { .max = GOLD_BYTES_MAX };
     SL_TRY(sl_file_read(AT_FDCWD, path, &gold));
     sl_view rest = sl_buf_view(&gold);
-    while (rest.n != 0) {
+    for (uint64_t number = 1; rest.n != 0; number++) {
         sl_view line;
         (void)sl_view_cut(rest, '\n', &line, &rest);
         if (sl_view_trim(line).n == 0) {
             continue;
         }
         SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
-        SL_TRY(sl_json_parse(line, &doc));
-        SL_TRY(take_document(e, &doc));
+        if (!sl_ok(sl_json_parse(line, &doc))) {
+            return sl_fail_at(SL_E_SYNTAX, "line of the labelled set", number);
+        }
+        SL_TRY(take_document(e, &doc, number));
+        if (e->progress && number % PROGRESS_EVERY == 0) {
+            sl_cli_progress("evaluate", gold.n - rest.n, gold.n);
+        }
+    }
+    if (e->progress) {
+        sl_cli_progress_end();
     }
     return SL_DONE;
 }
 
-static void add_share(sl_buf *out, const char *name, uint64_t part, uint64_t all)
+/* ---- figures ------------------------------------------------------------------------------- */
+
+static double share(uint64_t part, uint64_t all)
 {
-    sl_res r = all == 0 ? sl_buf_addf(out, "\"%s\":null", name)
-                        : sl_buf_addf(out, "\"%s\":%.4f", name, (double)part / (double)all);
-    (void)r.code; /* the buffer is large enough; a cut line would not parse */
+    return all == 0 ? 0 : (double)part / (double)all;
 }
 
-static sl_res add_class(const evaluation *e, size_t i, sl_buf *out)
+static double f1_of(const sl_tally *t)
 {
-    const tally *t = &e->classes[i];
+    double recall = share(t->found, t->wanted);
+    double precision = share(t->right, t->claimed);
+    return recall + precision > 0 ? 2 * recall * precision / (recall + precision) : 0;
+}
+
+static sl_interval range_of(uint64_t part, uint64_t all)
+{
     sl_interval range = { .low = 0, .high = 1 };
-    SL_TRY(sl_buf_addf(out, "%s\"%s\":{\"gold\":%llu,\"found\":%llu,", i == 0 ? "" : ",", LABELS[i],
-                       (unsigned long long)t->gold, (unsigned long long)t->found));
-    add_share(out, "recall", t->found, t->gold);
-    SL_TRY(sl_buf_add_byte(out, ','));
-    add_share(out, "precision", t->right, t->findings);
-    if (t->gold != 0) {
-        SL_TRY(sl_stats_interval(t->found, t->gold, 0.95, &range));
-    }
-    return sl_buf_addf(out, ",\"recall_low\":%.4f,\"recall_high\":%.4f}", range.low, range.high);
+    sl_res r = all == 0 ? SL_DONE : sl_stats_interval(part, all, 0.95, &range);
+    return sl_ok(r) ? range : (sl_interval){ .low = 0, .high = 1 };
 }
 
-static sl_res print_summary(const evaluation *e)
+/* "NAME":0.9876,"NAME_low":...,"NAME_high":... or null when there is nothing to divide by. */
+static sl_res add_share(sl_buf *out, const char *name, uint64_t part, uint64_t all)
+{
+    if (all == 0) {
+        return sl_buf_addf(out, "\"%s\":null,\"%s_low\":0,\"%s_high\":1", name, name, name);
+    }
+    sl_interval range = range_of(part, all);
+    return sl_buf_addf(out, "\"%s\":%.4f,\"%s_low\":%.4f,\"%s_high\":%.4f", name, share(part, all),
+                       name, range.low, name, range.high);
+}
+
+static sl_res add_tally(sl_buf *out, const sl_tally *t)
+{
+    SL_TRY(sl_buf_addf(out, "\"gold\":%llu,\"found\":%llu,", (unsigned long long)t->wanted,
+                       (unsigned long long)t->found));
+    SL_TRY(add_share(out, "recall", t->found, t->wanted));
+    SL_TRY(sl_buf_add_byte(out, ','));
+    SL_TRY(add_share(out, "precision", t->right, t->claimed));
+    return sl_buf_addf(out, ",\"f1\":%.4f", f1_of(t));
+}
+
+static sl_res add_class(const sl_evaluation *c, size_t i, sl_buf *out)
+{
+    SL_TRY(sl_buf_addf(out, "%s\"%s\":{", i == 0 ? "" : ",", sl_label_name((sl_label)i)));
+    SL_TRY(add_tally(out, &c->overlap[i]));
+    SL_TRY(sl_buf_add_str(out, ",\"exact\":{"));
+    SL_TRY(add_tally(out, &c->exact[i]));
+    SL_TRY(sl_buf_add_str(out, "},\"token\":{"));
+    SL_TRY(add_tally(out, &c->token[i]));
+    return sl_buf_add_str(out, "}}");
+}
+
+static sl_tally sum_of(const sl_tally *all)
+{
+    sl_tally sum = { 0 };
+    for (size_t i = 0; i < SL_LABEL_COUNT; i++) {
+        sum.wanted += all[i].wanted;
+        sum.found += all[i].found;
+        sum.claimed += all[i].claimed;
+        sum.right += all[i].right;
+    }
+    return sum;
+}
+
+static sl_res print_json(const sl_evaluation *c)
 {
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 * SL_KIB };
-    tally all = { 0 };
+    sl_tally all = sum_of(c->overlap);
+    sl_tally exact = sum_of(c->exact);
     SL_TRY(sl_buf_addf(&out, "{\"summary\":{\"documents\":%llu,\"classes\":{",
-                       (unsigned long long)e->documents));
-    for (size_t i = 0; i < LABEL_COUNT; i++) {
-        SL_TRY(add_class(e, i, &out));
-        all.gold += e->classes[i].gold;
-        all.found += e->classes[i].found;
-        all.findings += e->classes[i].findings;
-        all.right += e->classes[i].right;
+                       (unsigned long long)c->documents));
+    for (size_t i = 0; i < SL_LABEL_COUNT; i++) {
+        SL_TRY(add_class(c, i, &out));
     }
     SL_TRY(sl_buf_add_str(&out, "},\"overall\":{"));
-    add_share(&out, "value_recall", all.found, all.gold);
+    SL_TRY(add_share(&out, "value_recall", all.found, all.wanted));
     SL_TRY(sl_buf_add_byte(&out, ','));
-    add_share(&out, "precision", all.right, all.findings);
+    SL_TRY(add_share(&out, "precision", all.right, all.claimed));
     SL_TRY(sl_buf_add_byte(&out, ','));
-    add_share(&out, "documents_covered", e->covered, e->with_gold);
-    SL_TRY(sl_buf_addf(&out, "},\"clean\":{\"documents\":%llu,\"touched\":%llu}}}",
-                       (unsigned long long)e->clean, (unsigned long long)e->touched));
+    SL_TRY(add_share(&out, "documents_covered", c->covered, c->with_gold));
+    SL_TRY(sl_buf_add_str(&out, ",\"exact\":{"));
+    SL_TRY(add_tally(&out, &exact));
+    SL_TRY(sl_buf_add_str(&out, "},\"token\":{"));
+    SL_TRY(add_tally(&out, &c->any_token));
+    SL_TRY(sl_buf_addf(&out, "}},\"clean\":{\"documents\":%llu,\"touched\":%llu,",
+                       (unsigned long long)c->clean, (unsigned long long)c->touched));
+    SL_TRY(add_share(&out, "touched_share", c->touched, c->clean));
+    SL_TRY(sl_buf_addf(&out,
+                       ",\"characters\":%llu,\"characters_touched\":%llu,"
+                       "\"characters_touched_share\":%.6f}}}",
+                       (unsigned long long)c->clean_chars,
+                       (unsigned long long)c->clean_chars_touched,
+                       share(c->clean_chars_touched, c->clean_chars)));
     return sl_cli_line(sl_buf_view(&out));
 }
+
+static void print_tally(const char *name, const sl_tally *t)
+{
+    sl_interval recall = range_of(t->found, t->wanted);
+    sl_interval precision = range_of(t->right, t->claimed);
+    if (t->wanted == 0 && t->claimed == 0) {
+        return;
+    }
+    printf("%-10s %8llu  %.3f (%.3f-%.3f)  %.3f (%.3f-%.3f)  %.3f\n", name,
+           (unsigned long long)t->wanted, share(t->found, t->wanted), recall.low, recall.high,
+           share(t->right, t->claimed), precision.low, precision.high, f1_of(t));
+}
+
+static void print_part(const char *title, const sl_tally *all)
+{
+    printf("\n%-10s %8s  %-19s  %-19s  %s\n", title, "gold", "recall", "precision", "F1");
+    for (size_t i = 0; i < SL_LABEL_COUNT; i++) {
+        print_tally(sl_label_name((sl_label)i), &all[i]);
+    }
+}
+
+static void print_people(const sl_evaluation *c)
+{
+    sl_interval covered = range_of(c->covered, c->with_gold);
+    sl_interval touched = range_of(c->touched, c->clean);
+    sl_tally all = sum_of(c->overlap);
+    printf("%llu documents; shares with exact 95%% intervals\n", (unsigned long long)c->documents);
+    print_part("overlap", c->overlap);
+    print_tally("all", &all);
+    print_part("exact", c->exact);
+    print_part("token", c->token);
+    print_tally("any class", &c->any_token);
+    printf("\ndocuments covered whole: %llu of %llu, %.3f (%.3f-%.3f)\n",
+           (unsigned long long)c->covered, (unsigned long long)c->with_gold,
+           share(c->covered, c->with_gold), covered.low, covered.high);
+    printf("clean documents touched: %llu of %llu, %.3f (%.3f-%.3f); %.3f%% of clean text\n",
+           (unsigned long long)c->touched, (unsigned long long)c->clean,
+           share(c->touched, c->clean), touched.low, touched.high,
+           100 * share(c->clean_chars_touched, c->clean_chars));
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
 
 static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
 {
@@ -308,32 +328,40 @@ static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
     }
     SL_TRY(sl_scratch_new(e->detect, &e->scratch));
     SL_TRY(evaluate_file(e, path));
-    return print_summary(e);
+    if (e->cli->json || isatty(STDOUT_FILENO) == 0) {
+        return print_json(&e->counts);
+    }
+    print_people(&e->counts);
+    return SL_DONE;
 }
 
 int sl_cmd_evaluate(sl_cli *cli, int argc, char **argv)
 {
-    static const struct option OPTIONS[] = { { "rows", no_argument, NULL, 'r' },
-                                             { "no-names", no_argument, NULL, 'n' },
-                                             { "json", no_argument, NULL, 'j' },
-                                             { "names", required_argument, NULL, 'p' },
-                                             { 0 } };
+    static const struct option OPTIONS[] = {
+        { "rows", no_argument, NULL, 'r' },
+        { "no-names", no_argument, NULL, 'n' },
+        { "json", no_argument, NULL, 'j' },
+        { "names", required_argument, NULL, 'p' },
+        { 0 },
+    };
     static evaluation e;
     bool names = true;
     const char *pack = NULL;
-    e = (evaluation){ .cli = cli, .pack = { .max = 64 * SL_MIB } };
+    e = (evaluation){ .cli = cli, .pack = { .max = PACK_BYTES_MAX } };
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         if (c == '?') {
             return sl_cli_usage(cli, USAGE);
         }
         e.rows = e.rows || c == 'r';
+        cli->json = cli->json || c == 'j';
         names = names && c != 'n';
         pack = c == 'p' ? optarg : pack;
     }
     if (argc - optind != 1) {
         return sl_cli_usage(cli, USAGE);
     }
+    e.progress = !e.rows && isatty(STDERR_FILENO) == 1;
     sl_res r = run(&e, names, pack, argv[optind]);
     sl_scratch_free(e.scratch);
     sl_detect_free(e.detect);

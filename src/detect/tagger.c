@@ -6,8 +6,8 @@
 
 #define HEADER_BYTES ((size_t)32)
 #define TRANSITIONS_AT HEADER_BYTES
-#define WEIGHTS_AT (HEADER_BYTES + (size_t)SL_TAG_LANES * SL_TAG_LANES * 2)
-#define VERSION 2
+#define WEIGHTS_AT (HEADER_BYTES + (size_t)(SL_TAG_LANES + 1) * SL_TAG_LANES * 2)
+#define VERSION 3
 #define KINDS_MAX ((uint32_t)256)
 #define IMPOSSIBLE (INT32_MIN / 4)
 /* A title has at most so many tokens, full stops among them. */
@@ -19,7 +19,7 @@ struct sl_tagger {
     const int8_t *weights;
     uint32_t mask;
     int32_t bias; /* taken from "outside": more recall, less precision */
-    int32_t transitions[SL_TAG_LANES][SL_TAG_LANES];
+    int32_t transitions[SL_TAG_LANES + 1][SL_TAG_LANES];
     uint32_t *hashes; /* open addressing, 0 is empty */
     uint16_t *lists;
     uint32_t slot_mask;
@@ -96,7 +96,7 @@ static sl_res fill(sl_tagger *t, sl_view pack)
     t->mask = buckets - 1;
     t->bias = (int32_t)sl_get_le32(pack.p + 20);
     SL_NEED(t->bias > -100000 && t->bias < 100000, SL_E_RANGE);
-    for (size_t i = 0; i < SL_TAG_LANES; i++) {
+    for (size_t i = 0; i <= SL_TAG_LANES; i++) {
         for (size_t k = 0; k < SL_TAG_LANES; k++) {
             t->transitions[i][k] =
                 (int16_t)sl_get_le16(pack.p + TRANSITIONS_AT + (i * SL_TAG_LANES + k) * 2);
@@ -167,21 +167,27 @@ static uint32_t lists_of(const sl_tagger *t, uint32_t hash)
     return 0;
 }
 
+typedef int8_t bytes8 __attribute__((vector_size(8)));
+typedef int16_t shorts8 __attribute__((vector_size(16)));
+_Static_assert(SL_TAG_LANES == 8, "a row is one vector");
+_Static_assert(SL_TAG_FEATURES_MAX * 128 <= INT16_MAX, "sums of rows fit 16 bits");
+
 /* Each tag's own score for one token: the sum of its features' rows. */
 static void score_token(const sl_tagger *t, const sl_tag_tokens *tokens, size_t at,
                         int32_t ret_score[SL_TAG_LANES])
 {
     uint32_t features[SL_TAG_FEATURES_MAX];
     size_t n = sl_tag_features(tokens, at, t->mask, features);
-    int32_t sum[SL_TAG_LANES] = { 0 };
+    shorts8 sum = { 0 };
     for (size_t i = 0; i < n; i++) {
-        const int8_t *row = t->weights + (size_t)features[i] * SL_TAG_LANES;
-        for (size_t k = 0; k < SL_TAG_LANES; k++) {
-            sum[k] += row[k];
-        }
+        bytes8 row;
+        memcpy(&row, t->weights + (size_t)features[i] * SL_TAG_LANES, sizeof row);
+        sum += __builtin_convertvector(row, shorts8);
     }
-    sum[SL_TAG_OUTSIDE] -= t->bias;
-    memcpy(ret_score, sum, sizeof sum);
+    for (size_t k = 0; k < SL_TAG_LANES; k++) {
+        ret_score[k] = sum[k];
+    }
+    ret_score[SL_TAG_OUTSIDE] -= t->bias;
 }
 
 /* One more column of the trellis; `before` is NULL at a segment's beginning. */
@@ -193,7 +199,8 @@ static void step(const sl_tagger *t, const column *before, column *now)
         int32_t best = IMPOSSIBLE;
         uint8_t from = 0;
         if (before == NULL) {
-            best = sl_tag_may_follow(SL_TAG_OUTSIDE, tag) ? t->transitions[7][tag] : IMPOSSIBLE;
+            best = sl_tag_may_follow(SL_TAG_OUTSIDE, tag) ? t->transitions[SL_TAG_BEGIN][tag]
+                                                          : IMPOSSIBLE;
         }
         for (unsigned last = 0; before != NULL && last < SL_TAG_COUNT; last++) {
             int32_t score = before->score[last] + t->transitions[last][tag];
@@ -207,9 +214,28 @@ static void step(const sl_tagger *t, const column *before, column *now)
     }
 }
 
+/* A token that nobody need ask is outside, whatever came before it. */
+static void outside(const column *before, column *now)
+{
+    uint8_t from = 0;
+    for (unsigned tag = 1; before != NULL && tag < SL_TAG_COUNT; tag++) {
+        from = before->score[tag] > before->score[from] ? (uint8_t)tag : from;
+    }
+    for (unsigned tag = 1; tag < SL_TAG_COUNT; tag++) {
+        now->score[tag] = IMPOSSIBLE;
+        now->from[tag] = 0;
+    }
+    now->score[SL_TAG_OUTSIDE] = before == NULL ? 0 : before->score[from];
+    now->from[SL_TAG_OUTSIDE] = from;
+}
+
 static void tag_segment(const sl_tagger *t, sl_tagger_work *w, size_t begin, size_t end)
 {
     for (size_t i = begin; i < end; i++) {
+        if (sl_tag_is_plain(&w->tokens, i)) {
+            outside(i == begin ? NULL : &w->columns[i - 1], &w->columns[i]);
+            continue;
+        }
         score_token(t, &w->tokens, i, w->columns[i].score);
         step(t, i == begin ? NULL : &w->columns[i - 1], &w->columns[i]);
     }
@@ -293,27 +319,79 @@ static size_t with_town(const sl_tagger_work *w, sl_view text, size_t first, siz
     return joins ? span_end(w, last + 2) : last;
 }
 
+static sl_res add(const sl_tagger_work *w, sl_class kind, size_t first, size_t last,
+                  sl_findings *findings)
+{
+    return sl_findings_add(findings, (sl_finding){ .start = w->tokens.items[first].start,
+                                                   .end = w->tokens.items[last].end,
+                                                   .attribution = SL_NO_ATTRIBUTION,
+                                                   .rule = SL_NO_RULE,
+                                                   .policy_rule = SL_NO_RULE,
+                                                   .score_permille = 700,
+                                                   .detector = SL_DETECTOR_PHI,
+                                                   .kind = (uint8_t)kind,
+                                                   .view = SL_VIEW_PLAIN });
+}
+
+/* Does the word before say that the number is of a paper, a gene, a catalogue? */
+static bool is_reference(const sl_tagger_work *w, sl_view text, size_t first)
+{
+    static const char *const WORDS[] = { "pmid",  "pmc", "doi",  "isbn",   "issn",   "nct", "loinc",
+                                         "icd",   "cpt", "omim", "snomed", "rxnorm", "ndc", "rs",
+                                         "hcpcs", "drg", "chr",  "exon",   "page",   "grch" };
+    for (size_t back = 1; back <= 3 && back <= first + 1; back++) {
+        const sl_tag_token *t = &w->tokens.items[first + 1 - back];
+        size_t n = t->start;
+        while (n < t->end && !sl_is_digit(text.p[n])) {
+            n++;
+        }
+        sl_view word = sl_view_sub(text, t->start, n);
+        for (size_t i = 0; i < SL_COUNT_OF(WORDS) && word.n > 1; i++) {
+            if (sl_view_eq_nocase(word, sl_view_str(WORDS[i]))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A number of a person has three digits or more and does not begin or end with a sign. */
+static sl_res add_number(const sl_tagger_work *w, sl_view text, size_t first, size_t last,
+                         sl_findings *findings)
+{
+    while (first < last && w->tokens.items[first].capital == 4) {
+        first++;
+    }
+    while (last > first && w->tokens.items[last].capital == 4) {
+        last--;
+    }
+    size_t digits = 0;
+    for (size_t i = w->tokens.items[first].start; i < w->tokens.items[last].end; i++) {
+        digits += sl_is_digit(text.p[i]);
+    }
+    return digits < 3 || is_reference(w, text, first)
+               ? SL_DONE
+               : add(w, SL_CLASS_OTHER_ID, first, last, findings);
+}
+
 static sl_res report(const sl_tagger_work *w, sl_view text, sl_findings *findings)
 {
     for (size_t i = 0; i < w->tokens.n; i++) {
         unsigned tag = w->tokens.items[i].label;
-        if (tag != SL_TAG_NAME && tag != SL_TAG_PLACE) {
-            continue;
+        size_t last = i;
+        if (tag == SL_TAG_NAME) {
+            last = span_end(w, i);
+            SL_TRY(add(w, SL_CLASS_NAME, with_title(w, text, i), last, findings));
+        } else if (tag == SL_TAG_PLACE) {
+            last = with_town(w, text, i, span_end(w, i));
+            SL_TRY(add(w, SL_CLASS_LOCATION, i, last, findings));
+        } else if (tag == SL_TAG_NUMBER) {
+            while (last + 1 < w->tokens.n && w->tokens.items[last + 1].label == SL_TAG_NUMBER &&
+                   w->tokens.items[last + 1].lines == 0) {
+                last++;
+            }
+            SL_TRY(add_number(w, text, i, last, findings));
         }
-        bool name = tag == SL_TAG_NAME;
-        size_t first = name ? with_title(w, text, i) : i;
-        size_t last = span_end(w, i);
-        last = name ? last : with_town(w, text, i, last);
-        SL_TRY(sl_findings_add(
-            findings, (sl_finding){ .start = w->tokens.items[first].start,
-                                    .end = w->tokens.items[last].end,
-                                    .attribution = SL_NO_ATTRIBUTION,
-                                    .rule = SL_NO_RULE,
-                                    .policy_rule = SL_NO_RULE,
-                                    .score_permille = 700,
-                                    .detector = SL_DETECTOR_PHI,
-                                    .kind = (uint8_t)(name ? SL_CLASS_NAME : SL_CLASS_LOCATION),
-                                    .view = SL_VIEW_PLAIN }));
         i = last;
     }
     return SL_DONE;

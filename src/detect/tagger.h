@@ -1,10 +1,10 @@
-/* Names, places and organisations by a trained sequence tagger: words, shapes, neighbours and word
+/* Names, places, organisations and numbers of persons by a trained sequence tagger: words, shapes, neighbours and word
  * lists as hashed features, scored by an averaged perceptron (Collins 2002), decoded by Viterbi.
  * The pack (data/models) holds quantised weights and hashed word lists; tools/tagger trains it with
  * the very features of this module. Deterministic, integer arithmetic only.
  *
- * Pack, little endian: "SLTAGGR1"  u32 version (2)  u32 buckets (power of two)  u32 words  u32 bias
- * (signed)  u32 kinds  u32 bytes of all  i16 transitions[8][8]  i8 weights[buckets][8]
+ * Pack, little endian: "SLTAGGR1"  u32 version (3)  u32 buckets (power of two)  u32 words  u32 bias
+ * (signed)  u32 kinds  u32 bytes of all  i16 transitions[9][8]  i8 weights[buckets][8]
  * u16 lists[kinds]
  * { step from the hash before, 7 bits a byte, highest bit: more follows; u8 kind }[words, by hash]
  * u64 check */
@@ -21,8 +21,10 @@ enum {
     SL_TAG_PLACE_ON,
     SL_TAG_ORGANISATION,
     SL_TAG_ORGANISATION_ON,
+    SL_TAG_NUMBER, /* of a person: every token of it, signs too */
     SL_TAG_COUNT,
     SL_TAG_LANES = 8,
+    SL_TAG_BEGIN = 8, /* row of transitions from a segment's beginning */
 };
 
 /* A token's case beyond those that describe() finds: in a text without case; outside the text. */
@@ -51,11 +53,8 @@ enum {
 typedef struct {
     uint32_t start;
     uint32_t end;
-    uint32_t exact; /* hashes: as written, lower case, shape, beginnings and ends */
-    uint32_t lower;
+    uint32_t lower; /* hashes: in lower case, shape */
     uint32_t shape;
-    uint32_t head[3];
-    uint32_t tail[3];
     uint32_t lists;
     uint8_t capital; /* 0 lower, 1 Capital, 2 miXed, 3 UPPER, 4 sign, 5 digits, 6 one capital, 8 */
     uint8_t lines;   /* line ends before it, at most 2 */
@@ -63,6 +62,7 @@ typedef struct {
 } sl_tag_token;
 
 typedef struct {
+    sl_view text; /* borrowed */
     sl_tag_token *items;
     size_t n;
     size_t cap;
@@ -81,7 +81,7 @@ void sl_tagger_free(sl_tagger *tagger);
 SL_MUST sl_res sl_tagger_work_new(sl_tagger_work **ret_work);
 void sl_tagger_work_free(sl_tagger_work *work);
 
-/* Appends names and places in folded text. */
+/* Appends names, places and numbers in folded text. */
 SL_MUST sl_res sl_tagger_scan(const sl_tagger *tagger, sl_tagger_work *work, sl_view folded,
                               sl_findings *findings);
 
@@ -92,6 +92,8 @@ SL_MUST sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens);
 uint32_t sl_tag_word_hash(sl_view word);
 size_t sl_tag_features(const sl_tag_tokens *tokens, size_t at, uint32_t mask,
                        uint32_t features[SL_TAG_FEATURES_MAX]);
+/* Plain words among plain words of a text that has case: never a name, so nobody need ask. */
+bool sl_tag_is_plain(const sl_tag_tokens *tokens, size_t at);
 size_t sl_tag_segment_end(const sl_tag_tokens *tokens, size_t begin);
 bool sl_tag_may_follow(unsigned before, unsigned tag);
 uint64_t sl_tag_pack_check(sl_view pack_without_check);

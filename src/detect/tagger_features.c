@@ -21,12 +21,13 @@ static uint32_t hash_bytes(const uint8_t *p, size_t n, uint32_t seed)
 
 uint32_t sl_tag_word_hash(sl_view word)
 {
-    uint8_t low[TOKEN_BYTES_MAX];
-    size_t n = word.n < sizeof low ? word.n : sizeof low;
+    uint32_t h = 2166136261U;
+    size_t n = word.n < TOKEN_BYTES_MAX ? word.n : TOKEN_BYTES_MAX;
     for (size_t i = 0; i < n; i++) {
-        low[i] = sl_lower(word.p[i]);
+        h = (h ^ sl_lower(word.p[i])) * 16777619U;
     }
-    uint32_t h = hash_bytes(low, n, 0);
+    h ^= h >> 15;
+    h *= 2246822519U;
     return h == 0 ? 1 : h;
 }
 
@@ -60,7 +61,7 @@ static uint8_t capital_of(sl_view word)
     return is_upper(word.p[0]) && upper == 1 ? 1 : 2;
 }
 
-/* "Mc-Donald2" is "Xx-Xxd": runs of a kind count once, the first two characters always. */
+/* "Mc-Donald22" is "Xx-Xxdd": runs of letters count once, the first two characters and digits always. */
 static uint32_t shape_of(sl_view word)
 {
     uint8_t shape[TOKEN_BYTES_MAX];
@@ -75,29 +76,27 @@ static uint32_t shape_of(sl_view word)
         } else if (sl_is_word(b)) {
             kind = 'x';
         }
-        if (n < 2 || shape[n - 1] != kind) {
+        if (n < 2 || kind == 'd' || shape[n - 1] != kind) {
             shape[n++] = kind;
         }
     }
     return hash_bytes(shape, n, 7);
 }
 
-static void describe(sl_tag_token *t, sl_view word)
+static size_t lower_of(sl_view word, uint8_t low[TOKEN_BYTES_MAX])
 {
-    uint8_t low[TOKEN_BYTES_MAX];
-    size_t n = word.n < sizeof low ? word.n : sizeof low;
+    size_t n = word.n < TOKEN_BYTES_MAX ? word.n : TOKEN_BYTES_MAX;
     for (size_t i = 0; i < n; i++) {
         low[i] = sl_lower(word.p[i]);
     }
-    t->exact = hash_bytes(word.p, n, 3);
+    return n;
+}
+
+static void describe(sl_tag_token *t, sl_view word)
+{
     t->lower = sl_tag_word_hash(word);
     t->shape = shape_of(word);
     t->capital = capital_of(word);
-    for (size_t i = 0; i < 3; i++) {
-        size_t part = i + 2 < n ? i + 2 : n;
-        t->head[i] = hash_bytes(low, part, 11);
-        t->tail[i] = hash_bytes(low + n - part, part, 13);
-    }
 }
 
 static sl_res add_token(sl_tag_tokens *all, sl_tag_token one)
@@ -158,14 +157,10 @@ static bool is_caseless(const case_count *c)
 static void forget_case(sl_tag_token *t, sl_view text)
 {
     uint8_t low[TOKEN_BYTES_MAX];
-    size_t n = t->end - t->start < sizeof low ? t->end - t->start : sizeof low;
     if (t->capital == 4 || t->capital == 5) {
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        low[i] = sl_lower(text.p[t->start + i]);
-    }
-    t->exact = t->lower ^ 0x5BD1E995U;
+    size_t n = lower_of(sl_view_sub(text, t->start, t->end), low);
     t->shape = shape_of(sl_view_of(low, n));
     t->capital = SL_TAG_NO_CASE;
 }
@@ -196,6 +191,7 @@ static void judge_case(sl_view text, sl_tag_tokens *tokens)
 sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens)
 {
     tokens->n = 0;
+    tokens->text = text;
     unsigned lines = 1;
     for (size_t i = 0; i < text.n;) {
         if (sl_is_blank(text.p[i])) {
@@ -235,9 +231,25 @@ size_t sl_tag_segment_end(const sl_tag_tokens *tokens, size_t begin)
     return i;
 }
 
+/* Lower case and not a sign, or a sign that joins nothing: what stands in running prose. */
+static bool is_prose(const sl_tag_token *t)
+{
+    const uint32_t names = SL_LIST_FIRST_COMMON | SL_LIST_CITY | SL_LIST_TITLE | SL_LIST_RELATION |
+                           SL_LIST_HOSPITAL | SL_LIST_STREET;
+    return t->capital == 0 && t->end - t->start > 3 && (t->lists & SL_LIST_PLAIN) != 0 &&
+           (t->lists & names) == 0;
+}
+
+bool sl_tag_is_plain(const sl_tag_tokens *tokens, size_t at)
+{
+    const sl_tag_token *t = &tokens->items[at];
+    return at > 0 && at + 1 < tokens->n && is_prose(t) && t[-1].capital == 0 && t[1].capital == 0 &&
+           (t[-1].lists & (SL_LIST_TITLE | SL_LIST_RELATION)) == 0;
+}
+
 bool sl_tag_may_follow(unsigned before, unsigned tag)
 {
-    bool on = tag != SL_TAG_OUTSIDE && tag % 2 == 0;
+    bool on = tag != SL_TAG_OUTSIDE && tag % 2 == 0; /* goes on with what the tag before it began */
     return !on || before == tag || before == tag - 1;
 }
 
@@ -252,9 +264,7 @@ typedef struct {
     uint32_t template_id;
 } maker;
 
-static const sl_tag_token EDGE = {
-    .exact = 99, .lower = 101, .shape = 103, .capital = SL_TAG_EDGE
-};
+static const sl_tag_token EDGE = { .lower = 101, .shape = 103, .capital = SL_TAG_EDGE };
 
 static const sl_tag_token *near(const maker *m, int by)
 {
@@ -281,8 +291,11 @@ static uint32_t join(uint32_t a, uint32_t b)
 static void put_words(maker *m)
 {
     const sl_tag_token *t = near(m, 0);
+    sl_view word = sl_view_sub(m->tokens->text, t->start, t->end);
     put(m, 0);
-    put(m, t->exact);
+    put(m, t->capital == SL_TAG_NO_CASE
+               ? t->lower ^ 0x5BD1E995U
+               : hash_bytes(word.p, word.n < TOKEN_BYTES_MAX ? word.n : TOKEN_BYTES_MAX, 3));
     for (int by = -3; by <= 3; by++) {
         put(m, near(m, by)->lower);
     }
@@ -305,9 +318,12 @@ static void put_shapes(maker *m)
     put(m, join(near(m, -1)->shape, t->shape));
     put(m, join(t->shape, near(m, 1)->shape));
     put(m, join(join(near(m, -1)->shape, t->shape), near(m, 1)->shape));
+    uint8_t low[TOKEN_BYTES_MAX];
+    size_t n = lower_of(sl_view_sub(m->tokens->text, t->start, t->end), low);
     for (size_t i = 0; i < 3; i++) {
-        put(m, join(t->head[i], case_kind(t)));
-        put(m, join(t->tail[i], case_kind(t)));
+        size_t part = i + 2 < n ? i + 2 : n;
+        put(m, join(hash_bytes(low, part, 11), case_kind(t)));
+        put(m, join(hash_bytes(low + n - part, part, 13), case_kind(t)));
     }
     put(m, near(m, -2)->capital * 65536U + near(m, -1)->capital * 4096U + t->capital * 256U +
                near(m, 1)->capital * 16U + near(m, 2)->capital);

@@ -86,7 +86,7 @@ static void a_damaged_pack_is_refused(void **state)
         assert_code(sl_tagger_open(sl_buf_view(&copy), &t), SL_E_INTEGRITY);
         copy.p[PLACES[i]] ^= 1;
     }
-    copy.p[8] = 1;
+    copy.p[8] = 2;
     assert_code(sl_tagger_open(sl_buf_view(&copy), &t), SL_E_VERSION);
 }
 

@@ -50,7 +50,7 @@ typedef struct {
     document **documents;
     size_t count;
     row *rows;
-    row transitions[LANES];
+    row transitions[LANES + 1];
     double steps;
     uint32_t *hashes;
     uint32_t *lists;
@@ -68,6 +68,9 @@ static unsigned tag_of(const sl_json_node *label)
     }
     if (sl_json_text_is(label, "LOCATION")) {
         return SL_TAG_PLACE;
+    }
+    if (sl_json_text_is(label, "ID") || sl_json_text_is(label, "CONTACT")) {
+        return SL_TAG_NUMBER;
     }
     return sl_json_text_is(label, "ORG") ? SL_TAG_ORGANISATION : 0;
 }
@@ -177,6 +180,18 @@ static bool is_region(sl_view place)
     return false;
 }
 
+/* Mail and web addresses are left to patterns. */
+static bool is_number(sl_view value)
+{
+    size_t digits = 0;
+    bool address = false;
+    for (size_t i = 0; i < value.n; i++) {
+        digits += sl_is_digit(value.p[i]);
+        address = address || value.p[i] == '@' || value.p[i] == '/';
+    }
+    return digits >= 3 && !address;
+}
+
 static void add_span(document *d, const sl_folded *map, uint64_t start, uint64_t end, unsigned tag)
 {
     size_t from = folded_at(map, (size_t)start);
@@ -185,7 +200,8 @@ static void add_span(document *d, const sl_folded *map, uint64_t start, uint64_t
         from = skip_titles(d->text, from, to);
     }
     bool place = tag == SL_TAG_PLACE && is_region(sl_view_sub(d->text, from, to));
-    if (from < to && !place) {
+    bool address = tag == SL_TAG_NUMBER && !is_number(sl_view_sub(d->text, from, to));
+    if (from < to && !place && !address) {
         size_t *s = d->spans[d->count++];
         s[0] = from;
         s[1] = to;
@@ -444,7 +460,8 @@ static void set_gold(trainer *t, const document *d)
             sl_tag_token *token = &t->tokens.items[i];
             if (token->start >= d->spans[s][0] && token->start < d->spans[s][1]) {
                 bool begins = first || token->lines != 0;
-                token->label = (uint8_t)(d->spans[s][2] + (begins ? 0 : 1));
+                bool on = !begins && d->spans[s][2] != SL_TAG_NUMBER;
+                token->label = (uint8_t)(d->spans[s][2] + (on ? 1 : 0));
                 first = false;
             }
         }
@@ -476,7 +493,7 @@ static void decode(trainer *t, size_t begin, size_t end, uint8_t *ret_tags)
             for (unsigned x = 0; x < SL_TAG_COUNT; x++) {
                 bool open =
                     i == begin ? x == 0 && sl_tag_may_follow(0, y) : sl_tag_may_follow(x, y);
-                float score = i == begin ? t->transitions[7].w[y]
+                float score = i == begin ? t->transitions[SL_TAG_BEGIN].w[y]
                                          : t->scores[i - 1][x] + t->transitions[x].w[y];
                 if (open && score > best) {
                     best = score;
@@ -504,8 +521,8 @@ static size_t learn_segment(trainer *t, size_t begin, size_t end, uint8_t *tags)
     t->steps += 1;
     for (size_t i = begin; i < end; i++) {
         unsigned gold = t->tokens.items[i].label;
-        unsigned gold_before = i == begin ? 7 : t->tokens.items[i - 1].label;
-        unsigned tag_before = i == begin ? 7 : tags[i - 1];
+        unsigned gold_before = i == begin ? SL_TAG_BEGIN : t->tokens.items[i - 1].label;
+        unsigned tag_before = i == begin ? SL_TAG_BEGIN : tags[i - 1];
         if (gold != tags[i]) {
             uint32_t f[SL_TAG_FEATURES_MAX];
             size_t n = sl_tag_features(&t->tokens, i, BUCKETS - 1, f);
@@ -649,7 +666,7 @@ static sl_res pack_words(const trainer *t, uint32_t *ret_count, sl_buf *kinds, s
 
 static sl_res put_weights(const trainer *t, double scale, sl_buf *out)
 {
-    for (unsigned x = 0; x < LANES; x++) {
+    for (unsigned x = 0; x <= LANES; x++) {
         for (unsigned y = 0; y < LANES; y++) {
             uint8_t two[2];
             double v = clamp(averaged(t, &t->transitions[x], y) * scale, 32000);
@@ -682,7 +699,7 @@ static sl_res write_pack(const trainer *t, const char *path)
     double scale = 127.0 / (largest * 0.7);
     uint8_t head[32];
     memcpy(head, "SLTAGGR1", 8);
-    sl_put_le32(head + 8, 2);
+    sl_put_le32(head + 8, 3);
     sl_put_le32(head + 12, BUCKETS);
     sl_put_le32(head + 16, count);
     sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * 2));
