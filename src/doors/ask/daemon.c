@@ -15,6 +15,7 @@
 #include "base/minutes.h"
 #include "crypto/crypto.h"
 #include "doors/ask/known.h"
+#include "doors/ask/orphans.h"
 #include "doors/ask/rosters.h"
 #include "doors/ask/serve.h"
 #include "doors/ask/shared.h"
@@ -67,10 +68,14 @@ typedef struct {
     sl_ledger_client *ledger;
     sl_ask_server *server;
     sl_strangers strangers;
-    sl_ask_kept *kept;     /* shared with the other processes of the door */
-    sl_ask_shared *shared; /* likewise */
-    sl_minutes minutes;    /* what was forwarded */
-    bool reading;          /* a question for leaves is out */
+    sl_ask_kept *kept;       /* shared with the other processes of the door */
+    sl_ask_shared *shared;   /* likewise */
+    sl_minutes minutes;      /* what was forwarded */
+    sl_ask_orphans *orphans; /* large */
+    uint64_t acked;          /* the highest index of a leaf of ours that is durable */
+    uint64_t orphans_from;   /* behind this leaf it is certain who is an orphan */
+    bool orphans_due;
+    bool reading; /* a question for leaves is out */
     bool caught_up;
     sl_res result;
 } ask_state;
@@ -85,6 +90,7 @@ typedef struct {
 static void on_recorded(void *context, sl_res result, uint64_t index)
 {
     waiting *w = context;
+    w->ask->acked = sl_ok(result) && index > w->ask->acked ? index : w->ask->acked;
     sl_ask_server_recorded(w->ask->server, w->token, sl_ok(result), index);
     free(w);
 }
@@ -323,8 +329,40 @@ static void record_minutes(void *context)
     }
 }
 
+/* ---- crossings that a crash cut off ---- */
+
+static bool is_served(void *context, sl_view crossing)
+{
+    const ask_state *s = context;
+    return s->server != NULL && sl_ask_server_serves(s->server, crossing);
+}
+
+static void end_orphans(ask_state *s)
+{
+    for (bool any = true; any && s->ledger != NULL;) {
+        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+        sl_res r = sl_ask_orphans_next(s->orphans, &event, &any);
+        if (sl_ok(r) && any) {
+            r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_counted, s);
+        }
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_WARN, "a crossing that was cut off could not be ended", r);
+        }
+    }
+    s->orphans_due = false;
+}
+
+/* A crossing that ended by itself since the link was new has its outcome before `orphans_from`. */
+static void look_for_orphans(ask_state *s)
+{
+    if (s->orphans_due && s->caught_up && sl_ask_known_next(s->known) > s->orphans_from) {
+        end_orphans(s);
+    }
+}
+
 static void note_told(ask_state *s, sl_view leaf)
 {
+    sl_ask_orphans_leaf(s->orphans, leaf);
     uint64_t minute = 0;
     sl_minute_count count;
     if (sl_counted_read(leaf, "ask", &minute, &count) == SL_COUNTED_BY_DOOR) {
@@ -377,7 +415,11 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
     if (!s->caught_up && sl_ask_known_next(s->known) >= size) {
         s->caught_up = true;
         sl_minutes_again(&s->minutes);
+        sl_ask_orphans_caught_up(s->orphans);
+        s->orphans_from = s->acked;
+        s->orphans_due = true;
     }
+    look_for_orphans(s);
     if (s->server != NULL) {
         keep_rosters(s);
     }
@@ -414,6 +456,7 @@ static sl_res take_ledger(ask_state *s)
     }
     SL_TRY(sl_ledger_client_new(fd, &s->ledger));
     SL_TRY(sl_loop_add(s->loop, sl_ledger_client_fd(s->ledger), SL_LOOP_READ, on_ledger, s));
+    sl_ask_orphans_begin(s->orphans);
     ask_for_leaves(s);
     return SL_DONE;
 }
@@ -471,6 +514,10 @@ static sl_res prepare(ask_state *s)
 {
     s->kept = sl_proc_shared(s->self, SL_ASK_KEPT_NAME);
     s->shared = sl_proc_shared(s->self, SL_ASK_SHARED_NAME);
+    s->orphans->process = sl_proc_index(s->self);
+    s->orphans->processes = sl_proc_count(s->self);
+    s->orphans->serving = is_served;
+    s->orphans->context = s;
     SL_NEED(s->kept != NULL && s->shared != NULL, SL_E_BUG);
     SL_TRY(sl_ask_config_read(sl_proc_config(s->self), &s->config));
     SL_TRY(sl_ask_known_new(&s->config, sl_proc_valve(s->self), &s->known));
@@ -528,6 +575,7 @@ static sl_res serve(ask_state *s)
     SL_NEED(fd >= 0, SL_E_UNAVAILABLE);
     SL_TRY(sl_ledger_client_new(fd, &s->ledger));
     SL_TRY(learn_origin(s));
+    sl_ask_orphans_begin(s->orphans);
     SL_TRY(sl_loop_add(s->loop, sl_ledger_client_fd(s->ledger), SL_LOOP_READ, on_ledger, s));
     ask_for_leaves(s);
     SL_TRY(catch_up(s));
@@ -540,6 +588,7 @@ static sl_res serve(ask_state *s)
                                       .connections_max = CONNECTIONS_MAX,
                                       .pool_max = POOL_MAX,
                                       .stall_ms_max = STALL_MS_MAX,
+                                      .process = (uint8_t)sl_proc_index(s->self),
                                       .recorder = { .context = s,
                                                     .append = append,
                                                     .knock = knock,
@@ -577,7 +626,8 @@ static void drop(ask_state *s)
 static sl_res entry(sl_proc *self)
 {
     static ask_state s;
-    s = (ask_state){ .self = self, .roster_fd = -1 };
+    static sl_ask_orphans orphans;
+    s = (ask_state){ .self = self, .orphans = &orphans, .roster_fd = -1 };
     sl_res r = sl_loop_new(&s.loop);
     if (sl_ok(r)) {
         r = prepare(&s);

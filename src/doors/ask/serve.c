@@ -438,7 +438,9 @@ static connection *new_connection(sl_ask_server *s, int fd)
 {
     uint8_t random[16];
     connection *c = calloc(1, sizeof *c);
-    if (c == NULL || !sl_ok(sl_random_bytes(random, sizeof random)) ||
+    sl_res drawn = sl_random_bytes(random, sizeof random);
+    random[0] = s->options.process;
+    if (c == NULL || !sl_ok(drawn) ||
         !sl_ok(sl_ask_door_new(s->options.site, random, now_of(), &c->door))) {
         free(c);
         return NULL;
@@ -608,6 +610,18 @@ void sl_ask_server_ledger_lost(sl_ask_server *s)
             pump(c);
         }
     }
+}
+
+bool sl_ask_server_serves(const sl_ask_server *s, sl_view crossing)
+{
+    for (size_t i = 0; i < s->options.connections_max; i++) {
+        const connection *c = s->slots[i];
+        if (c != NULL && !sl_ask_door_over(c->door) &&
+            sl_view_eq_str(crossing, sl_ask_door_id(c->door))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void sl_ask_server_set_site(sl_ask_server *s, const sl_ask_site *site)

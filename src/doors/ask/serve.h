@@ -31,6 +31,7 @@ typedef struct {
     size_t connections_max;  /* 1..SL_ASK_CONNECTIONS_MAX */
     size_t pool_max;         /* idle connections to egress kept */
     uint64_t stall_ms_max;   /* a client that takes nothing for so long is gone */
+    uint8_t process;         /* number of this process: the first byte of its crossings' ids */
     sl_ask_recorder recorder;
 } sl_ask_server_options;
 
@@ -49,6 +50,9 @@ void sl_ask_server_free(sl_ask_server *server);
 void sl_ask_server_recorded(sl_ask_server *server, uint64_t token, bool ok, uint64_t index);
 /* The ledger is gone: every crossing that waits for it ends. */
 void sl_ask_server_ledger_lost(sl_ask_server *server);
+
+/* Is the crossing of this id (32 hex digits) being served, and not at its end? */
+bool sl_ask_server_serves(const sl_ask_server *server, sl_view crossing);
 
 /* From now on new crossings use this site (a new policy snapshot); running ones keep theirs, and
  * `site` must live until sl_ask_server_uses says false for it. */
