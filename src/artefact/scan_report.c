@@ -125,7 +125,7 @@ void sl_scan_failed(sl_scan *scan, sl_res failed)
     if (sl_is(failed, SL_E_LIMIT) || sl_is(failed, SL_E_DEPTH)) {
         if (scan->told[SL_RULE_SCAN_LIMIT] == 0) {
             sl_scan_reportf(scan, SL_RULE_SCAN_LIMIT, offset, "%s: %s", kind,
-                            detail->field == NULL ? "limit" : detail->field);
+                            detail->field[0] == 0 ? "limit" : detail->field);
         }
     } else if (sl_is(failed, SL_E_INTEGRITY)) {
         sl_scan_report_str(scan, SL_RULE_SCAN_CHANGED, offset, "");
@@ -135,8 +135,7 @@ void sl_scan_failed(sl_scan *scan, sl_res failed)
         sl_scan_report_str(scan, SL_RULE_SCAN_MEMORY, SL_NOWHERE, kind);
     } else {
         sl_scan_reportf(scan, SL_RULE_SCAN_MALFORMED, offset, "%s: %s%s%s", kind,
-                        sl_res_text(failed), detail->field == NULL ? "" : ": ",
-                        detail->field == NULL ? "" : detail->field);
+                        sl_res_text(failed), detail->field[0] == 0 ? "" : ": ", detail->field);
     }
 }
 
