@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { EVENTS_MAX = 512 };
+enum { EVENTS_MAX = 512, SECONDS_BYTES = 19 /* "2026-11-01T00:00:00" */ };
 
 typedef enum { NOT_AFFECTED, AFFECTED, CANNOT_TELL } finding;
 
@@ -201,7 +201,7 @@ sl_res sl_advisory_match(sl_view text, const sl_packages *packages, sl_advisory_
         return sl_fail_at(SL_E_MISSING_FIELD, "id of an advisory", SL_NOWHERE);
     }
     sl_view modified = text_of(&r, root, "modified");
-    size_t n = modified.n < 31 ? modified.n : 31;
+    size_t n = modified.n < SECONDS_BYTES ? modified.n : SECONDS_BYTES;
     memcpy(ret_modified, modified.p != NULL ? modified.p : (const uint8_t *)"", n);
     ret_modified[n] = 0;
     if (sl_json_get(&doc, root, "withdrawn") != NULL) {

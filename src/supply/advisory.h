@@ -26,7 +26,7 @@ typedef sl_res (*sl_advisory_found)(void *context, const sl_package *package,
                                     const sl_advisory *advisory);
 
 /* Matches one record against a sorted list; `ret_modified` (at least 32 bytes) gets the record's time of
- * change, or is empty. Errors: those of JSON, SL_E_MISSING_FIELD for a record without id, and what
+ * change to the second, or is empty. Errors: those of JSON, SL_E_MISSING_FIELD for a record without id, and what
  * `found` returns. */
 SL_MUST sl_res sl_advisory_match(sl_view record, const sl_packages *packages,
                                  sl_advisory_found found, void *context, char ret_modified[32]);
