@@ -291,6 +291,9 @@ static sl_res put_servers(const sl_nginx_egress *egress, sl_buf *out)
 {
     for (size_t i = 0; i < egress->upstreams_n; i++) {
         const sl_nginx_upstream *u = &egress->upstreams[i];
+        if (u->looked_up) {
+            continue;
+        }
         SL_TRY(sl_buf_addf(out, "    upstream up_%s {\n        server ", u->name));
         if (is_unix(u->kind)) {
             SL_TRY(sl_buf_addf(out, "unix:%s", u->host));
@@ -333,8 +336,15 @@ static sl_res put_location(const sl_nginx_upstream *u, const char *path, sl_buf 
     if (u->kind == SL_UPSTREAM_HTTPS) {
         SL_TRY(sl_buf_addf(out, "            proxy_ssl_name %s;\n", u->host));
     }
-    return sl_buf_addf(out, "            proxy_pass %s://up_%s%s%s;\n        }\n",
-                       u->kind == SL_UPSTREAM_HTTPS ? "https" : "http", u->name, base, path);
+    const char *scheme = u->kind == SL_UPSTREAM_HTTPS ? "https" : "http";
+    if (u->looked_up) { /* a name that is not known now must not stop nginx: it may be, later */
+        return sl_buf_addf(out,
+                           "            set $stoplog_to \"%s:%u\";\n"
+                           "            proxy_pass %s://$stoplog_to%s%s;\n        }\n",
+                           u->host, u->port, scheme, base, path);
+    }
+    return sl_buf_addf(out, "            proxy_pass %s://up_%s%s%s;\n        }\n", scheme, u->name,
+                       base, path);
 }
 
 static sl_res put_locations(const sl_nginx_egress *egress, sl_buf *out)
@@ -377,10 +387,6 @@ static sl_res put_witness(const sl_nginx_upstream *w, sl_buf *out)
 static sl_res put_witness_server(const sl_nginx_egress *egress, sl_buf *out)
 {
     SL_TRY(sl_buf_addf(out, "    server {\n        listen unix:%s;\n", egress->witness_socket));
-    if (egress->resolvers != NULL && egress->resolvers[0] != '\0') {
-        SL_TRY(sl_buf_addf(out, "        resolver %s valid=60s;\n        resolver_timeout 2s;\n",
-                           egress->resolvers));
-    }
     for (size_t i = 0; i < egress->witnesses_n; i++) {
         SL_TRY(put_witness(&egress->witnesses[i], out));
     }
@@ -461,6 +467,10 @@ static sl_res egress_text(const sl_nginx_egress *egress, sl_buf *out)
     SL_TRY(put_http_common(egress->run_dir, egress->body_bytes_max, out));
     SL_TRY(put_egress_defaults(egress, out));
     SL_TRY(put_servers(egress, out));
+    if (egress->resolvers != NULL && egress->resolvers[0] != '\0') {
+        SL_TRY(sl_buf_addf(out, "    resolver %s valid=60s;\n    resolver_timeout 2s;\n",
+                           egress->resolvers));
+    }
     if (egress->count_dir != NULL) {
         SL_TRY(put_count_map(out));
     }

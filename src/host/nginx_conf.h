@@ -38,6 +38,7 @@ typedef struct {
     unsigned port;          /* 1..65535; not used for Unix sockets */
     const char *base_path;  /* what replaces "/NAME/v1" upstream, for example "/v1"; may be "" */
     const char *credential; /* absolute path of an include file readable by egress only, or NULL */
+    bool looked_up;         /* `host` is a name that only `resolvers` know: asked at each request */
 } sl_nginx_upstream;
 
 typedef struct {

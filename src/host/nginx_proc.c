@@ -169,6 +169,50 @@ static sl_res read_resolvers(sl_buf *out)
     return SL_DONE;
 }
 
+static bool is_address(sl_view host)
+{
+    bool digits = host.n != 0;
+    for (size_t i = 0; i < host.n; i++) {
+        digits = digits && ((host.p[i] >= '0' && host.p[i] <= '9') || host.p[i] == '.');
+    }
+    return digits || (host.n != 0 && host.p[0] == '[');
+}
+
+/* Is the name in /etc/hosts, which nginx reads at its start and its resolver does not? */
+static bool in_hosts(sl_view hosts, sl_view name)
+{
+    sl_view rest = hosts;
+    while (rest.n != 0) {
+        sl_view line;
+        sl_view comment;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        (void)sl_view_cut(line, '#', &line, &comment);
+        for (size_t from = 0, i = 0; i <= line.n; i++) {
+            if (i == line.n || line.p[i] == ' ' || line.p[i] == '\t') {
+                if (sl_view_eq_nocase(sl_view_sub(line, from, i), name)) {
+                    return true;
+                }
+                from = i + 1;
+            }
+        }
+    }
+    return false;
+}
+
+/* A name that nobody can resolve now would keep nginx from starting, and the site with it. */
+static void mark_names(sl_nginx_upstream *upstreams, size_t n)
+{
+    SL_OWN(sl_buf, hosts, sl_buf_free) = { .max = SL_MIB };
+    sl_res read = sl_file_read(AT_FDCWD, "/etc/hosts", &hosts);
+    for (size_t i = 0; i < n; i++) {
+        bool network =
+            upstreams[i].kind == SL_UPSTREAM_HTTPS || upstreams[i].kind == SL_UPSTREAM_HTTP;
+        sl_view host = network ? sl_view_str(upstreams[i].host) : (sl_view){ NULL, 0 };
+        upstreams[i].looked_up = network && !is_address(host) &&
+                                 !(sl_ok(read) && in_hosts(sl_buf_view(&hosts), host));
+    }
+}
+
 /* Witnesses with a place, named by their number in config.yml: the courier asks for "/w3/...". */
 static sl_res read_witnesses(sl_arena *arena, const sl_site_config *c, sl_nginx_upstream *to,
                              size_t *ret_n)
@@ -201,6 +245,7 @@ static sl_res configure_egress(sl_view site_config, sl_buf *out)
         SL_TRY(c_string(&arena, from->credential, &upstreams[i].credential));
         SL_TRY(read_url(&arena, from->url, "/v1", &upstreams[i]));
     }
+    mark_names(upstreams, c.egress.upstream_count);
     sl_nginx_egress egress = { .run_dir = "/run",
                                .listen_socket = "egress.sock",
                                .count_socket = "count.sock",

@@ -124,8 +124,7 @@ static void the_courier_reaches_witnesses_and_nobody_else(void **state)
     e.witnesses = witnesses;
     e.witnesses_n = 2;
     assert_done(sl_nginx_egress_write(&e, &text));
-    holds(&text,
-          "listen unix:/site/run/witness.sock;\n        resolver 127.0.0.53 [::1] valid=60s;");
+    holds(&text, "    resolver 127.0.0.53 [::1] valid=60s;");
     holds(&text, "location = /w0/add-checkpoint {");
     /* a name that cannot be resolved must not keep nginx from starting: hence the variable */
     holds(&text, "set $stoplog_to \"w.example:443\";");
@@ -138,6 +137,21 @@ static void the_courier_reaches_witnesses_and_nobody_else(void **state)
     assert_true(from < to);
     assert_int_equal(sl_view_find(server, SL_LIT("up_main"), 0), SIZE_MAX);
     assert_true(sl_view_find(server, SL_LIT("return 404;"), 0) != SIZE_MAX);
+}
+
+static void a_name_may_be_looked_up_at_each_request(void **state)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 65536 };
+    sl_nginx_upstream u = one_upstream[0];
+    u.looked_up = true;
+    sl_nginx_egress e = egress();
+    e.upstreams = &u;
+    e.upstreams_n = 1;
+    assert_done(sl_nginx_egress_write(&e, &text));
+    holds(&text, "set $stoplog_to \"models.example.org:443\";");
+    holds(&text, "proxy_pass https://$stoplog_to/v1/chat/completions;");
+    holds(&text, "proxy_ssl_name models.example.org;");
+    assert_int_equal(sl_view_find(sl_buf_view(&text), SL_LIT("upstream up_main"), 0), SIZE_MAX);
 }
 
 static void a_value_cannot_leave_its_directive(void **state)
@@ -198,6 +212,7 @@ int main(void)
         cmocka_unit_test(the_front_closes_what_it_must),
         cmocka_unit_test(egress_reaches_named_upstreams_only),
         cmocka_unit_test(the_courier_reaches_witnesses_and_nobody_else),
+        cmocka_unit_test(a_name_may_be_looked_up_at_each_request),
         cmocka_unit_test(a_value_cannot_leave_its_directive),
         cmocka_unit_test(a_full_buffer_is_left_as_it_was),
         cmocka_unit_test(a_credential_is_one_header),

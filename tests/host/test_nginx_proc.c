@@ -144,10 +144,12 @@ static site start_site(uint32_t accept)
     if (s.pid == 0) {
         (void)dup2(ends[1], 1);
         (void)dup2(ends[1], 2);
-        static char config[256];
+        static char config[512];
         (void)snprintf(config, sizeof config,
                        "front:\n  listen: \"%s\"\negress:\n  upstreams:\n"
-                       "    - name: local\n      url: \"http://127.0.0.1:9/v1\"\n",
+                       "    - name: local\n      url: \"http://127.0.0.1:9/v1\"\n"
+                       "    - name: host\n      url: \"http://localhost:9/v1\"\n"
+                       "    - name: nowhere\n      url: \"http://models.invalid/v1\"\n",
                        address);
         sl_host_options options = { .site = directory,
                                     .config = sl_view_str(config),
@@ -269,11 +271,17 @@ static void nginx_serves_confined_on_both_sides(void **state)
     exchange(connect_egress(), "GET /elsewhere HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
              answer, sizeof answer);
     assert_non_null(strstr(answer, "404"));
-    exchange(connect_egress(),
-             "POST /local/v1/chat/completions HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-             "Content-Length: 0\r\n\r\n",
-             answer, sizeof answer);
-    assert_non_null(strstr(answer, "502")); /* a way there is, but nobody listens on port 9 */
+    /* A way there is, but nobody listens on port 9; and a name that nobody knows stops no site. */
+    static const char *const ways[] = { "local", "host", "nowhere" };
+    for (size_t i = 0; i < SL_COUNT_OF(ways); i++) {
+        char request[256];
+        (void)snprintf(request, sizeof request,
+                       "POST /%s/v1/chat/completions HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                       "Content-Length: 0\r\n\r\n",
+                       ways[i]);
+        exchange(connect_egress(), request, answer, sizeof answer);
+        assert_non_null(strstr(answer, "502"));
+    }
     assert_int_equal(end_site(&s), 0);
     assert_null(strstr(s.text, "missing"));
 }
