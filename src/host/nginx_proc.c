@@ -208,8 +208,8 @@ static void mark_names(sl_nginx_upstream *upstreams, size_t n)
         bool network =
             upstreams[i].kind == SL_UPSTREAM_HTTPS || upstreams[i].kind == SL_UPSTREAM_HTTP;
         sl_view host = network ? sl_view_str(upstreams[i].host) : (sl_view){ NULL, 0 };
-        upstreams[i].looked_up = network && !is_address(host) &&
-                                 !(sl_ok(read) && in_hosts(sl_buf_view(&hosts), host));
+        upstreams[i].looked_up =
+            network && !is_address(host) && !(sl_ok(read) && in_hosts(sl_buf_view(&hosts), host));
     }
 }
 

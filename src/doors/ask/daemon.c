@@ -68,9 +68,11 @@ typedef struct {
     sl_ledger_client *ledger;
     sl_ask_server *server;
     sl_strangers strangers;
-    sl_ask_kept *kept;       /* shared with the other processes of the door */
-    sl_ask_shared *shared;   /* likewise */
-    sl_minutes minutes;      /* what was forwarded */
+    sl_ask_kept *kept;     /* shared with the other processes of the door */
+    sl_ask_shared *shared; /* likewise */
+    sl_minutes minutes;    /* what was forwarded */
+    sl_ask_health health;
+    bool told_sick[SL_UPSTREAMS_MAX];
     sl_ask_orphans *orphans; /* large */
     uint64_t acked;          /* the highest index of a leaf of ours that is durable */
     uint64_t orphans_from;   /* behind this leaf it is certain who is an orphan */
@@ -329,6 +331,42 @@ static void record_minutes(void *context)
     }
 }
 
+/* ---- health of upstreams ---- */
+
+static sl_res tell_health(ask_state *s, size_t at, bool sick, const char *why)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_event_head head = { .door = SL_LIT("ask") };
+    sl_event_ask_upstream fields = { .upstream = s->health.names[at],
+                                     .state = sick ? SL_LIT("sick") : SL_LIT("healthy"),
+                                     .reason = sick ? sl_view_str(why) : (sl_view){ NULL, 0 } };
+    SL_TRY(sl_emit_ask_upstream(&head, &fields, &event));
+    return sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_counted, s);
+}
+
+/* A leaf when an upstream became sick or healthy; told by the first process. */
+static void record_health(void *context)
+{
+    ask_state *s = context;
+    for (size_t i = 0; sl_proc_index(s->self) == 0 && s->ledger != NULL && i < s->health.n; i++) {
+        const char *why = NULL;
+        bool sick = sl_ask_health_is_sick(&s->health, i, &why);
+        if (sick != s->told_sick[i] && sl_ok(tell_health(s, i, sick, why))) {
+            s->told_sick[i] = sick;
+        }
+    }
+}
+
+static void know_upstreams(ask_state *s)
+{
+    s->health.memory = &s->shared->health;
+    s->health.n = s->config.site.egress.upstream_count;
+    for (size_t i = 0; i < s->health.n; i++) {
+        s->health.names[i] = s->config.site.egress.upstreams[i].name;
+    }
+    s->site.health = &s->health;
+}
+
 /* ---- crossings that a crash cut off ---- */
 
 static bool is_served(void *context, sl_view crossing)
@@ -537,6 +575,7 @@ static sl_res prepare(ask_state *s)
     s->site.limits = s->config.limits;
     s->site.budget = &s->kept->budget;
     s->site.receipts = &s->shared->receipts;
+    know_upstreams(s);
     return SL_DONE;
 }
 
@@ -601,6 +640,7 @@ static sl_res serve(ask_state *s)
     SL_TRY(sl_loop_every(s->loop, 1000, keep_keys, s, &timer));
     SL_TRY(sl_loop_every(s->loop, 1000, record_strangers, s, &timer));
     SL_TRY(sl_loop_every(s->loop, 1000, record_minutes, s, &timer));
+    SL_TRY(sl_loop_every(s->loop, 1000, record_health, s, &timer));
     SL_TRY(sl_proc_serving(s->self));
     SL_TRY(sl_loop_run(s->loop));
     return sl_is(s->result, SL_E_CLOSED) ? SL_DONE : s->result;

@@ -541,12 +541,26 @@ static sl_res inspect(sl_ask_door *d)
 
 /* ---- step: decide ---- */
 
+/* The first upstream of the model, from number `from` on, that is not sick. */
+static bool choose_upstream(sl_ask_door *d, size_t from)
+{
+    for (size_t i = from; i < d->route.upstreams_n; i++) {
+        if (sl_ask_health_may(d->site->health, d->route.upstreams[i], d->now.boot_ms)) {
+            d->attempt = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The policy has judged every string by now and nothing beyond a transform came through; what is
  * left is the budget. */
 static sl_res decide(sl_ask_door *d)
 {
     SL_NEED(d->look.verdict <= SL_VERDICT_TRANSFORM, SL_E_REFUSED);
-    SL_NEED(d->route.upstreams_n != 0, SL_E_UNAVAILABLE);
+    if (!choose_upstream(d, 0)) {
+        return sl_fail_at(SL_E_UNAVAILABLE, "model server", SL_NOWHERE);
+    }
     SL_TRY(sl_budget_take(d->site->budget, d->who.lineage.bytes, d->now.wall_ms, d->who.requests_h,
                           d->who.tokens_d));
     d->step = STEP_RECORD;
@@ -562,7 +576,7 @@ static sl_res record(sl_ask_door *d)
     }
     sl_ask_leaf_head head = leaf_head(d);
     sl_ask_intent intent = { .dialect = d->dialect->name,
-                             .upstream = d->route.upstreams[0],
+                             .upstream = d->route.upstreams[d->attempt],
                              .model = d->route.name,
                              .policy_digest = d->site->policy_digest,
                              .verdict = d->look.verdict,
@@ -637,15 +651,25 @@ static sl_res act(sl_ask_door *d)
 /* Another upstream may be tried as long as nothing of an answer has been seen. */
 static bool try_next_upstream(sl_ask_door *d)
 {
-    if (d->got_bytes || d->attempt + 1 >= d->route.upstreams_n || d->head_sent) {
+    if (d->got_bytes || d->head_sent || !choose_upstream(d, d->attempt + 1)) {
         return false;
     }
     drop_upstream(d);
-    d->attempt++;
     sl_http_free(&d->http);
     sl_http_init(&d->http, d->site->limits.answer_bytes_max);
     d->step = STEP_ACT;
     return true;
+}
+
+/* The head of an answer shows that the model server lives, unless egress, or it, says that it does not. */
+static void judge_upstream(const sl_ask_door *d)
+{
+    sl_view name = d->route.upstreams[d->attempt];
+    if (d->http.status >= 502 && d->http.status <= 504) {
+        sl_ask_health_bad(d->site->health, name, d->now.boot_ms, (sl_res){ SL_E_UPSTREAM });
+    } else {
+        sl_ask_health_good(d->site->health, name);
+    }
 }
 
 /* The model server's own refusals: its words are not passed, only the kind. */
@@ -661,6 +685,7 @@ static sl_res upstream_status(sl_ask_door *d)
 
 static sl_res check_answer_head(sl_ask_door *d)
 {
+    judge_upstream(d);
     SL_TRY(upstream_status(d));
     sl_http_kind want = d->facts.stream ? SL_HTTP_EVENTS : SL_HTTP_JSON;
     if (d->http.kind != want) {
@@ -1074,6 +1099,9 @@ void sl_ask_door_not_recorded(sl_ask_door *d, sl_ask_now now)
 
 static void upstream_failed(sl_ask_door *d, sl_res why)
 {
+    if (d->http.status == 0) { /* not even a head came */
+        sl_ask_health_bad(d->site->health, d->route.upstreams[d->attempt], d->now.boot_ms, why);
+    }
     bool final = d->status != 0 && d->status < 500;
     if (!final && try_next_upstream(d)) {
         d->status = 0;

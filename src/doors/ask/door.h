@@ -12,6 +12,7 @@
 
 #include "doors/ask/budget.h"
 #include "doors/ask/dialect.h"
+#include "doors/ask/health.h"
 #include "doors/ask/identify.h"
 #include "doors/ask/keys.h"
 #include "doors/ask/receipts.h"
@@ -46,9 +47,10 @@ typedef struct {
     const sl_ask_roll *roll;
     const sl_ask_valves *valves;
     sl_budget *budget;
-    const sl_ask_keys *keys;   /* of compartments */
-    const char *origin;        /* of the ledger, for receipts */
-    sl_ask_receipts *receipts; /* may be NULL: then none can be asked for */
+    const sl_ask_health *health; /* NULL: every upstream is healthy */
+    const sl_ask_keys *keys;     /* of compartments */
+    const char *origin;          /* of the ledger, for receipts */
+    sl_ask_receipts *receipts;   /* may be NULL: then none can be asked for */
     sl_ask_limits limits;
 } sl_ask_site;
 

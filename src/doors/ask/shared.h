@@ -11,6 +11,7 @@
 
 #include "doors/ask/budget.h"
 #include "doors/ask/counts.h"
+#include "doors/ask/health.h"
 #include "doors/ask/receipts.h"
 
 typedef struct {
@@ -20,6 +21,7 @@ typedef struct {
 
 typedef struct {
     sl_ask_receipts receipts;
+    sl_ask_health_memory health;
 } sl_ask_shared;
 
 /* For the declaration of the process. A name changes with its layout. */
