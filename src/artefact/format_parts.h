@@ -18,6 +18,9 @@ bool sl_scan_is_keras(const sl_json_doc *doc);
 SL_MUST sl_res sl_scan_notebook_tree(sl_scan *scan, const sl_json_doc *doc);
 bool sl_scan_is_notebook(const sl_json_doc *doc);
 
+/* An operator of TensorFlow by its name. */
+void sl_scan_tensorflow_op(sl_scan *scan, sl_view op, uint64_t offset);
+
 /* A gradient-boosted model as XGBoost writes it in JSON: indices within their tables. */
 void sl_scan_xgboost_tree(sl_scan *scan, const sl_json_doc *doc);
 

@@ -75,6 +75,17 @@ static const char ops_medium[] =
     " PrintV2 Print TRTEngineOp TPUCompile _TPUCompileMlir DecodeProtoV2 "
     "EncodeProto WriteSummary WriteScalarSummary ";
 
+void sl_scan_tensorflow_op(sl_scan *scan, sl_view op, uint64_t offset)
+{
+    if (sl_word_listed(ops_critical, op)) {
+        sl_scan_report(scan, SL_RULE_TENSORFLOW_CALL, offset, op);
+    } else if (sl_word_listed(ops_high, op)) {
+        sl_scan_report(scan, SL_RULE_TENSORFLOW_FILE, offset, op);
+    } else if (sl_word_listed(ops_medium, op)) {
+        sl_scan_report(scan, SL_RULE_TENSORFLOW_OUTPUT, offset, op);
+    }
+}
+
 static sl_res check_op(reader *r, const sl_protobuf_value *v)
 {
     sl_view op = { 0 };
@@ -84,13 +95,7 @@ static sl_res check_op(reader *r, const sl_protobuf_value *v)
         return SL_DONE;
     }
     SL_TRY(sl_source_need(r->source, v->offset, (size_t)v->value, &op));
-    if (sl_word_listed(ops_critical, op)) {
-        sl_scan_report(r->scan, SL_RULE_TENSORFLOW_CALL, v->offset, op);
-    } else if (sl_word_listed(ops_high, op)) {
-        sl_scan_report(r->scan, SL_RULE_TENSORFLOW_FILE, v->offset, op);
-    } else if (sl_word_listed(ops_medium, op)) {
-        sl_scan_report(r->scan, SL_RULE_TENSORFLOW_OUTPUT, v->offset, op);
-    }
+    sl_scan_tensorflow_op(r->scan, op, v->offset);
     return SL_DONE;
 }
 
@@ -317,4 +322,75 @@ sl_identity sl_identify_keras_metadata(const sl_probe *probe)
 sl_res sl_scan_keras_metadata(sl_scan *scan, sl_source *source)
 {
     return walk(scan, source, METADATA);
+}
+
+/* ---- SentencePiece vocabularies: the same encoding, nothing to run ---- */
+
+static bool see_piece(void *context, const sl_protobuf_value *v)
+{
+    looks *l = context;
+    l->good |= v->field <= 3 ? 1u << v->field : 0;
+    return (v->field == 1 && v->wire == SL_WIRE_BYTES) ||
+           (v->field == 2 && v->wire == SL_WIRE_32) || (v->field == 3 && v->wire == SL_WIRE_VARINT);
+}
+
+static bool see_vocabulary(void *context, const sl_protobuf_value *v)
+{
+    looks *l = context;
+    looks piece = { l->source, 0, 0 };
+    if (v->field != 1) {
+        return v->field <= 5 && v->wire == SL_WIRE_BYTES;
+    }
+    bool first = l->good++ == 0;
+    return v->wire == SL_WIRE_BYTES &&
+           (!first ||
+            (sl_protobuf_looks(l->source, v->offset, v->offset + v->value, 16, see_piece, &piece) &&
+             (piece.good & 6u) == 6u));
+}
+
+sl_identity sl_identify_sentencepiece(const sl_probe *probe)
+{
+    return looks_like(probe, 0x0A, see_vocabulary);
+}
+
+/* Every field to the end must be one of a vocabulary. */
+sl_res sl_scan_sentencepiece(sl_scan *scan, sl_source *source)
+{
+    sl_cursor cursor = sl_cursor_over(source);
+    while (sl_cursor_left(&cursor) > 0) {
+        sl_protobuf_value v;
+        uint64_t at = cursor.at;
+        SL_TRY(sl_scan_spend(scan, SL_SPEND_NODES, 1));
+        SL_TRY(sl_protobuf_next(&cursor, &v));
+        if (v.field > 5 || v.wire != SL_WIRE_BYTES) {
+            return sl_fail_at(SL_E_SYNTAX, "sentencepiece field", at);
+        }
+    }
+    return SL_DONE;
+}
+
+/* ---- fingerprint.pb of a SavedModel: a handful of hashes ---- */
+
+static bool see_fingerprint(void *context, const sl_protobuf_value *v)
+{
+    looks *l = context;
+    l->good++;
+    return (v->field <= 5 && v->wire == SL_WIRE_VARINT) ||
+           (v->field >= 6 && v->field <= 7 && v->wire == SL_WIRE_BYTES && v->value < 64);
+}
+
+sl_identity sl_identify_fingerprint(const sl_probe *probe)
+{
+    looks l = { probe->source, 0, 0 };
+    bool small = probe->size >= 16 && probe->size <= 256 && probe->head.p[0] == 0x08;
+    return small && sl_protobuf_looks(probe->source, 0, probe->size, 64, see_fingerprint, &l) &&
+                   l.good >= 4
+               ? SL_IDENTIFY_YES
+               : SL_IDENTIFY_NO;
+}
+
+sl_res sl_scan_fingerprint(sl_scan *scan, sl_source *source)
+{
+    (void)source;
+    return sl_scan_spend(scan, SL_SPEND_NODES, 1);
 }

@@ -1,0 +1,146 @@
+/* Code, YAML, tables, programs, TensorFlow Lite, vocabularies: a row for each rule. */
+#include "artefact/format_case.h"
+
+typedef struct {
+    const char *name;
+    sl_view bytes;
+    sl_rule rule;
+} row;
+
+#define ROW(name, bytes, rule)                                                                     \
+    {                                                                                              \
+        name, { (const uint8_t *)("" bytes), sizeof(bytes) - 1 }, rule                             \
+    }
+#define PARQUET(body, length, tail) "PAR1" body length tail
+#define MZ_HEAD                                                                                          \
+    "MZ\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" \
+    "\0\0\0\0\0\0\0\0\0\0\x40\0\0\0PE\0\0"
+
+static const row bad_rows[] = {
+    ROW("modeling.py", "import torch\n", SL_RULE_CODE_SOURCE),
+    ROW("run", "#!/bin/sh\nls\n", SL_RULE_CODE_SOURCE),
+    ROW("modeling.py", "x = 1\nexec(base64.b64decode('YQ=='))\n", SL_RULE_CODE_HOSTILE),
+    ROW("modeling.py", "os.system('curl http://127.0.0.1 | sh')\n", SL_RULE_CODE_HOSTILE),
+    ROW("install.sh", "wget -qO- http://127.0.0.1/x | bash", SL_RULE_CODE_HOSTILE),
+    ROW("x.py", "s=socket.socket(socket.AF_INET,socket.SOCK_STREAM)", SL_RULE_CODE_HOSTILE),
+    ROW("config.yaml", "a: !!python/object/apply:os.system ['x']\n", SL_RULE_CONFIG_TAG),
+    ROW("config.yml", "a: !<tag:yaml.org,2002:python/name:os.system>\n", SL_RULE_CONFIG_TAG),
+    ROW("config.yaml", "a: !!javax.script.ScriptEngineManager []\n", SL_RULE_CONFIG_TAG),
+    ROW("model_config.yaml", "model:\n  _target_: os.system\n", SL_RULE_CONFIG_TARGET),
+    ROW("model_config.yaml", "model: \n  - '_target_' : \"builtins.exec\"\n",
+        SL_RULE_CONFIG_TARGET),
+    ROW("model_config.yaml", "model: \n  _target_: torch.nn.Linear.__init__.__globals__\n",
+        SL_RULE_CONFIG_TARGET),
+    ROW("MLmodel", "flavors:\n  python_function:\n    loader_module: evil\n",
+        SL_RULE_CONFIG_REMOTE_CODE),
+    ROW("config.yaml", "trust_remote_code: true\n", SL_RULE_CONFIG_TRUST),
+    ROW("t.csv", "a,b\n=cmd|' /C calc'!A0,1\n", SL_RULE_CSV_CALL),
+    ROW("t.csv", "a;\"=HYPERLINK(\"\"http://127.0.0.1\"\")\"\n", SL_RULE_CSV_CALL),
+    ROW("t.tsv", "a\t@SUM(1+1)*cmd|' /C calc'!A0\n", SL_RULE_CSV_CALL),
+    ROW("t.csv", "a,+cmd|' /C calc'!A0", SL_RULE_CSV_CALL),
+    ROW("t.csv", "a,=1+2\n", SL_RULE_CSV_FORMULA),
+    ROW("t.csv", "a,-SUM(A1)\n", SL_RULE_CSV_FORMULA),
+    ROW("t.parquet", PARQUET("", "\xFF\0\0\0", "PAR1"), SL_RULE_TABLE_FOOTER),
+    ROW("t.parquet", PARQUET("x", "\1\0\0\0", "PARX"), SL_RULE_TABLE_FOOTER),
+    ROW("t.parquet", PARQUET("arrow.py_extension_type", "\x17\0\0\0", "PAR1"),
+        SL_RULE_TABLE_PICKLE),
+    ROW("t.parquet", PARQUET("xYXJyb3cucHlfZXh0ZW5zaW9uX3R5cGU=", "\x20\0\0\0", "PAR1"),
+        SL_RULE_TABLE_PICKLE),
+    ROW("t.arrow", "ARROW1\0\0arrow.py_extension_type____\4\0\0\0ARROW1", SL_RULE_TABLE_PICKLE),
+    ROW("t.arrow", "ARROW1\0\0____\4\0\0\0ARROW2", SL_RULE_TABLE_FOOTER),
+    ROW("libx.so",
+        "\x7F"
+        "ELF\2\1\1\0",
+        SL_RULE_NATIVE_CODE),
+    ROW("weights.bin", "\xCF\xFA\xED\xFE\7\0\0\1", SL_RULE_NATIVE_CODE),
+    ROW("m.wasm", "\0asm\1\0\0\0", SL_RULE_NATIVE_CODE),
+    ROW("m.llamafile", "MZqFpD='\n", SL_RULE_NATIVE_CODE),
+    ROW("m.safetensors", MZ_HEAD, SL_RULE_NATIVE_CODE),
+    ROW("m.safetensors",
+        "\x7F"
+        "ELF\2\1\1\0",
+        SL_RULE_TYPE_MISMATCH),
+};
+
+static void every_rule_has_its_row(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SL_COUNT_OF(bad_rows); i++) {
+        assert_rule_of(bad_rows[i].bytes, bad_rows[i].name, bad_rows[i].rule,
+                       sl_rule_get(bad_rows[i].rule)->name);
+    }
+}
+
+static const struct {
+    const char *name;
+    sl_view bytes;
+    sl_kind kind;
+} good_rows[] = {
+    ROW("config.yaml", "model:\n  _target_: nemo.collections.asr.models.X\n  x: !custom 1\n",
+        SL_KIND_YAML),
+    ROW("MLmodel", "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n",
+        SL_KIND_YAML),
+    ROW("t.csv", "a,b\n-1,+2.5\n\"x = 1\",@handle\n====,--\n", SL_KIND_CSV),
+    ROW("t.tsv", "a\tb\n1e-3\t-\n", SL_KIND_CSV),
+    ROW("t.parquet", PARQUET("xyz", "\3\0\0\0", "PAR1"), SL_KIND_PARQUET),
+    ROW("t.arrow", "ARROW1\0\0____\4\0\0\0ARROW1", SL_KIND_ARROW),
+    ROW("tokenizer.model", "\x0a\x0a\x0a\3<s>\x15\0\0\0\0\x0a\x0a\x0a\3abc\x15\0\0\0\0\x12\2\x0a\0",
+        SL_KIND_SENTENCEPIECE),
+    ROW("fingerprint.pb",
+        "\x08\x80\x80\x80\1\x10\x80\x80\x80\1\x18\x80\x80\x80\1\x20\x80\x80\x80\1",
+        SL_KIND_FINGERPRINT),
+};
+
+static void good_files_are_clean(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SL_COUNT_OF(good_rows); i++) {
+        assert_clean_of(good_rows[i].bytes, good_rows[i].name, good_rows[i].kind,
+                        good_rows[i].name);
+    }
+}
+
+/* A model of one operator: root table, vectors, one code with a name of its own. */
+static sl_view build_tflite(uint8_t *out, const char *name)
+{
+    static const uint8_t head[] = {
+        28, 0, 0,  0, 'T', 'F', 'L', '3',       /* root at 28 */
+        12, 0, 16, 0, 0,   0,   4,   0,   8, 0, /* vtable at 8: operators and graphs */
+        0,  0, 0,  0, 0,   0,   0,   0,   0, 0, 20, 0, 0,
+        0,                              /* 28: the table; its vtable lies 20 before */
+        12, 0, 0,  0,                   /* 32: operators at 44 */
+        28, 0, 0,  0,                   /* 36: graphs at 64 */
+        0,  0, 0,  0, 1,   0,   0,   0, /* 44: one operator */
+        16, 0, 0,  0,                   /* 48: at 64 - 0 */
+        0,  0, 0,  0, 8,   0,   8,   0,   0, 0, 4,  0, /* vtable at 56: the name is its second field */
+    };
+    memcpy(out, head, sizeof(head));
+    size_t n = sizeof(head);
+    sl_put_le32(out + n, 8); /* 64: the code's table */
+    sl_put_le32(out + n + 4, 4);
+    sl_put_le32(out + n + 8, (uint32_t)strlen(name));
+    memcpy(out + n + 12, name, strlen(name) + 1);
+    return sl_view_of(out, n + 12 + strlen(name) + 1);
+}
+
+static void lite_models_are_followed(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    assert_clean_of(build_tflite(bytes, "Mfcc"), "m.tflite", SL_KIND_TFLITE, "known");
+    assert_rule_of(build_tflite(bytes, "Own"), "m.tflite", SL_RULE_TFLITE_OPERATOR, "own");
+    assert_rule_of(build_tflite(bytes, "FlexPyFunc"), "m.tflite", SL_RULE_TENSORFLOW_CALL, "flex");
+    assert_sturdy_of(build_tflite(bytes, "Mfcc"), "m.tflite", 80);
+    sl_put_le32(bytes, 0xFFFFFFF0);
+    assert_rule_of(sl_view_of(bytes, 80), "m.tflite", SL_RULE_SCAN_MALFORMED, "far root");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_has_its_row),
+        cmocka_unit_test(good_files_are_clean),
+        cmocka_unit_test(lite_models_are_followed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
