@@ -2,6 +2,7 @@
  * subject, and the gate of the ledger's own checks over all answers. */
 #include "assure/catalogue_internal.h"
 #include "assure/table.h"
+#include "ledger/event.h"
 #include "vault/approved.h"
 
 typedef struct {
@@ -81,7 +82,7 @@ static sl_res fold_subject(sl_assurance *a, size_t kind_at, const sl_evidence *l
     bool born = sl_view_eq(leaf->type, kind->born);
     bool moved = kind->moves.n > 0 && sl_view_eq(leaf->type, kind->moves);
     bool ended = kind->ends.n > 0 && sl_view_eq(leaf->type, kind->ends);
-    const sl_json_node *name = born || moved || ended ? sl_evidence_field(leaf, kind->key) : NULL;
+    const sl_json_node *name = born || moved || ended ? sl_leaf_field(leaf->doc, kind->key) : NULL;
     if (!sl_json_is(name, SL_JSON_STRING)) {
         return SL_DONE;
     }
@@ -99,7 +100,7 @@ static sl_res fold_subject(sl_assurance *a, size_t kind_at, const sl_evidence *l
     if (ended) {
         entry->left = 0;
     }
-    const sl_json_node *state = moved ? sl_evidence_field(leaf, kind->moves_field) : NULL;
+    const sl_json_node *state = moved ? sl_leaf_field(leaf->doc, kind->moves_field) : NULL;
     return sl_json_is(state, SL_JSON_STRING) ? set_state(a, reg, entry, state->raw) : SL_DONE;
 }
 

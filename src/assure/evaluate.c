@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "assure/table.h"
+#include "ledger/event.h"
 
 /* Two sides that count the same write at their own pace: so long a difference may still close. */
 #define RECON_PENDING_MS INT64_C(90000)
@@ -100,28 +101,6 @@ static sl_value value_of(const sl_json_node *node)
     return (sl_value){ .kind = SL_VALUE_UNKNOWN };
 }
 
-static const sl_json_node *member(const sl_json_doc *doc, const sl_json_node *object, sl_view name)
-{
-    sl_json_iter it = { 0 };
-    while (sl_json_each(doc, object, &it)) {
-        if (!it.key->escaped && sl_view_eq(it.key->raw, name)) {
-            return it.value;
-        }
-    }
-    return NULL;
-}
-
-const sl_json_node *sl_evidence_field(const sl_evidence *leaf, sl_view name)
-{
-    const sl_json_node *root = sl_json_root(leaf->doc);
-    const sl_json_node *event = sl_json_get(leaf->doc, root, "event");
-    const sl_json_node *found = member(leaf->doc, sl_json_get(leaf->doc, event, "fields"), name);
-    if (found == NULL) {
-        found = member(leaf->doc, event, name); /* actor, principal, door, compartment, crossing */
-    }
-    return found != NULL ? found : member(leaf->doc, root, name); /* by, time */
-}
-
 static sl_value subject_attribute(const name_context *c, sl_view name)
 {
     if (sl_view_eq(name, SL_LIT("state"))) {
@@ -130,8 +109,7 @@ static sl_value subject_attribute(const name_context *c, sl_view name)
     if (c->subject_doc == NULL) {
         return (sl_value){ .kind = SL_VALUE_UNKNOWN };
     }
-    sl_evidence leaf = { .doc = c->subject_doc };
-    return value_of(sl_evidence_field(&leaf, name));
+    return value_of(sl_leaf_field(c->subject_doc, name));
 }
 
 static sl_value look_up(void *context, sl_view scope, sl_view name)
@@ -140,7 +118,7 @@ static sl_value look_up(void *context, sl_view scope, sl_view name)
     const sl_evaluator *e = c->evaluator;
     if (scope.n == 0 && !sl_view_eq(name, SL_LIT("self"))) {
         return c->leaf == NULL ? (sl_value){ .kind = SL_VALUE_UNKNOWN }
-                               : value_of(sl_evidence_field(c->leaf, name));
+                               : value_of(sl_leaf_field(c->leaf->doc, name));
     }
     if (c->subject != NULL && sl_view_eq(scope, e->query->variable)) {
         return subject_attribute(c, name);
@@ -237,7 +215,7 @@ static double amount(const sl_evidence *leaf, sl_view field)
     if (field.n == 0) {
         return 1;
     }
-    sl_value v = value_of(sl_evidence_field(leaf, field));
+    sl_value v = value_of(sl_leaf_field(leaf->doc, field));
     return v.kind == SL_VALUE_NUMBER ? v.number : 0;
 }
 
@@ -257,7 +235,7 @@ static sl_res feed_ratio(sl_evaluator *e, const sl_evidence *leaf)
 
 static sl_res feed_quantile(sl_evaluator *e, const sl_evidence *leaf)
 {
-    sl_value v = value_of(sl_evidence_field(leaf, e->query->first.field));
+    sl_value v = value_of(sl_leaf_field(leaf->doc, e->query->first.field));
     if (v.kind != SL_VALUE_NUMBER) {
         return SL_DONE; /* a sample that was not measured is not a sample */
     }
@@ -268,7 +246,7 @@ static sl_res feed_quantile(sl_evaluator *e, const sl_evidence *leaf)
 static bool key_of(const sl_query *q, const sl_evidence *leaf, sl_buf *out)
 {
     for (size_t i = 0; i < q->key_count; i++) {
-        const sl_json_node *node = sl_evidence_field(leaf, q->keys[i]);
+        const sl_json_node *node = sl_leaf_field(leaf->doc, q->keys[i]);
         if (node == NULL || node->kind == SL_JSON_NULL) {
             return false;
         }
@@ -281,7 +259,7 @@ static bool key_of(const sl_query *q, const sl_evidence *leaf, sl_buf *out)
 
 static sl_res feed_each(sl_evaluator *e, const sl_evidence *leaf)
 {
-    const sl_json_node *name = sl_evidence_field(leaf, e->query->subject_field);
+    const sl_json_node *name = sl_leaf_field(leaf->doc, e->query->subject_field);
     if (!sl_json_is(name, SL_JSON_STRING)) {
         return SL_DONE;
     }
@@ -339,13 +317,13 @@ static sl_res feed_recon(sl_evaluator *e, const sl_evidence *leaf)
         return SL_DONE;
     }
     for (size_t i = 0; i < SL_COUNT_OF(span); i++) {
-        const sl_json_node *node = sl_evidence_field(leaf, sl_view_str(span[i]));
+        const sl_json_node *node = sl_leaf_field(leaf->doc, sl_view_str(span[i]));
         if (sl_json_is(node, SL_JSON_NUMBER)) {
             SL_TRY(sl_buf_add(&key, node->raw));
         }
         SL_TRY(sl_buf_add_byte(&key, 0));
     }
-    sl_value count = value_of(sl_evidence_field(leaf, SL_LIT("count")));
+    sl_value count = value_of(sl_leaf_field(leaf->doc, SL_LIT("count")));
     if (count.kind != SL_VALUE_NUMBER) {
         return SL_DONE;
     }
@@ -451,7 +429,7 @@ static sl_state judge_leaf(const sl_evaluator *e, const sl_table_entry *kept, in
     }
     sl_evidence leaf = { .doc = &doc, .time_ms = kept->time_ms, .index = kept->index };
     if (e->asked.sample_min > 0) {
-        sl_value n = value_of(sl_evidence_field(&leaf, e->asked.sample_field));
+        sl_value n = value_of(sl_leaf_field(leaf.doc, e->asked.sample_field));
         if (n.kind != SL_VALUE_NUMBER || n.number < (double)e->asked.sample_min) {
             *ret_why = "too few trials to show anything";
             return SL_STATE_UNKNOWN;

@@ -21,11 +21,8 @@ typedef struct {
     sl_view type;
     int64_t time_ms; /* ledger time */
     uint64_t index;
-    const sl_json_doc *doc; /* of the whole leaf; fields are looked up by sl_evidence_field */
+    const sl_json_doc *doc; /* of the whole leaf; fields are looked up by sl_leaf_field */
 } sl_evidence;
-
-/* The field of the leaf's body or, failing that, of its envelope; NULL if it has none. */
-const sl_json_node *sl_evidence_field(const sl_evidence *leaf, sl_view name);
 
 #define SL_ANSWER_EVIDENCE_MAX ((size_t)8)
 

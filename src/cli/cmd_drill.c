@@ -1,293 +1,18 @@
 /* `stoplog drill list|run`: attacks on our own doors, judged by what came back and by the leaves that
  * others wrote. A drill is a stranger with the knowledge of what was planted: it reaches the door over
  * HTTP and the ledger as any auditor does. Its own result becomes a leaf through the warden. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/encode.h"
-#include "base/file.h"
 #include "base/random.h"
-#include "cli/cli.h"
-#include "cli/site_ledger.h"
-#include "drill/attack.h"
+#include "cli/drill_call.h"
 #include "drill/drills_embedded.h"
-#include "drill/scenario.h"
 #include "ledger/events.gen.h"
-#include "ledger/tiles.h"
 #include "respond/admin.h"
 
 static const char USAGE[] =
     "drill list\n"
     "       stoplog drill run ID... [--url URL --api-key KEY --model MODEL]\n"
-    "                               [--prompt TEXT --canary TEXT]...";
-
-enum { CANARIES_MAX = 16, REQUESTS_MAX = 500, WAIT_MS_MAX = 15000, POLL_MS = 200, FLIPS_MAX = 8 };
-
-typedef struct {
-    sl_cli *cli;
-    sl_attack_target target;
-    const char *prompt;
-    const char *canaries[CANARIES_MAX];
-    size_t canary_count;
-    const char *wanted[16];
-    size_t wanted_count;
-    size_t totals[3]; /* by sl_drill_result */
-} drill_call;
-
-/* ---- reading the ledger while the drill goes on ---- */
-
-typedef struct {
-    sl_drill_judge *judge;
-    uint64_t from; /* leaves before this one are older than the drill */
-    uint64_t size;
-} follower;
-
-static sl_res follow_leaf(void *context, uint64_t index, sl_view leaf)
-{
-    follower *f = context;
-    if (f->judge != NULL && index >= f->from) {
-        sl_drill_judge_leaf(f->judge, index, leaf);
-    }
-    f->size = index + 1;
-    return SL_DONE;
-}
-
-/* Looks at the ledger until every fact is decided or the time is over. While a published tile is
- * tampered with, reading fails, which is as it should be: it is tried again. */
-static void follow(const drill_call *call, sl_drill_judge *judge, uint64_t from)
-{
-    uint64_t until = sl_clock_mono_ns() + (uint64_t)WAIT_MS_MAX * 1000000u;
-    while (!sl_drill_judge_settled(judge) && sl_clock_mono_ns() < until) {
-        follower f = { .judge = judge, .from = from };
-        sl_res r = sl_site_ledger_read(call->cli, follow_leaf, &f, NULL);
-        (void)r.code;
-        struct timespec pause = { 0, POLL_MS * 1000000L };
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
-static sl_res ledger_size(const drill_call *call, uint64_t *ret_size)
-{
-    follower f = { 0 };
-    SL_TRY(sl_site_ledger_read(call->cli, follow_leaf, &f, NULL));
-    *ret_size = f.size;
-    return SL_DONE;
-}
-
-/* ---- the attacks ---- */
-
-static sl_res need_target(const drill_call *call)
-{
-    bool named = call->target.url != NULL && call->target.key != NULL && call->target.model != NULL;
-    return named ? SL_DONE
-                 : sl_fail_at(SL_E_USAGE, "--url, --api-key and --model are needed", SL_NOWHERE);
-}
-
-static sl_res recite(const drill_call *call, sl_drill_judge *judge)
-{
-    SL_TRY(need_target(call));
-    if (call->prompt == NULL || call->canary_count == 0) {
-        return sl_fail_at(SL_E_USAGE, "--prompt and --canary are needed", SL_NOWHERE);
-    }
-    for (uint64_t i = 0; i < judge->scenario->trials; i++) {
-        SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 4 * SL_MIB };
-        long status = 0;
-        SL_TRY(sl_attack_chat(&call->target, call->prompt, &answer, &status));
-        bool effect = false;
-        for (size_t c = 0; c < call->canary_count; c++) {
-            effect =
-                effect || sl_attack_holds(sl_buf_view(&answer), sl_view_str(call->canaries[c]));
-        }
-        sl_drill_judge_trial(judge, effect);
-    }
-    return SL_DONE;
-}
-
-/* Asks until the first refusal, then on: an answer behind it is an effect. */
-static sl_res overspend(const drill_call *call, sl_drill_judge *judge)
-{
-    SL_TRY(need_target(call));
-    bool refused = false;
-    for (int i = 0; i < REQUESTS_MAX && judge->trials < judge->scenario->trials; i++) {
-        SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 4 * SL_MIB };
-        long status = 0;
-        SL_TRY(sl_attack_chat(&call->target, "more", &answer, &status));
-        if (refused) {
-            sl_drill_judge_trial(judge, status == 200);
-        }
-        refused = refused || status != 200;
-    }
-    return SL_DONE;
-}
-
-/* Waits until nothing new was published for a moment: a growing bundle is soon written anew, and with it
- * whatever was done to the old one. */
-static sl_res settle(const drill_call *call)
-{
-    uint64_t before = 0;
-    uint64_t after = 0;
-    SL_TRY(ledger_size(call, &after));
-    for (int tries = 0; tries < 10 && after != before; tries++) {
-        struct timespec pause = { 2, 0 }; /* twice as long as publishing takes */
-        before = after;
-        (void)nanosleep(&pause, NULL);
-        SL_TRY(ledger_size(call, &after));
-    }
-    return after == before ? SL_DONE : sl_fail_at(SL_E_TIMEOUT, "ledger", SL_NOWHERE);
-}
-
-/* The newest published bundle of the site. */
-static sl_res newest_bundle(const drill_call *call, char path[4096])
-{
-    uint64_t size = 0;
-    char tile[SL_TILE_PATH_BYTES];
-    SL_TRY(ledger_size(call, &size));
-    SL_NEED(size > 0, SL_E_NOT_FOUND);
-    unsigned width = (unsigned)(size % SL_TILE_WIDTH);
-    uint64_t index = size / SL_TILE_WIDTH - (width == 0 ? 1 : 0);
-    sl_tile_path(SL_TILE_ENTRIES, index, width == 0 ? (unsigned)SL_TILE_WIDTH : width, tile);
-    int n = snprintf(path, 4096, "%s/ledger/%s", call->cli->site, tile);
-    return n > 0 && n < 4096 ? SL_DONE : sl_fail(SL_E_LIMIT);
-}
-
-static bool whole(const char *site)
-{
-    sl_cli cli = { .site = site };
-    follower f = { 0 };
-    return sl_ok(sl_site_ledger_read(&cli, follow_leaf, &f, NULL));
-}
-
-/* One try: flips a bit of the newest bundle and looks on until somebody has said so, or the bundle was
- * written anew because of some other leaf (then nothing was shown and it is tried again). */
-static sl_res flip_once(const drill_call *call, sl_drill_judge *judge, uint64_t from,
-                        bool *ret_seen, bool *refused_by_reader)
-{
-    char path[4096];
-    *ret_seen = false;
-    SL_TRY(settle(call));
-    SL_TRY(newest_bundle(call, path));
-    judge->start_ms = sl_clock_wall_ms();
-    SL_TRY(sl_attack_flip(path, 12));
-    bool served = !whole(call->cli->site);
-    *refused_by_reader = *refused_by_reader || served;
-    uint64_t until = sl_clock_mono_ns() + UINT64_C(5) * 1000000000u;
-    while (served && !*ret_seen && sl_clock_mono_ns() < until) {
-        struct timespec pause = { 0, POLL_MS * 1000000L };
-        (void)nanosleep(&pause, NULL);
-        follower f = { .judge = judge, .from = from };
-        bool readable = sl_ok(sl_site_ledger_read(call->cli, follow_leaf, &f, NULL));
-        *ret_seen = judge->refused.state != SL_FACT_PENDING;
-        if (readable && !*ret_seen) {
-            break; /* written anew */
-        }
-    }
-    if (sl_path_exists(AT_FDCWD, path)) {
-        SL_TRY(sl_attack_flip(path, 12)); /* as we found it */
-    }
-    return SL_DONE;
-}
-
-/* Flips a bit of what the site serves, waits for what others make of it, and puts it back. */
-static sl_res flip(const drill_call *call, sl_drill_judge *judge, uint64_t from)
-{
-    bool seen = false;
-    bool refused_by_reader = false;
-    for (int tries = 0; tries < FLIPS_MAX && !seen; tries++) {
-        SL_TRY(flip_once(call, judge, from, &seen, &refused_by_reader));
-    }
-    sl_drill_judge_trial(judge, !refused_by_reader);
-    return SL_DONE;
-}
-
-static sl_res copy_of_ledger(const drill_call *call, char site[64])
-{
-    char from[4096];
-    char to[128];
-    memcpy(site, "/tmp/stoplog-drill-XXXXXX", 26);
-    if (mkdtemp(site) == NULL) {
-        return sl_fail_os(SL_E_IO, "temporary directory");
-    }
-    (void)snprintf(from, sizeof from, "%s/ledger", call->cli->site);
-    (void)snprintf(to, sizeof to, "%s/ledger", site);
-    return sl_attack_copy_tree(from, to);
-}
-
-/* Cuts a few bytes off the newest bundle of a copy. */
-static sl_res cut_tail(const drill_call *call, sl_drill_judge *judge)
-{
-    char site[64];
-    char live[4096];
-    char path[4096];
-    SL_TRY(settle(call)); /* else the copy may have a newer bundle, and this one is not read */
-    SL_TRY(newest_bundle(call, live));
-    SL_TRY(copy_of_ledger(call, site));
-    (void)snprintf(path, sizeof path, "%s%s", site, live + strlen(call->cli->site));
-    struct stat st;
-    if (stat(path, &st) != 0 || truncate(path, st.st_size - 5) != 0) {
-        return sl_fail_os(SL_E_IO, "copy");
-    }
-    sl_drill_judge_trial(judge, whole(site));
-    return SL_DONE;
-}
-
-/* An older copy is offered to one who has a newer checkpoint. */
-static sl_res roll_back(const drill_call *call, sl_drill_judge *judge)
-{
-    char site[64];
-    char place[128];
-    char newer[4096];
-    uint64_t before = 0;
-    uint64_t after = 0;
-    SL_TRY(ledger_size(call, &before));
-    SL_TRY(copy_of_ledger(call, site));
-    uint64_t until = sl_clock_mono_ns() + UINT64_C(70) * 1000000000u;
-    while (after <= before && sl_clock_mono_ns() < until) {
-        struct timespec pause = { 0, POLL_MS * 1000000L };
-        (void)nanosleep(&pause, NULL);
-        SL_TRY(ledger_size(call, &after));
-    }
-    SL_NEED(after > before, SL_E_TIMEOUT); /* nothing happened: there is nothing newer */
-    (void)snprintf(newer, sizeof newer, "%s/ledger/checkpoint", call->cli->site);
-    (void)snprintf(place, sizeof place, "%s/ledger", site);
-    SL_OWN(sl_buf, note, sl_buf_free) = { .max = 64 * SL_KIB };
-    SL_TRY(sl_file_read(AT_FDCWD, newer, &note));
-    SL_OWN(sl_source *, source, sl_source_close) = NULL;
-    SL_TRY(sl_source_open(place, &source));
-    sl_reader reader;
-    SL_TRY(sl_reader_open(source, NULL, &reader));
-    sl_checkpoint trusted;
-    sl_verdict_report report;
-    sl_res r = sl_checkpoint_open(sl_buf_view(&note), &reader.key, &trusted);
-    if (sl_ok(r)) {
-        r = sl_reader_verify(&reader, &trusted, NULL, NULL, &report);
-    }
-    sl_reader_close(&reader);
-    sl_drill_judge_trial(judge, sl_ok(r));
-    return SL_DONE;
-}
-
-static sl_res attack(const drill_call *call, sl_drill_judge *judge, uint64_t from)
-{
-    const sl_scenario *s = judge->scenario;
-    switch (s->kind) {
-    case SL_DRILL_RECITE:
-        return recite(call, judge);
-    case SL_DRILL_BUDGET:
-        return overspend(call, judge);
-    case SL_DRILL_TAMPER:
-        if (sl_view_eq(s->variant, SL_LIT("flip"))) {
-            return flip(call, judge, from);
-        }
-        return sl_view_eq(s->variant, SL_LIT("truncate")) ? cut_tail(call, judge)
-                                                          : roll_back(call, judge);
-    case SL_DRILL_KIND_COUNT:
-    default:
-        return sl_fail(SL_E_UNSUPPORTED);
-    }
-}
+    "                               [--prompt TEXT --canary TEXT]... [--compartment NAME]";
 
 /* ---- the result ---- */
 
@@ -404,11 +129,11 @@ static sl_res run_one(drill_call *call, const sl_scenario *scenario)
     SL_TRY(sl_random_bytes(random, sizeof random));
     SL_TRY(sl_hex_add(&id, sl_view_of(random, sizeof random)));
     SL_NEED(sl_buf_cstr(&id) != NULL, SL_E_MEMORY);
-    SL_TRY(ledger_size(call, &from));
+    SL_TRY(sl_drill_ledger_size(call, &from));
     sl_drill_judge judge;
     sl_drill_judge_init(&judge, scenario, sl_clock_wall_ms());
-    SL_TRY(attack(call, &judge, from));
-    follow(call, &judge, from);
+    SL_TRY(sl_drill_attack(call, &judge, from));
+    sl_drill_follow(call, &judge, from);
     double upper95 = 1;
     sl_drill_result result = sl_drill_judge_result(&judge, &upper95);
     call->totals[result]++;
@@ -485,11 +210,16 @@ static int do_run(drill_call *call)
 
 static bool take_option(drill_call *call, int argc, char **argv, int *i)
 {
-    static const char *const names[] = { "--url", "--api-key", "--model", "--prompt", "--canary" };
-    const char **places[] = {
-        &call->target.url, &call->target.key, &call->target.model, &call->prompt,
-        call->canary_count < CANARIES_MAX ? &call->canaries[call->canary_count] : NULL
-    };
+    static const char *const names[] = { "--url",    "--api-key", "--model",
+                                         "--prompt", "--canary",  "--compartment" };
+    const char **places[] = { &call->target.url,
+                              &call->target.key,
+                              &call->target.model,
+                              &call->prompt,
+                              call->canary_count < CANARIES_MAX
+                                  ? &call->canaries[call->canary_count]
+                                  : NULL,
+                              &call->compartment };
     for (size_t n = 0; n < SL_COUNT_OF(names); n++) {
         if (strcmp(argv[*i], names[n]) == 0 && *i + 1 < argc && places[n] != NULL) {
             *places[n] = argv[++*i];

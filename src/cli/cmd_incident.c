@@ -29,7 +29,8 @@ static const char *state_of(const sl_incident *incident)
     size_t standing = 0;
     for (size_t i = 0; i < incident->action_count; i++) {
         const sl_incident_step *step = &incident->actions[i];
-        standing += step->state == SL_STEP_TAKEN && step->kind != SL_CONTAIN_CUT;
+        standing += step->state == SL_STEP_TAKEN && step->kind != SL_CONTAIN_CUT &&
+                    step->kind != SL_CONTAIN_KILL_PROCESS;
     }
     return standing > 0 ? "contained" : "open";
 }

@@ -3,8 +3,9 @@
 
 #include "base/stats.h"
 #include "base/yaml.h"
+#include "ledger/event.h"
 
-static const char *const kind_names[] = { "recite", "budget", "tamper", NULL };
+static const char *const kind_names[] = { "recite", "budget", "tamper", "probe", NULL };
 
 const char *sl_drill_kind_name(sl_drill_kind kind)
 {
@@ -133,27 +134,10 @@ void sl_drill_judge_trial(sl_drill_judge *judge, bool effect)
                                              : SL_FACT_PENDING;
 }
 
-/* The field in the event's own fields, its head or the envelope. */
-static const sl_json_node *leaf_field(const sl_json_doc *doc, sl_view name)
-{
-    const sl_json_node *root = sl_json_root(doc);
-    const sl_json_node *event = sl_json_get(doc, root, "event");
-    const sl_json_node *places[] = { sl_json_get(doc, event, "fields"), event, root };
-    for (size_t i = 0; i < SL_COUNT_OF(places); i++) {
-        sl_json_iter it = { 0 };
-        while (sl_json_each(doc, places[i], &it)) {
-            if (!it.key->escaped && sl_view_eq(it.key->raw, name)) {
-                return it.value;
-            }
-        }
-    }
-    return NULL;
-}
-
 static bool meets(const sl_drill_expect *expect, const sl_json_doc *doc)
 {
     for (size_t i = 0; i < expect->count; i++) {
-        const sl_json_node *node = leaf_field(doc, expect->names[i]);
+        const sl_json_node *node = sl_leaf_field(doc, expect->names[i]);
         if (node == NULL || node->escaped || !sl_view_eq(node->raw, expect->values[i])) {
             return false;
         }

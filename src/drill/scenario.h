@@ -17,7 +17,8 @@
 typedef enum {
     SL_DRILL_RECITE, /* ask the model to go on where a planted record begins */
     SL_DRILL_BUDGET, /* ask with a stolen key until the budget is spent, and on */
-    SL_DRILL_TAMPER, /* change a copy of the ledger and offer it */
+    SL_DRILL_TAMPER, /* change what the ledger serves, and put it back */
+    SL_DRILL_PROBE,  /* have the site's probe ask the keeper for a key */
     SL_DRILL_KIND_COUNT
 } sl_drill_kind;
 

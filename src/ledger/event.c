@@ -583,3 +583,27 @@ bool sl_leaf_is(const sl_leaf *leaf, const char *type)
 {
     return sl_view_eq_str(leaf->type, type);
 }
+
+static const sl_json_node *member(const sl_json_doc *doc, const sl_json_node *object, sl_view name)
+{
+    sl_json_iter it = { 0 };
+    while (sl_json_each(doc, object, &it)) {
+        if (!it.key->escaped && sl_view_eq(it.key->raw, name)) {
+            return it.value;
+        }
+    }
+    return NULL;
+}
+
+const sl_json_node *sl_leaf_field(const sl_json_doc *leaf, sl_view whole)
+{
+    const sl_json_node *root = sl_json_root(leaf);
+    const sl_json_node *event = sl_json_get(leaf, root, "event");
+    sl_view name;
+    sl_view part;
+    bool nested = sl_view_cut(whole, '.', &name, &part);
+    const sl_json_node *found = member(leaf, sl_json_get(leaf, event, "fields"), name);
+    found = found != NULL ? found : member(leaf, event, name);
+    found = found != NULL ? found : member(leaf, root, name);
+    return nested ? member(leaf, found, part) : found;
+}

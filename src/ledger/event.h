@@ -132,6 +132,10 @@ SL_MUST sl_res sl_event_check(sl_view event, const char *by, bool *ret_containme
 /* Wraps a checked event into a leaf, appended to `ret_leaf`. */
 SL_MUST sl_res sl_leaf_wrap(sl_view event, const char *by, uint64_t time_ms, sl_buf *ret_leaf);
 
+/* A field of a parsed leaf by its name: in the event's own fields, its head (actor, principal, door,
+ * compartment, crossing), or the envelope (by, time); "a.b" is member b of field a. NULL: it has none. */
+const sl_json_node *sl_leaf_field(const sl_json_doc *leaf, sl_view name);
+
 /* Fields of a leaf by name; absent or of another kind: false, 0 or an empty view. */
 sl_view sl_leaf_text(const sl_leaf *leaf, const char *name);
 bool sl_leaf_count(const sl_leaf *leaf, const char *name, uint64_t *ret);

@@ -48,8 +48,8 @@ struct sl_ledgerd {
     bool full; /* as the last leaf ledger.disk said */
     uint64_t scrub_timer;
     uint64_t scrub_cursor;
-    uint64_t said_ms;  /* when the state of the published tiles was last written; 0: never */
-    uint64_t said_bad; /* and what it was */
+    uint64_t said_ms;     /* when the state of the published tiles was last written; 0: never */
+    const char *said_bad; /* and what it was; NULL: all is well */
     sl_witnessing witnessing;
     sl_disk *disk; /* for what witnesses cosign; NULL: none are asked */
     sl_res result;
@@ -225,15 +225,18 @@ static void publish(void *context)
 
 /* What the scrub found becomes a leaf, at most once in SCRUB_SAY_MS while it stays so; good news once
  * in SCRUB_GOOD_MS. */
-static void say_verified(sl_ledgerd *d, uint64_t first_bad)
+static void say_verified(sl_ledgerd *d, const sl_scrub_found *found)
 {
     sl_digest root = sl_tlog_root(d->log);
     sl_event_head head = { 0 };
     sl_event_ledger_verified fields = { .to_size = sl_tlog_published(d->log),
                                         .root = &root,
-                                        .ok = first_bad == SL_NOWHERE,
-                                        .has_first_bad = first_bad != SL_NOWHERE,
-                                        .first_bad = first_bad };
+                                        .ok = found->what == NULL,
+                                        .has_first_bad = found->what != NULL,
+                                        .first_bad = found->first_bad };
+    if (found->what != NULL) {
+        fields.what = sl_view_str(found->what);
+    }
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     uint64_t index = 0;
     sl_res r = sl_emit_ledger_verified(&head, &fields, &event);
@@ -245,22 +248,22 @@ static void say_verified(sl_ledgerd *d, uint64_t first_bad)
         return;
     }
     d->said_ms = d->now_ms();
-    d->said_bad = first_bad;
+    d->said_bad = found->what;
 }
 
 static void scrub(void *context)
 {
     sl_ledgerd *d = context;
-    uint64_t first_bad = SL_NOWHERE;
-    sl_res r = sl_tlog_scrub(d->log, &d->scrub_cursor, &first_bad);
+    sl_scrub_found found = { 0 };
+    sl_res r = sl_tlog_scrub(d->log, &d->scrub_cursor, &found);
     if (!sl_ok(r)) {
         sl_log_res(SL_LOG_WARN, "published tiles could not be read back", r);
         return;
     }
-    bool new_state = (first_bad == SL_NOWHERE) != (d->said_bad == SL_NOWHERE) || d->said_ms == 0;
-    uint64_t again_ms = first_bad == SL_NOWHERE ? SCRUB_GOOD_MS : SCRUB_SAY_MS;
+    bool new_state = found.what != d->said_bad || d->said_ms == 0; /* literals of log_scrub.c */
+    uint64_t again_ms = found.what == NULL ? SCRUB_GOOD_MS : SCRUB_SAY_MS;
     if (new_state || d->now_ms() > d->said_ms + again_ms) {
-        say_verified(d, first_bad);
+        say_verified(d, &found);
     }
 }
 
@@ -474,7 +477,6 @@ sl_res sl_ledgerd_new(sl_tlog *log, sl_loop *loop, sl_wall_ms *now_ms, sl_ledger
         return sl_fail(SL_E_MEMORY);
     }
     *d = (sl_ledgerd){ .log = log, .loop = loop, .now_ms = now_ms, .result = SL_DONE };
-    d->said_bad = SL_NOWHERE;
     sl_res r = sl_loop_every(loop, PUBLISH_EVERY_MS, publish, d, &d->timer);
     if (!sl_ok(r)) {
         sl_ledgerd_free(d);

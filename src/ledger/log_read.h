@@ -17,11 +17,18 @@ SL_MUST sl_res sl_tlog_receipt(sl_tlog *log, uint64_t index, sl_buf *out);
 /* The proof that the tree of `from` leaves is the beginning of the committed one. */
 SL_MUST sl_res sl_tlog_growth(sl_tlog *log, uint64_t from, sl_proof *ret);
 
-/* Reads published bundles back as others are served them: the newest, still growing one and, of the
- * full ones, the next behind `*cursor` (start with 0). `*ret_first_bad` is the first leaf that is not
- * what the tree holds, SL_NOWHERE when all is well. Nothing is checked while leaves wait to be
+/* What a scrub found. `what` is NULL when all is well: "bundle_changed", "bundle_short" (cut off, taken
+ * away, or longer than it may be) or "checkpoint" (another than was published last, an older one above
+ * all). `first_bad` is the first leaf that is not served as it was written. */
+typedef struct {
+    const char *what;
+    uint64_t first_bad;
+} sl_scrub_found;
+
+/* Reads back what others are served: the published checkpoint, the newest, still growing bundle and, of
+ * the full ones, the next behind `*cursor` (start with 0). Nothing is checked while leaves wait to be
  * published. A full bundle is compared with its node in the tile above it: to be undetected a change
  * would have to reach the tiles of every level up to the edge that is kept in memory. */
-SL_MUST sl_res sl_tlog_scrub(sl_tlog *log, uint64_t *cursor, uint64_t *ret_first_bad);
+SL_MUST sl_res sl_tlog_scrub(sl_tlog *log, uint64_t *cursor, sl_scrub_found *ret);
 
 #endif

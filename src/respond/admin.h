@@ -22,6 +22,9 @@ typedef enum {
     /* "FROM_SIZE NOTE": a checkpoint that a witness of config.yml cosigned just now, and where its proof
      * began. Answer: nothing, when the leaf ledger.witnessed is durable. */
     SL_ADMIN_WITNESSED,
+    /* "NAME" of a compartment: have the probe ask the keeper for its key, as a process that may not.
+     * Answer: one byte, 1 if it got anything. */
+    SL_ADMIN_PROBE,
     SL_ADMIN_WARDEN_END,
 } sl_admin_warden_type;
 

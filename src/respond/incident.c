@@ -212,12 +212,15 @@ sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view text)
 
 /* ---- planning ---- */
 
+/* Alarms of one principal or compartment are one case; those of neither are one only by the same rule. */
 static const sl_incident *open_incident(const sl_incidents *incidents, const sl_alarm *alarm)
 {
     for (size_t i = incidents->count; i-- > 0;) {
         const sl_incident *one = &incidents->all[i];
+        bool somebodys = alarm->principal.n != 0 || alarm->compartment.n != 0;
         if (one->closed_ms == 0 && is(&one->principal, alarm->principal) &&
-            is(&one->compartment, alarm->compartment)) {
+            is(&one->compartment, alarm->compartment) &&
+            (somebodys || is(&one->rule, alarm->rule))) {
             return one;
         }
     }
@@ -241,11 +244,16 @@ static sl_view target_of(sl_containment kind, const sl_alarm *alarm)
     }
 }
 
-/* Does this step stand: taken in any incident and not undone? A cut is over at once, so it may be
- * taken again. */
+/* A cut is over at once, and a killed process is started again: both may be taken again. */
+static bool is_over_at_once(sl_containment kind)
+{
+    return kind == SL_CONTAIN_CUT || kind == SL_CONTAIN_KILL_PROCESS;
+}
+
+/* Does this step stand: taken in any incident and not undone? */
 static bool stands(const sl_incidents *incidents, sl_containment kind, sl_view target)
 {
-    for (size_t i = 0; kind != SL_CONTAIN_CUT && i < incidents->count; i++) {
+    for (size_t i = 0; !is_over_at_once(kind) && i < incidents->count; i++) {
         for (size_t a = 0; a < incidents->all[i].action_count; a++) {
             const sl_incident_step *action = &incidents->all[i].actions[a];
             if (action->kind == kind && action->state == SL_STEP_TAKEN &&
@@ -265,7 +273,7 @@ static size_t closed_lately(const sl_incidents *incidents, sl_containment_scope 
     for (size_t i = 0; i < incidents->count; i++) {
         for (size_t a = 0; a < incidents->all[i].action_count; a++) {
             const sl_incident_step *action = &incidents->all[i].actions[a];
-            bool counts = action->state != SL_STEP_FAILED && action->kind != SL_CONTAIN_CUT &&
+            bool counts = action->state == SL_STEP_TAKEN && action->kind != SL_CONTAIN_CUT &&
                           sl_containment_scope_of(action->kind) == scope &&
                           now_ms - action->time_ms < SL_BLAST_WINDOW_MS;
             n += counts;
@@ -285,6 +293,8 @@ static bool over_blast(const sl_incidents *incidents, sl_containment kind, int64
         most = SL_BLAST_PRINCIPALS_MAX;
     } else if (scope == SL_SCOPE_COMPARTMENT) {
         most = SL_BLAST_COMPARTMENTS_MAX * 2; /* its valve and its keys are two steps */
+    } else if (scope == SL_SCOPE_PROCESS) {
+        most = SL_BLAST_PROCESSES_MAX;
     }
     return closed_lately(incidents, scope, now_ms) >= most;
 }

@@ -13,11 +13,13 @@
 #define SL_INCIDENT_STEPS_MAX ((size_t)32)
 #define SL_INCIDENT_TEXT_MAX ((size_t)64)
 
-/* In any ten minutes automation closes at most this many of each scope. */
+/* In any ten minutes automation closes at most this many of each scope. What people have undone since does
+ * not count: somebody has looked. */
 #define SL_BLAST_WINDOW_MS ((int64_t)600000)
 #define SL_BLAST_PRINCIPALS_MAX ((size_t)10)
 #define SL_BLAST_COMPARTMENTS_MAX ((size_t)2)
 #define SL_BLAST_DOORS_MAX ((size_t)1)
+#define SL_BLAST_PROCESSES_MAX ((size_t)5)
 
 typedef struct {
     char text[SL_INCIDENT_TEXT_MAX + 1];

@@ -597,6 +597,11 @@ sl_res sl_keeper_answer(sl_keeper *keeper, sl_keeper_peer peer, uint16_t type, s
     return r;
 }
 
+void sl_keeper_tell_broken(sl_keeper *keeper, sl_keeper_peer peer, sl_res why)
+{
+    tell_refused(keeper, peer, why);
+}
+
 sl_res sl_keeper_status_add(const sl_keeper *keeper, sl_buf *out)
 {
     bool unlocked = sl_keeper_unlocked(keeper);

@@ -21,6 +21,7 @@ typedef enum {
     SL_KEEPER_WARDEN,
     SL_KEEPER_INGEST,
     SL_KEEPER_ASK,
+    SL_KEEPER_PROBE, /* may ask for nothing: what a process that got hold of a link by accident would be */
     SL_KEEPER_PEER_COUNT,
 } sl_keeper_peer;
 
@@ -114,6 +115,9 @@ void sl_keeper_unload_all(sl_keeper *keeper);
  * SL_E_REFUSED with "intent", those of keystore.h. A refused lease is a leaf. */
 SL_MUST sl_res sl_keeper_answer(sl_keeper *keeper, sl_keeper_peer peer, uint16_t type, sl_view body,
                                 sl_buf *reply);
+
+/* A peer sent what its table does not have, and lost its link: that is a leaf too. */
+void sl_keeper_tell_broken(sl_keeper *keeper, sl_keeper_peer peer, sl_res why);
 
 /* {"unlocked","kms","next_leaf","refused_leaves","compartments":[{"name","state","loaded"}]} */
 SL_MUST sl_res sl_keeper_status_add(const sl_keeper *keeper, sl_buf *out);

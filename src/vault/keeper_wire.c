@@ -20,7 +20,7 @@ bool sl_keeper_may(sl_keeper_peer peer, uint16_t type)
 
 const char *sl_keeper_peer_name(sl_keeper_peer peer)
 {
-    static const char *const names[SL_KEEPER_PEER_COUNT] = { "warden", "ingest", "ask" };
+    static const char *const names[SL_KEEPER_PEER_COUNT] = { "warden", "ingest", "ask", "probe" };
     return names[peer];
 }
 

@@ -16,7 +16,7 @@
 #include "vault/kms_link.h"
 
 enum {
-    LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 2,
+    LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 3,
     LEDGER_WAIT_MS = 5000,
     TICK_MS = 200, /* a sealed compartment's keys are gone within this time */
     BATCH_MESSAGES = 16,
@@ -272,6 +272,7 @@ static const sl_ipc_table tables[SL_KEEPER_PEER_COUNT] = {
     [SL_KEEPER_WARDEN] = { "warden", warden_rules, SL_COUNT_OF(warden_rules) },
     [SL_KEEPER_INGEST] = { "ingest", ingest_rules, SL_COUNT_OF(ingest_rules) },
     [SL_KEEPER_ASK] = { "ask", ask_rules, SL_COUNT_OF(ask_rules) },
+    [SL_KEEPER_PROBE] = { "probe", NULL, 0 },
 };
 
 static void link_drop(peer_link *p)
@@ -289,6 +290,7 @@ static void on_link(void *context, int fd, unsigned events)
     if (!sl_ok(r)) {
         if (!sl_is(r, SL_E_CLOSED)) {
             sl_log_res(SL_LOG_WARN, "a peer of the keeper sent what it may not", r);
+            sl_keeper_tell_broken(p->daemon->keeper, p->peer, r);
         }
         link_drop(p);
     }
@@ -440,7 +442,7 @@ const sl_proc_decl sl_keeperd_decl = {
     .name = "keeper",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ledgerd", "warden", "ask", "ingest", "kms" },
+    .peers = { "ledgerd", "warden", "ask", "ingest", "kms", "probe" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

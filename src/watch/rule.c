@@ -3,6 +3,7 @@
 #include "watch/rule.h"
 
 #include "base/yaml.h"
+#include "ledger/event.h"
 
 typedef enum {
     MATCH_EQUAL,
@@ -385,32 +386,6 @@ sl_res sl_rule_read(sl_view yaml, sl_arena *arena, const sl_rule **ret_rule)
 
 /* ---- matching ---- */
 
-static const sl_json_node *member(const sl_json_doc *doc, const sl_json_node *object, sl_view name)
-{
-    sl_json_iter it = { 0 };
-    while (sl_json_each(doc, object, &it)) {
-        if (!it.key->escaped && sl_view_eq(it.key->raw, name)) {
-            return it.value;
-        }
-    }
-    return NULL;
-}
-
-const sl_json_node *sl_watch_field(const sl_json_doc *leaf, sl_view whole)
-{
-    const sl_json_node *root = sl_json_root(leaf);
-    sl_view name;
-    sl_view part;
-    bool nested = sl_view_cut(whole, '.', &name, &part);
-    const sl_json_node *event = sl_json_get(leaf, root, "event");
-    const sl_json_node *found = member(leaf, sl_json_get(leaf, event, "fields"), name);
-    if (found == NULL) {
-        found = member(leaf, event, name);
-    }
-    found = found != NULL ? found : member(leaf, root, name);
-    return nested ? member(leaf, found, part) : found;
-}
-
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
@@ -503,7 +478,7 @@ static bool value_matches(match_kind kind, sl_view text, sl_view value)
 
 static bool term_matches(const term *t, const sl_json_doc *leaf)
 {
-    const sl_json_node *node = sl_watch_field(leaf, t->field);
+    const sl_json_node *node = sl_leaf_field(leaf, t->field);
     bool there = node != NULL && node->kind != SL_JSON_NULL;
     if (t->kind == MATCH_EXISTS) {
         return there == sl_view_eq(t->values[0], SL_LIT("true"));

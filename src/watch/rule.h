@@ -27,10 +27,6 @@ typedef enum {
 
 const char *sl_level_name(sl_level level);
 
-/* Looks a field of a leaf up: the event's own, else the event's head, else the envelope; NULL if it
- * has none. "classes.canary" is the member `canary` of the field `classes`. */
-const sl_json_node *sl_watch_field(const sl_json_doc *leaf, sl_view name);
-
 typedef struct sl_rule sl_rule;
 
 #define SL_RULE_SELECTIONS_MAX ((size_t)16)

@@ -2,6 +2,7 @@
  * is itself a signal (`watch_table_full`), never silence. */
 #include "watch/watch.h"
 
+#include "ledger/event.h"
 #include "vault/approved.h"
 
 #include <assert.h>
@@ -144,15 +145,27 @@ static void say(sl_watch *watch, sl_signal signal)
 
 static sl_view text_field(const sl_json_doc *leaf, const char *name)
 {
-    const sl_json_node *node = sl_watch_field(leaf, sl_view_str(name));
+    const sl_json_node *node = sl_leaf_field(leaf, sl_view_str(name));
     return sl_json_is(node, SL_JSON_STRING) && !node->escaped ? node->raw : (sl_view){ 0 };
 }
 
 static uint64_t count_field(const sl_json_doc *leaf, const char *name)
 {
     uint64_t value = 0;
-    const sl_json_node *node = sl_watch_field(leaf, sl_view_str(name));
+    const sl_json_node *node = sl_leaf_field(leaf, sl_view_str(name));
     return node != NULL && sl_ok(sl_json_u64(node, &value)) ? value : 0;
+}
+
+/* What a leaf is about, besides its principal and compartment: containment needs to know it, and the same
+ * rule about two of them is two signals. */
+static sl_view target_of(const sl_json_doc *leaf)
+{
+    static const char *const names[] = { "door", "process", "what" };
+    sl_view target = { 0 };
+    for (size_t i = 0; i < SL_COUNT_OF(names) && target.n == 0; i++) {
+        target = text_field(leaf, names[i]);
+    }
+    return target;
 }
 
 static sl_signal about(const sl_json_doc *leaf, sl_view rule, sl_level severity, uint64_t index)
@@ -162,7 +175,7 @@ static sl_signal about(const sl_json_doc *leaf, sl_view rule, sl_level severity,
         .severity = severity,
         .principal = text_field(leaf, "principal"),
         .compartment = text_field(leaf, "compartment"),
-        .target = text_field(leaf, "door"),
+        .target = target_of(leaf),
         .evidence = index,
     };
 }

@@ -323,34 +323,65 @@ static void what_others_are_served_is_read_back(void **state)
         sl_tlog_report report;
         sl_tlog *log = open_log(l, &report);
         uint64_t cursor = 0;
-        uint64_t first_bad = 0;
+        sl_scrub_found found = { 0 };
         assert_done(log_fill(log, 0, 600, 50));
-        assert_done(sl_tlog_scrub(log, &cursor, &first_bad)); /* not published yet */
-        assert_true(first_bad == SL_NOWHERE);
+        assert_done(sl_tlog_scrub(log, &cursor, &found)); /* not published yet */
+        assert_null(found.what);
         assert_done(sl_tlog_publish(log));
         for (int round = 0; round < 4; round++) {
-            assert_done(sl_tlog_scrub(log, &cursor, &first_bad));
-            assert_true(first_bad == SL_NOWHERE);
+            assert_done(sl_tlog_scrub(log, &cursor, &found));
+            assert_null(found.what);
         }
         flip(l, cases[i].path, 10);
-        for (int round = 0; round < 3 && first_bad == SL_NOWHERE; round++) {
-            assert_done(sl_tlog_scrub(log, &cursor, &first_bad));
+        for (int round = 0; round < 3 && found.what == NULL; round++) {
+            assert_done(sl_tlog_scrub(log, &cursor, &found));
         }
-        assert_int_equal(first_bad, cases[i].first_bad);
+        assert_int_equal(found.first_bad, cases[i].first_bad);
+        assert_string_equal(found.what, "bundle_changed");
         assert_int_equal(unlinkat(l->dir_fd, cases[i].path, 0), 0);
-        first_bad = SL_NOWHERE;
-        for (int round = 0; round < 3 && first_bad == SL_NOWHERE; round++) {
-            assert_done(sl_tlog_scrub(log, &cursor, &first_bad));
+        found = (sl_scrub_found){ 0 };
+        for (int round = 0; round < 3 && found.what == NULL; round++) {
+            assert_done(sl_tlog_scrub(log, &cursor, &found));
         }
-        assert_int_equal(first_bad, cases[i].first_bad); /* taken away is not well either */
+        assert_int_equal(found.first_bad, cases[i].first_bad); /* taken away is not well either */
+        assert_string_equal(found.what, "bundle_short");
         sl_tlog_free(log);
     }
+}
+
+static void an_older_checkpoint_in_the_place_of_the_newest_is_found(void **state)
+{
+    SL_OWN(ledger *, l, drop) = make(1 << 20);
+    SL_OWN(sl_buf, older, sl_buf_free) = { .max = 65536 };
+    SL_OWN(sl_buf, newest, sl_buf_free) = { .max = 65536 };
+    sl_tlog_report report;
+    sl_scrub_found found;
+    uint64_t cursor = 0;
+    sl_tlog *log = open_log(l, &report);
+    assert_done(log_fill(log, 0, 300, 50));
+    assert_done(sl_tlog_publish(log));
+    assert_done(sl_file_read(l->dir_fd, "checkpoint", &older));
+    assert_done(log_fill(log, 300, 600, 50));
+    assert_done(sl_tlog_publish(log));
+    assert_done(sl_file_read(l->dir_fd, "checkpoint", &newest));
+    assert_done(sl_file_replace(l->dir_fd, "checkpoint", sl_buf_view(&older), 0644));
+    assert_done(sl_tlog_scrub(log, &cursor, &found));
+    assert_string_equal(found.what, "checkpoint");
+    assert_int_equal(found.first_bad, 300);
+    assert_int_equal(unlinkat(l->dir_fd, "checkpoint", 0), 0);
+    assert_done(sl_tlog_scrub(log, &cursor, &found));
+    assert_string_equal(found.what, "checkpoint");
+    assert_done(sl_file_replace(l->dir_fd, "checkpoint", sl_buf_view(&newest), 0644));
+    assert_done(sl_tlog_scrub(log, &cursor, &found));
+    assert_null(found.what);
+    sl_tlog_free(log);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_others_are_served_is_read_back),
+        cmocka_unit_test(an_older_checkpoint_in_the_place_of_the_newest_is_found),
         cmocka_unit_test(sizes_and_roots_survive_reopening),
         cmocka_unit_test(old_segments_are_let_go_and_the_rest_still_opens),
         cmocka_unit_test(uncommitted_leaves_are_not_there),

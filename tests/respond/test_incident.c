@@ -151,6 +151,38 @@ static void automation_cannot_close_everybody_out(void **state)
     sl_incidents_free(incidents);
 }
 
+static void what_people_undid_does_not_count_and_rules_are_cases_of_their_own(void **state)
+{
+    sl_incidents *incidents = NULL;
+    assert_done(sl_incidents_new(&incidents));
+    const char *opened = "\"incident\":\"i1\",\"rule\":\"proof_failed\",\"severity\":\"critical\","
+                         "\"signal_index\":7";
+    assert_done(fold(incidents, 900, "incident.opened", "", opened));
+    assert_done(fold(incidents, 900, "action.taken", "", TAKEN("i1", "a1", "close_site", "site")));
+    sl_alarm alarm = alarm_of("lease_refused", "", "");
+    alarm.process = SL_LIT("probe");
+    sl_plan plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
+    assert_null(plan.incident); /* another rule, and nobody's: another case */
+    assert_int_equal(plan.step_count, 1);
+    assert_int_equal(plan.steps[0].kind, SL_CONTAIN_KILL_PROCESS);
+    assert_false(plan.steps[0].withheld);
+    assert_done(
+        fold(incidents, 800, "action.taken", "", TAKEN("i1", "a2", "kill_process", "probe")));
+    plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
+    assert_int_equal(plan.step_count, 1); /* it was started again: it is killed again */
+
+    alarm = alarm_of("proof_failed", "", "");
+    plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
+    assert_non_null(plan.incident);
+    assert_int_equal(plan.step_count, 0); /* closed already */
+    assert_done(fold(incidents, 100, "action.undone", "", "\"action\":\"a1\",\"approvals\":[]"));
+    plan = sl_respond_plan(incidents, playbooks, 4, &alarm, NOW_MS);
+    assert_int_equal(plan.step_count, 1);
+    assert_false(
+        plan.steps[0].withheld); /* somebody looked and opened: the budget is whole again */
+    sl_incidents_free(incidents);
+}
+
 static void the_oldest_closed_incident_makes_room(void **state)
 {
     sl_incidents *incidents = NULL;
@@ -223,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_leak_cuts_closes_and_unloads),
         cmocka_unit_test(standing_steps_are_not_taken_twice_and_undone_ones_are),
         cmocka_unit_test(automation_cannot_close_everybody_out),
+        cmocka_unit_test(what_people_undid_does_not_count_and_rules_are_cases_of_their_own),
         cmocka_unit_test(the_oldest_closed_incident_makes_room),
         cmocka_unit_test(playbooks_we_do_not_read_are_refused),
     };

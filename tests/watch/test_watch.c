@@ -96,6 +96,23 @@ static void shipped_rules_read_and_match(void **state)
             fail();
         }
     }
+    static const struct {
+        const char *type;
+        const char *fields;
+        const char *said;
+    } about[] = {
+        { "key.lease_refused", "\"process\":\"probe\"", "lease_refused critical /probe" },
+        { "ledger.verified", "\"ok\":false,\"what\":\"checkpoint\"",
+          "proof_failed critical /checkpoint" },
+        { "ledger.verified", "\"ok\":false,\"what\":\"bundle_short\"",
+          "proof_failed critical /bundle_short" }, /* within the minute, but something else */
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(about); i++) {
+        h.n = 0;
+        feed(watch, 90000, about[i].type, "", about[i].fields);
+        assert_int_equal(h.n, 1);
+        assert_int_equal(strncmp(h.text[0], about[i].said, strlen(about[i].said)), 0);
+    }
     sl_watch_free(watch);
 }
 

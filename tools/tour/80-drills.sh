@@ -1,6 +1,6 @@
 # Drills: attack ourselves, and read the result from the ledger.
 
-step "Attack ourselves: a recited canary, a stolen key, a flipped bit, a ledger cut short"
+step "Attack ourselves: a recited canary, a stolen key, a key-less process, a changed ledger"
 must "$stoplog" grant mallory trial --door ask --purpose research --until 1d --requests 3/h "${signed[@]}"
 drilled=$("$stoplog" --json key issue mallory "${signed[@]}" 2>>"$work/commands.log" | tail -n 1 |
     json_get summary key)
@@ -42,19 +42,22 @@ tour_drill canary --url "http://$front" --api-key "$leaked" --model leaky --prom
     --canary "$canary_name" --canary "$canary_mrn"
 fact canary_cut yes
 tour_drill stolen_key --url "http://$front" --api-key "$drilled" --model scripted
-tour_drill tamper_truncate
-tour_drill tamper_flip
-incident=$("$stoplog" --json incident list | python3 -c '
+tour_drill keeper_probe --compartment trial
+# Each change of the ledger's files closes the whole site; two operators look, and open it again.
+for tour_change in tamper_truncate tamper_flip tamper_rollback; do
+    tour_drill "$tour_change"
+    incident=$("$stoplog" --json incident list | python3 -c '
 import json, sys
 for line in sys.stdin:
     row = json.loads(line)
     if row.get("rule") == "proof_failed" and row.get("state") == "contained":
         print(row["incident"])' | tail -n 1)
-if [ -n "$incident" ]; then
-    must "$stoplog" incident undo "$incident" "${signed[@]}"
-    say "a flipped bit closed the whole site; two operators looked, and opened it again."
-else
-    wrong "the flipped bit closed nothing"
-fi
+    if [ -n "$incident" ]; then
+        must "$stoplog" incident undo "$incident" "${signed[@]}"
+    else
+        wrong "the drill $tour_change closed nothing"
+    fi
+done
+say "each change closed the whole site; two operators looked, and opened it again."
 why "the drill's own word proves nothing: each fact but the first is a leaf that somebody else wrote."
 fact drills yes
