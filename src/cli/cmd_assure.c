@@ -1,8 +1,7 @@
 /* `stoplog assure status|check`: the checks, asked of the site's ledger here and now. */
-#include "assure/shipped.h"
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "cli/site_ledger.h"
+#include "cli/site_assure.h"
 
 static const char USAGE[] =
     "assure status            every check, and what bears on which framework\n"
@@ -10,41 +9,13 @@ static const char USAGE[] =
 
 typedef struct {
     sl_cli *cli;
-    sl_catalogue *catalogue;
-    sl_assurance *run;
-    sl_buf origin;
-    int64_t now_ms;
+    sl_site_assure site;
     size_t totals[4]; /* by sl_state */
 } assure_call;
 
 static void close_call(assure_call *call)
 {
-    sl_assurance_free(call->run);
-    sl_catalogue_free(call->catalogue);
-    sl_buf_free(&call->origin);
-}
-
-static sl_value parameter(void *context, sl_view scope, sl_view name)
-{
-    const assure_call *call = context;
-    if (scope.n == 0 && sl_view_eq(name, SL_LIT("self"))) {
-        return (sl_value){ .kind = SL_VALUE_TEXT, .text = sl_buf_view(&call->origin) };
-    }
-    return (sl_value){ .kind = SL_VALUE_UNKNOWN }; /* no such limit was set: the check is unknown */
-}
-
-static sl_res feed(void *context, uint64_t index, sl_view leaf)
-{
-    return sl_assurance_feed(((assure_call *)context)->run, index, leaf);
-}
-
-static sl_res open_call(assure_call *call)
-{
-    call->origin.max = 1024;
-    call->now_ms = sl_clock_wall_ms();
-    SL_TRY(sl_catalogue_shipped(&call->catalogue));
-    SL_TRY(sl_assurance_new(call->catalogue, parameter, call, &call->run));
-    return sl_site_ledger_read(call->cli, feed, call, &call->origin);
+    sl_site_assure_close(&call->site);
 }
 
 static void put_evidence(sl_json_writer *w, const sl_answer *answer)
@@ -206,9 +177,9 @@ static sl_res print_summary(const assure_call *call, const control_state *all, s
 static sl_res print_all(assure_call *call, control_state *all)
 {
     size_t count = 0;
-    for (size_t i = 0; i < sl_catalogue_count(call->catalogue); i++) {
-        const sl_check *check = sl_catalogue_check(call->catalogue, i);
-        sl_answer answer = sl_assurance_answer(call->run, i, call->now_ms, true);
+    for (size_t i = 0; i < sl_catalogue_count(call->site.catalogue); i++) {
+        const sl_check *check = sl_catalogue_check(call->site.catalogue, i);
+        sl_answer answer = sl_assurance_answer(call->site.run, i, call->site.now_ms, true);
         call->totals[answer.state]++;
         bear_all(all, &count, check, answer.state);
         SL_TRY(call->cli->json ? print_json(check, &answer, false) : print_text(check, &answer));
@@ -227,7 +198,7 @@ static int status_of(const size_t totals[4])
 static int do_status(sl_cli *cli)
 {
     SL_OWN(assure_call, call, close_call) = { .cli = cli };
-    sl_res r = open_call(&call);
+    sl_res r = sl_site_assure_open(cli, NULL, NULL, &call.site);
     if (sl_ok(r)) {
         control_state *all = calloc(CONTROLS_MAX, sizeof(*all));
         r = all == NULL ? sl_fail(SL_E_MEMORY) : print_all(&call, all);
@@ -239,17 +210,17 @@ static int do_status(sl_cli *cli)
 static int do_check(sl_cli *cli, const char *id)
 {
     SL_OWN(assure_call, call, close_call) = { .cli = cli };
-    sl_res r = open_call(&call);
+    sl_res r = sl_site_assure_open(cli, NULL, NULL, &call.site);
     size_t at = SIZE_MAX;
     if (sl_ok(r)) {
-        at = sl_catalogue_find(call.catalogue, sl_view_str(id));
+        at = sl_catalogue_find(call.site.catalogue, sl_view_str(id));
         r = at == SIZE_MAX ? sl_fail_at(SL_E_NOT_FOUND, "check", SL_NOWHERE) : SL_DONE;
     }
     if (!sl_ok(r)) {
         return sl_cli_fail(cli, "assure check", r);
     }
-    const sl_check *check = sl_catalogue_check(call.catalogue, at);
-    sl_answer answer = sl_assurance_answer(call.run, at, call.now_ms, true);
+    const sl_check *check = sl_catalogue_check(call.site.catalogue, at);
+    sl_answer answer = sl_assurance_answer(call.site.run, at, call.site.now_ms, true);
     call.totals[answer.state]++;
     r = cli->json ? print_json(check, &answer, true) : print_text(check, &answer);
     if (sl_ok(r) && !cli->json) {

@@ -6,21 +6,17 @@
 #include "base/random.h"
 #include "cli/drill_call.h"
 #include "drill/drills_embedded.h"
+#include "drill/results.h"
 #include "ledger/events.gen.h"
 #include "respond/admin.h"
 
 static const char USAGE[] =
-    "drill list\n"
+    "drill list | report | replay LEAF\n"
+    "       stoplog drill gate [--max-age DURATION] [--max-mttc MS] [--drill ID]... [--check ID]...\n"
     "       stoplog drill run ID... [--url URL --api-key KEY --model MODEL]\n"
     "                               [--prompt TEXT --canary TEXT]... [--compartment NAME]";
 
 /* ---- the result ---- */
-
-static const char *fact_word(sl_fact_state state)
-{
-    static const char *const words[] = { "not_asked", "pending", "held", "failed" };
-    return words[state];
-}
 
 static uint64_t ms_of(const sl_fact *fact)
 {
@@ -28,17 +24,17 @@ static uint64_t ms_of(const sl_fact *fact)
 }
 
 static sl_res record(const drill_call *call, const sl_drill_judge *j, const char *id,
-                     sl_drill_result result, double upper95)
+                     sl_drill_result result, double upper95, uint64_t from)
 {
     sl_event_head head = { .door = j->scenario->door };
     sl_event_drill_ended fields = {
         .drill = sl_view_str(id),
         .scenario = j->scenario->id,
         .result = sl_view_str(sl_drill_result_name(result)),
-        .no_effect = sl_view_str(fact_word(j->no_effect.state)),
-        .refused = sl_view_str(fact_word(j->refused.state)),
-        .signalled = sl_view_str(fact_word(j->signalled.state)),
-        .contained = sl_view_str(fact_word(j->contained.state)),
+        .no_effect = sl_view_str(sl_fact_word(j->no_effect.state)),
+        .refused = sl_view_str(sl_fact_word(j->refused.state)),
+        .signalled = sl_view_str(sl_fact_word(j->signalled.state)),
+        .contained = sl_view_str(sl_fact_word(j->contained.state)),
         .trials = j->trials,
         .hits = j->hits,
         .upper95_ppm = (uint64_t)(upper95 * 1e6 + 0.5),
@@ -46,6 +42,10 @@ static sl_res record(const drill_call *call, const sl_drill_judge *j, const char
         .mttd_ms = ms_of(&j->signalled),
         .has_mttc_ms = j->contained.state == SL_FACT_HELD,
         .mttc_ms = ms_of(&j->contained),
+        .has_from_size = true,
+        .from_size = from,
+        .has_start_ms = true,
+        .start_ms = (uint64_t)j->start_ms,
     };
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 256 };
@@ -57,7 +57,7 @@ static void put_fact(sl_json_writer *w, const char *name, const sl_fact *fact)
 {
     sl_json_key(w, name);
     sl_json_object_begin(w);
-    sl_json_put_str(w, "state", fact_word(fact->state));
+    sl_json_put_str(w, "state", sl_fact_word(fact->state));
     if (fact->after_ms >= 0) {
         sl_json_put_int(w, "after_ms", fact->after_ms);
         sl_json_put_uint(w, "leaf", fact->index);
@@ -96,7 +96,7 @@ static sl_res print_json(const sl_drill_judge *j, sl_drill_result result, double
 
 static sl_res add_fact(sl_buf *out, const char *name, const sl_fact *fact)
 {
-    SL_TRY(sl_buf_addf(out, "\n  %-10s %s", name, fact_word(fact->state)));
+    SL_TRY(sl_buf_addf(out, "\n  %-10s %s", name, sl_fact_word(fact->state)));
     if (fact->after_ms >= 0) {
         SL_TRY(sl_buf_addf(out, " after %lld ms (leaf %llu)", (long long)fact->after_ms,
                            (unsigned long long)fact->index));
@@ -139,12 +139,12 @@ static sl_res run_one(drill_call *call, const sl_scenario *scenario)
     call->totals[result]++;
     SL_TRY(call->cli->json ? print_json(&judge, result, upper95)
                            : print_text(&judge, result, upper95));
-    return record(call, &judge, (const char *)id.p, result, upper95);
+    return record(call, &judge, (const char *)id.p, result, upper95, from);
 }
 
 /* ---- the commands ---- */
 
-static sl_res scenario_named(sl_view id, sl_arena *arena, sl_scenario *ret)
+sl_res sl_drill_scenario_named(sl_view id, sl_arena *arena, sl_scenario *ret)
 {
     for (size_t i = 0; i < sl_drill_drills_count; i++) {
         const sl_embedded_file *file = &sl_drill_drills[i];
@@ -186,7 +186,7 @@ static int do_run(drill_call *call)
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 8 * SL_MIB };
     for (size_t i = 0; i < call->wanted_count; i++) {
         sl_scenario scenario;
-        sl_res r = scenario_named(sl_view_str(call->wanted[i]), &arena, &scenario);
+        sl_res r = sl_drill_scenario_named(sl_view_str(call->wanted[i]), &arena, &scenario);
         r = sl_ok(r) ? run_one(call, &scenario) : r;
         if (!sl_ok(r)) {
             return sl_cli_fail(call->cli, "drill run", r);
@@ -235,6 +235,15 @@ int sl_cmd_drill(sl_cli *cli, int argc, char **argv)
     drill_call call = { .cli = cli };
     if (argc == 2 && strcmp(argv[1], "list") == 0) {
         return do_list(cli);
+    }
+    if (argc >= 2 && strcmp(argv[1], "gate") == 0) {
+        return sl_drill_gate_main(cli, argc, argv);
+    }
+    if (argc == 2 && strcmp(argv[1], "report") == 0) {
+        return sl_drill_report_main(cli);
+    }
+    if (argc == 3 && strcmp(argv[1], "replay") == 0) {
+        return sl_drill_replay_main(cli, argv[2]);
     }
     if (argc < 3 || strcmp(argv[1], "run") != 0) {
         return sl_cli_usage(cli, USAGE);

@@ -21,6 +21,14 @@ typedef struct {
     size_t totals[3]; /* by sl_drill_result */
 } drill_call;
 
+/* A shipped scenario. SL_E_NOT_FOUND. */
+SL_MUST sl_res sl_drill_scenario_named(sl_view id, sl_arena *arena, sl_scenario *ret);
+
+/* The commands that read what earlier drills left; each returns the exit status. */
+int sl_drill_gate_main(sl_cli *cli, int argc, char **argv);
+int sl_drill_report_main(sl_cli *cli);
+int sl_drill_replay_main(sl_cli *cli, const char *leaf);
+
 /* Leaves that a reader of the site sees now. */
 SL_MUST sl_res sl_drill_ledger_size(const drill_call *call, uint64_t *ret_size);
 /* Carries the scenario's attack out; leaves from `from` on are the drill's time. */

@@ -9,5 +9,8 @@
  * wanted) gets the ledger's name. Errors: those of sl_reader_open and sl_reader_verify. */
 SL_MUST sl_res sl_site_ledger_read(const sl_cli *cli, sl_reader_each *each, void *context,
                                    sl_buf *ret_origin);
+/* The same, and what was read: size and root. */
+SL_MUST sl_res sl_site_ledger_read_all(const sl_cli *cli, sl_reader_each *each, void *context,
+                                       sl_buf *ret_origin, sl_verdict_report *ret_report);
 
 #endif
