@@ -42,13 +42,41 @@ def start(*command, **more):
     return child
 
 
-def wait_for(what, seconds=10):
+def wait_for(what, seconds=60):
     end = time.time() + seconds
     while time.time() < end:
         if what():
             return
         time.sleep(0.02)
     raise SystemExit('not up in time: ' + open(path('stderr')).read())
+
+
+class Door:
+    """The door's process; it can be ended and started again with other limits."""
+
+    def __init__(self):
+        self.process = None
+        self.start()
+
+    def start(self, *limits):
+        if os.path.exists(path('door.sock')):
+            os.unlink(path('door.sock'))
+        self.process = start(DOOR, 'serve', path('door.sock'), path('egress.sock'), path('ledger'), *limits)
+        wait_for(lambda: connects(path('door.sock')))
+
+    def restart(self, *limits):
+        self.process.terminate()
+        self.process.wait(20)
+        self.start(*limits)
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+
+def connects(where):
+    """Whether somebody listens there: a path alone is made before that."""
+    with socket.socket(socket.AF_UNIX) as link:
+        return link.connect_ex(where) == 0
 
 
 def set_up():
@@ -60,13 +88,11 @@ def set_up():
             out.write(text)
     start(sys.executable, ROOT + '/tools/scripted-upstream/scripted-upstream', '--listen',
           'unix:' + path('up.sock'), '--log', path('up.log'))
-    wait_for(lambda: os.path.exists(path('up.sock')))
-    os.chmod(path('up.sock'), 0o666)
+    wait_for(lambda: connects(path('up.sock')))
     for name in ('egress', 'front'):
         start('/usr/sbin/nginx', '-p', DIR, '-c', path(name + '.conf'))
-    wait_for(lambda: os.path.exists(path('egress.sock')))
-    door = start(DOOR, 'serve', path('door.sock'), path('egress.sock'), path('ledger'))
-    wait_for(lambda: os.path.exists(path('door.sock')))
+    wait_for(lambda: connects(path('egress.sock')))
+    door = Door()
 
     def front_up():
         with socket.socket() as s:
@@ -90,7 +116,7 @@ def body(text='Hello', model='scripted', **more):
     return json.dumps(dict({'model': model, 'messages': [{'role': 'user', 'content': text}]}, **more))
 
 
-def ask(data, path_='/v1/chat/completions', method='POST', key='slg_test', headers=None, timeout=20):
+def ask(data, path_='/v1/chat/completions', method='POST', key='slg_test', headers=None, timeout=60):
     link = http.client.HTTPConnection('127.0.0.1', PORT, timeout=timeout)
     send = {'Content-Type': 'application/json'}
     if key:
@@ -178,40 +204,48 @@ def a_finding_cuts_the_stream(door):
 
 
 def bad_requests(door):
+    """Each with its error for the client and its leaf; nothing of it passes."""
     cases = [
-        ('{', 400), ('[]', 400), (body('x')[:-1] + ',"model":"b"}', 400), (b'{"model":"\xff"}', 400),
-        (body('x', unheard_of=1), 400), (body('x', web_search_options={}), 403),
-        (body('x', model='unknown'), 404),
-        ('{"model":"scripted","messages":[{"role":"user","content":"\\ud800"}]}', 400),
-        ('{"a":' * 5000, 400),
+        ('{', 400, 'E_TRUNCATED'), ('[]', 400, 'E_MISSING_FIELD'),
+        (body('x')[:-1] + ',"model":"b"}', 400, 'E_DUPLICATE'), (b'{"model":"\xff"}', 400, 'E_UTF8'),
+        (body('x', unheard_of=1), 400, 'E_UNKNOWN_FIELD'), (body('x', web_search_options={}), 403, 'E_FEATURE'),
+        (body('x', model='unknown'), 404, 'E_NOT_FOUND'),
+        ('{"model":"scripted","messages":[{"role":"user","content":"\\ud800"}]}', 400, 'E_SYNTAX'),
+        ('{"a":' * 5000, 400, 'E_DEPTH'), ('{"model":"scripted","messages":[]} x', 400, 'E_TRAILING'),
     ]
     m = len(seen_upstream())
-    for data, status in cases:
+    for data, status, code in cases:
+        n = len(ledger())
         answer, text = ask(data)
-        equal(answer.status, status, data[:60])
-        assert json.loads(text)['error']['code'].startswith('E_'), text
+        error = json.loads(text)['error']
+        equal((answer.status, error['code']), (status, code), data[:60])
+        last = leaves_after(n)
+        equal([(leaf['type'], leaf['fields']['reason'], leaf['fields']['status']) for leaf in last],
+              [('ask.refused', code, status)], data[:60])
         assert answer.getheader('x-stoplog-receipt'), data[:60]
     equal(len(seen_upstream()), m, 'something passed')
 
 
 def strangers(door):
-    m, n = len(seen_upstream()), len(ledger())
-    for key, where, headers, method, status in (
-            (None, '/v1/chat/completions', {}, 'POST', 401),
-            ('slg_other', '/v1/chat/completions', {}, 'POST', 401),
-            ('slg_test', '/v1/files', {}, 'POST', 404),
-            ('slg_test', '/', {}, 'GET', 404),
-            ('slg_test', '/v1/chat/completions', {}, 'GET', 405),
-            ('slg_test', '/v1/chat/completions', {'Content-Encoding': 'gzip'}, 'POST', 415),
-            ('slg_test', '/v1/chat/completions', {'Content-Type': 'text/plain'}, 'POST', 415),
-            ('slg_test', '/v1/chat/completions', {'Upgrade': 'websocket', 'Connection': 'Upgrade'}, 'POST', 400)):
+    """Before anybody is known a refusal is counted by source; it has a typed error all the same."""
+    m = len(seen_upstream())
+    for key, where, headers, method, status, code in (
+            (None, '/v1/chat/completions', {}, 'POST', 401, 'E_KEY'),
+            ('slg_other', '/v1/chat/completions', {}, 'POST', 401, 'E_KEY'),
+            ('slg_test', '/v1/files', {}, 'POST', 404, 'E_NOT_FOUND'),
+            ('slg_test', '/', {}, 'GET', 404, 'E_NOT_FOUND'),
+            ('slg_test', '/v1/chat/completions', {}, 'GET', 405, 'E_METHOD'),
+            ('slg_test', '/v1/chat/completions', {'Content-Encoding': 'gzip'}, 'POST', 415, 'E_ENCODING'),
+            ('slg_test', '/v1/chat/completions', {'Content-Type': 'text/plain'}, 'POST', 415, 'E_ENCODING'),
+            ('slg_test', '/v1/chat/completions', {'Upgrade': 'websocket', 'Connection': 'Upgrade'}, 'POST', 400,
+             'E_USAGE')):
+        n = len(ledger())
         answer, text = ask(body('x') if method == 'POST' else None, where, method, key, headers)
-        equal(answer.status, status, where)
-        assert 'error' in json.loads(text), text
+        equal((answer.status, json.loads(text)['error']['code']), (status, code), (where, headers))
+        knocks = [line for line in ledger()[n:] if 'knock' in line]
+        equal([(knock['knock'], knock['source']) for knock in knocks], [(code, '127.0.0.1')], (where, headers))
+        equal(leaves_after(n), [], (where, headers))
     equal(len(seen_upstream()), m, 'something passed')
-    knocks = [line for line in ledger()[n:] if 'knock' in line]
-    equal(len(knocks), 8)
-    equal(knocks[0]['source'], '127.0.0.1')
 
 
 def raw(data, seconds=10):
@@ -271,21 +305,44 @@ def smuggling_is_refused(door):
     equal(len(seen_upstream()), m)
 
 
+def fails_upstream(model, stream, status, code):
+    """A model server that misbehaves: the client's error is typed, the outcome leaf agrees, and the stream
+    does not look finished."""
+    n = len(ledger())
+    answer, text = ask(body('some words that are long enough to be seen in pieces', model=model, stream=stream))
+    equal(answer.status, status, (model, stream))
+    assert '"code":"%s"' % code in text.replace(' ', ''), (model, stream, text[-400:])
+    assert '[DONE]' not in text, model
+    last = leaves_after(n)
+    equal([leaf['type'] for leaf in last], ['ask.intent', 'ask.outcome'], model)
+    fields = last[-1]['fields']
+    equal((fields['outcome'], fields['rule']), ('upstream_failed', code), (model, stream))
+
+
 def bad_model_servers(door):
     for model, whole, streamed in (('scripted-die', 502, 200), ('scripted-reset', 502, 502),
                                    ('scripted-malformed', None, 200), ('scripted-invalid', 502, 502),
                                    ('scripted-error', 502, 502), ('scripted-busy', 429, 429),
-                                   ('scripted-compressed', 502, 502), ('scripted-hang', 502, 502)):
+                                   ('scripted-compressed', 502, 502)):
         for stream, status in ((False, whole), (True, streamed)):
-            if status is None:
-                continue
-            n = len(ledger())
-            answer, text = ask(body('some words that are long enough to be seen in pieces', model=model, stream=stream))
-            equal(answer.status, status, (model, stream))
-            assert 'E_UPSTREAM' in text or 'E_TIMEOUT' in text, (model, text)
-            assert '[DONE]' not in text, model
-            last = leaves_after(n)[-1]
-            equal((last['type'], last['fields']['outcome']), ('ask.outcome', 'upstream_failed'), model)
+            if status is not None:
+                fails_upstream(model, stream, status, 'E_UPSTREAM')
+
+
+def silent_model_servers(door):
+    """One that never answers, and one that falls silent behind the head, half-way through."""
+    door.restart('patience=1500')
+    fails_upstream('scripted-hang', False, 502, 'E_TIMEOUT')
+    fails_upstream('scripted-hang', True, 502, 'E_TIMEOUT')
+    fails_upstream('scripted-late', True, 200, 'E_TIMEOUT')
+    door.restart()
+
+
+def an_answer_without_end_is_ended(door):
+    """The client stays and reads: the limit of one channel's text ends it."""
+    door.restart('text=20000')
+    fails_upstream('scripted-endless', True, 200, 'E_UPSTREAM')
+    door.restart()
 
 
 def an_endless_model_server_and_a_client_that_leaves(door):
@@ -379,7 +436,8 @@ def door_and_upstream_agree(door):
 
 TESTS = [a_whole_answer, a_stream, identifiers_are_rewritten_and_restored, a_refused_request, a_finding_cuts_the_stream,
          bad_requests, strangers, a_hundred_megabytes, a_chunked_request, pipelined_requests_are_separate,
-         smuggling_is_refused, bad_model_servers, an_endless_model_server_and_a_client_that_leaves,
+         smuggling_is_refused, bad_model_servers, silent_model_servers, an_answer_without_end_is_ended,
+         an_endless_model_server_and_a_client_that_leaves,
          a_slow_reader_is_dropped, a_closed_valve_stops_a_running_stream, a_closed_valve_refuses,
          egress_serves_nothing_but_what_is_named, egress_counts_what_it_passed,
          no_file_was_written_and_nothing_logged, door_and_upstream_agree]

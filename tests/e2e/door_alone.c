@@ -2,7 +2,7 @@
  * itself: a fixed key and model, the detection stand-in of tests/doors/ask, a file as ledger (one
  * event a line, durable before it is acknowledged), and a valve that SIGUSR1 closes and SIGUSR2
  * opens.
- *   door_alone serve DOOR.sock EGRESS.sock LEDGER [nosync]
+ *   door_alone serve DOOR.sock EGRESS.sock LEDGER [nosync] [patience=MS] [text=BYTES]
  *   door_alone front DIR LISTEN DOOR.sock BODY_MAX [CERT KEY]
  *   door_alone egress DIR EGRESS.sock COUNT.sock UPSTREAM.sock */
 #include <errno.h>
@@ -171,6 +171,23 @@ static int listen_at(const char *path)
     return fd;
 }
 
+/* What a crowded machine does not reach, unless a test asks for less. */
+enum { PATIENCE_MS = 20 * 1000, STALL_MS = 2000 };
+
+/* A number after `name`, else `otherwise`. */
+static uint64_t option(char **argv, int argc, const char *name, uint64_t otherwise)
+{
+    for (int i = 3; i < argc; i++) {
+        sl_view word = sl_view_str(argv[i]);
+        uint64_t n = 0;
+        if (sl_view_starts(word, sl_view_str(name)) &&
+            sl_ok(sl_parse_u64(sl_view_sub(word, strlen(name), word.n), UINT32_MAX, &n))) {
+            return n;
+        }
+    }
+    return otherwise;
+}
+
 static sl_res serve(char **argv, int argc)
 {
     static file_ledger ledger = { .lines = { .max = 64 << 20 } };
@@ -181,7 +198,7 @@ static sl_res serve(char **argv, int argc)
     static const sl_ask_valves valves = { .take = take, .holds = holds };
     sl_loop *loop = NULL;
     ledger.fd = open(argv[2], O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    ledger.sync = argc <= 3;
+    ledger.sync = argc <= 3 || strcmp(argv[3], "nosync") != 0;
     SL_TRY(sl_ask_keys_init(&keys));
     SL_TRY(sl_ask_keys_set(&keys, &held));
     site = (sl_ask_site){ .roll = &roll,
@@ -190,14 +207,15 @@ static sl_res serve(char **argv, int argc)
                           .budget = calloc(1, sl_budget_bytes()),
                           .origin = "example.org/log",
                           .limits = sl_ask_limits_default };
-    site.limits.first_ms_max = 2000;
-    site.limits.silence_ms_max = 2000;
+    site.limits.first_ms_max = option(argv, argc, "patience=", PATIENCE_MS);
+    site.limits.silence_ms_max = site.limits.first_ms_max;
+    site.limits.text_bytes_max = (size_t)option(argv, argc, "text=", site.limits.text_bytes_max);
     sl_ask_server_options options = { .site = &site,
                                       .listen_fd = listen_at(argv[0]),
                                       .egress_path = argv[1],
                                       .connections_max = 4096,
                                       .pool_max = 256,
-                                      .stall_ms_max = 2000,
+                                      .stall_ms_max = STALL_MS,
                                       .recorder = { &ledger, append, knock, NULL } };
     SL_NEED(ledger.fd >= 0, SL_E_IO);
     SL_TRY(go_on(&ledger));
