@@ -1,8 +1,9 @@
 /* Echo indexes of hostile bytes, and texts asked in any split. The first byte says which: a file is
  * opened; a segment is read as if its keyed hash had been right, and everything in it is looked up; a
- * text is asked whole and in pieces, which must give the same. */
+ * text is asked whole and in pieces, which must give the same; two texts are aligned. */
 #include <assert.h>
 
+#include "detect/echo_confirm.h"
 #include "detect/echo_index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -106,6 +107,28 @@ static void ask_in_pieces(sl_view text, size_t piece)
     assert(sums[0] == sums[1]);
 }
 
+/* Two texts, divided by a zero byte, are aligned: spans and changes lie inside of them, in order. */
+static void align(sl_view both)
+{
+    static sl_echo_verdict v;
+    sl_view record = { 0 };
+    sl_view text = { 0 };
+    (void)sl_view_cut(both, 0, &record, &text);
+    sl_res done = sl_echo_confirm(fixed_index(), 0, record, text, &v);
+    assert(sl_ok(done) || sl_is(done, SL_E_LIMIT));
+    if (!sl_ok(done)) {
+        return;
+    }
+    assert(v.text_start <= v.text_end && v.text_end <= text.n);
+    assert(v.record_start <= v.record_end && v.record_end <= record.n);
+    for (size_t i = 0; i < v.change_count; i++) {
+        const sl_echo_change *c = &v.changes[i];
+        assert(c->text_start <= c->text_end && c->text_end <= text.n);
+        assert(c->record_start <= c->record_end && c->record_end <= record.n);
+        assert(i == 0 || v.changes[i - 1].text_end <= c->text_start);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2) {
@@ -116,6 +139,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         open_file(rest);
     } else if (data[0] % 4 == 1) {
         read_segment(rest);
+    } else if (data[0] % 4 == 3) {
+        align(rest);
     } else {
         ask_in_pieces(rest, 1 + data[0] / 4);
     }

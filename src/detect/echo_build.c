@@ -17,8 +17,14 @@
 /* What the words may take of the budget; the numbers get the rest. */
 #define WORDS_SHARE 0.78
 #define COUNTS_LOG2_MAX 28U
+/* The filter of common shingles may take so much of the text. */
+#define COMMON_PERMILLE 12U
+/* A shingle that says less than this is nobody's: rather the next one of its stretch. */
+#define LEAST_WORD_BITS 12.0
+#define LEAST_NUMBER_BITS 16.0
 /* So little is not worth saving: small collections are indexed as densely as can be. */
 #define SMALL_BYTES 262144.0
+#define SMALL_COMMON 16384U
 
 typedef struct {
     uint32_t k;
@@ -32,6 +38,9 @@ typedef struct {
     uint64_t shingles;
     uint8_t *counts;
     uint64_t counts_mask;
+    uint8_t known_above; /* shingles that occur more often go into the filter of common ones */
+    uint32_t common_words;
+    uint8_t *common;
     sl_echo_entry *entries;
     size_t n;
     size_t cap;
@@ -52,6 +61,8 @@ struct sl_echo_builder {
     uint64_t *check;
     uint32_t *sketch;
     uint32_t sketch_log2;
+    uint8_t *logs;            /* the sketch as it goes into the file */
+    sl_echo_segment sketched; /* that and the numbers of tokens, for asking */
     uint64_t source_bytes;
     uint64_t documents;
     uint64_t counted; /* records of the first pass */
@@ -78,7 +89,9 @@ static sl_res builder_alloc(sl_echo_builder *b, uint64_t bytes)
     SL_TRY(sl_echo_text_init(&b->text, sl_echo_kernel_best()));
     b->tag = calloc(tokens, sizeof *b->tag);
     b->check = calloc(tokens, sizeof *b->check);
-    b->sketch_log2 = log2_of(bytes / 384, 12, 22);
+    b->sketch_log2 = log2_of(bytes / 8, 12, 18);
+    uint32_t large = log2_of(bytes / 100, 12, 24);
+    b->sketch_log2 = large > b->sketch_log2 ? large : b->sketch_log2;
     b->sketch = calloc((size_t)1 << b->sketch_log2, sizeof *b->sketch);
     bool ok = b->tag != NULL && b->check != NULL && b->sketch != NULL;
     for (uint32_t l = 0; l < SL_ECHO_LANES; l++) {
@@ -116,11 +129,13 @@ void sl_echo_builder_free(sl_echo_builder *b)
     for (size_t l = 0; l < SL_ECHO_LANES; l++) {
         free(b->lane[l].counts);
         free(b->lane[l].entries);
+        free(b->lane[l].common);
     }
     sl_echo_text_free(&b->text);
     free(b->tag);
     free(b->check);
     free(b->sketch);
+    free(b->logs);
     sl_buf_free(&b->anchors);
     sl_buf_free(&b->blob);
     sl_buf_free(&b->sources);
@@ -153,8 +168,9 @@ static void count_words(sl_echo_builder *b, sl_echo_lane l)
             continue;
         }
         count_word(b, 0, hash[i], SL_ECHO_ONE);
-        if (i > 0) {
-            count_word(b, hash[i - 1], hash[i], SL_ECHO_PAIR);
+        uint64_t before = sl_echo_before(hash, i, b->key.number);
+        if (before != 0) {
+            count_word(b, before, hash[i], SL_ECHO_PAIR);
         }
     }
 }
@@ -186,11 +202,38 @@ static sl_res add_entry(lane_state *lane, uint64_t tag, uint64_t check, uint64_t
     return SL_DONE;
 }
 
-static sl_res keep_shingles(sl_echo_builder *b, lane_state *lane, size_t n)
+/* As sl_echo_surprise counts, from the counts of the first pass. */
+static double bits_of(const sl_echo_builder *b, const lane_state *lane, sl_echo_lane l, size_t i)
 {
+    const uint64_t *hash = b->text.tokens.hash[l] + i;
+    double bits = 0;
+    for (size_t k = 0; k < lane->k; k++) {
+        uint64_t before = l == SL_ECHO_NUMBERS ? 0 : sl_echo_before(hash, k, b->key.number);
+        double one = sl_echo_surprise(&b->sketched, l, before, hash[k]);
+        bits += before == 0 && l == SL_ECHO_WORDS && one > SL_ECHO_FIRST_BITS ? SL_ECHO_FIRST_BITS
+                                                                              : one;
+    }
+    return bits;
+}
+
+static void add_common(lane_state *lane, uint64_t tag)
+{
+    uint8_t *word = lane->common + 8 * (size_t)sl_echo_filter_at(tag, lane->common_words);
+    sl_put_le64(word, sl_get_le64(word) | sl_echo_filter_bits(tag));
+}
+
+static sl_res keep_shingles(sl_echo_builder *b, sl_echo_lane l, size_t n)
+{
+    lane_state *lane = &b->lane[l];
+    double least = l == SL_ECHO_WORDS ? LEAST_WORD_BITS : LEAST_NUMBER_BITS;
     for (size_t i = 0; i < n; i++) {
         uint64_t block = (lane->base + i) / lane->stride;
-        if (block >= lane->done && lane->counts[b->check[i] & lane->counts_mask] <= COMMON_ABOVE) {
+        uint8_t count = lane->counts[b->check[i] & lane->counts_mask];
+        if (count > COMMON_ABOVE) {
+            if (count > lane->known_above && lane->common_words != 0) {
+                add_common(lane, b->tag[i]);
+            }
+        } else if (block >= lane->done && bits_of(b, lane, l, i) >= least) {
             SL_TRY(add_entry(lane, b->tag[i], b->check[i], lane->first_block + block));
             lane->done = block + 1;
         }
@@ -212,7 +255,7 @@ static sl_res take_lane(sl_echo_builder *b, sl_echo_lane l)
     if (b->phase == COUNTING) {
         count_shingles(b, lane, shingles);
     } else {
-        SL_TRY(keep_shingles(b, lane, shingles));
+        SL_TRY(keep_shingles(b, l, shingles));
     }
     size_t keep = n < lane->k - 1 ? n : lane->k - 1;
     memmove(hash, hash + n - keep, keep * sizeof *hash);
@@ -303,6 +346,50 @@ static double choose_stride(lane_state *lane, uint32_t least, uint32_t most, dou
     return all / lane->stride;
 }
 
+/* Counts as eighths of log2, so that a byte holds any. */
+static sl_res take_logs(sl_echo_builder *b)
+{
+    size_t cells = (size_t)1 << b->sketch_log2;
+    b->logs = malloc(cells);
+    SL_NEED(b->logs != NULL, SL_E_MEMORY);
+    for (size_t i = 0; i < cells; i++) {
+        double count = b->sketch[i];
+        b->logs[i] = count < 1 ? 0 : (uint8_t)(1 + lround(8 * log2(count)));
+    }
+    free(b->sketch);
+    b->sketch = NULL;
+    b->sketched.sketch = b->logs;
+    b->sketched.sketch_log2 = b->sketch_log2;
+    b->sketched.lane[SL_ECHO_WORDS].tokens = b->lane[SL_ECHO_WORDS].tokens;
+    b->sketched.lane[SL_ECHO_NUMBERS].tokens = b->lane[SL_ECHO_NUMBERS].tokens;
+    return SL_DONE;
+}
+
+/* What recurs in one of this many records is the manner of a place, not the story of a person. */
+#define MANNER_RECORDS 256U
+#define MANNER_LEAST 16U
+
+/* Room for the shingles that speak for nothing, twelve bits each; of too many, only the commonest. */
+static sl_res make_common(const sl_echo_builder *b, lane_state *lane)
+{
+    uint64_t least = MANNER_LEAST + b->counted / MANNER_RECORDS;
+    least = least > 254 ? 254 : least;
+    uint64_t above[256] = { 0 };
+    for (uint64_t i = 0; i <= lane->counts_mask; i++) {
+        above[lane->counts[i]]++;
+    }
+    uint64_t most = (SMALL_COMMON + b->source_bytes * COMMON_PERMILLE / 1000) * 8 / FILTER_BITS;
+    uint64_t sum = 0;
+    uint32_t from = 255;
+    while (from > least && sum + above[from] <= most) {
+        sum += above[from--];
+    }
+    lane->known_above = (uint8_t)from;
+    lane->common_words = sum == 0 ? 0 : (uint32_t)(sum * FILTER_BITS / 64 + 1);
+    lane->common = calloc(lane->common_words + 1, 8);
+    return lane->common == NULL ? sl_fail(SL_E_MEMORY) : SL_DONE;
+}
+
 sl_res sl_echo_builder_settle(sl_echo_builder *b)
 {
     SL_NEED(b->phase == COUNTING, SL_E_BUG);
@@ -311,6 +398,10 @@ sl_res sl_echo_builder_settle(sl_echo_builder *b)
                     (double)((size_t)1 << b->sketch_log2) - 6.0 * (double)b->counted;
     lane_state *words = &b->lane[SL_ECHO_WORDS];
     lane_state *numbers = &b->lane[SL_ECHO_NUMBERS];
+    SL_TRY(take_logs(b));
+    SL_TRY(make_common(b, words));
+    SL_TRY(make_common(b, numbers));
+    budget -= 8.0 * (words->common_words + numbers->common_words);
     double used = choose_stride(words, SL_ECHO_K_WORDS, 12, budget * WORDS_SHARE);
     (void)choose_stride(numbers, 2, 8, budget - used);
     for (size_t l = 0; l < SL_ECHO_LANES; l++) {
@@ -431,7 +522,8 @@ static sl_res add_lane(sl_echo_builder *b, sl_echo_lane l, sl_echo_lane_index *r
                                  .tokens = lane->tokens,
                                  .blocks = lane->first_block,
                                  .fingerprints = lane->n,
-                                 .block_bits = lane->block_bits };
+                                 .block_bits = lane->block_bits,
+                                 .common_words = lane->common_words };
     SL_TRY(sl_echo_map_build(lane->entries, lane->n, b->key.number, &ret->shape, out));
     SL_TRY(pad(out));
     if (lane->n != 0) {
@@ -440,20 +532,7 @@ static sl_res add_lane(sl_echo_builder *b, sl_echo_lane l, sl_echo_lane_index *r
     }
     free(lane->entries);
     lane->entries = NULL;
-    return SL_DONE;
-}
-
-/* Counts as eighths of log2, so that a byte holds any. */
-static sl_res add_sketch(const sl_echo_builder *b, sl_buf *out)
-{
-    size_t cells = (size_t)1 << b->sketch_log2;
-    SL_TRY(sl_buf_reserve(out, cells));
-    for (size_t i = 0; i < cells; i++) {
-        double count = b->sketch[i];
-        out->p[out->n + i] = count < 1 ? 0 : (uint8_t)(1 + lround(8 * log2(count)));
-    }
-    out->n += cells;
-    return SL_DONE;
+    return sl_buf_add(out, sl_view_of(lane->common, 8 * (size_t)lane->common_words));
 }
 
 static sl_res add_segment(sl_echo_builder *b, sl_buf *out)
@@ -473,7 +552,7 @@ static sl_res add_segment(sl_echo_builder *b, sl_buf *out)
     SL_TRY(add_part(out, sl_buf_view(&b->blob)));
     SL_TRY(add_part(out, sl_buf_view(&b->sources)));
     SL_TRY(add_part(out, sl_buf_view(&b->names)));
-    SL_TRY(add_sketch(b, out));
+    SL_TRY(add_part(out, sl_view_of(b->logs, (size_t)1 << b->sketch_log2)));
     s.bytes = out->n - from;
     sl_echo_segment_head(&s, out->p + from);
     return SL_DONE;

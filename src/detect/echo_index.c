@@ -33,6 +33,7 @@ static void put_lane(const sl_echo_lane_index *lane, uint8_t *p)
     sl_put_le64(p + 40, lane->shape.seed);
     sl_put_le32(p + 48, lane->filter_words);
     sl_put_le32(p + 52, lane->block_bits);
+    sl_put_le32(p + 56, lane->common_words);
 }
 
 static bool get_lane(const uint8_t *p, uint32_t k, sl_echo_lane_index *lane)
@@ -46,7 +47,8 @@ static bool get_lane(const uint8_t *p, uint32_t k, sl_echo_lane_index *lane)
                                              .count = sl_get_le32(p + 36),
                                              .seed = sl_get_le64(p + 40) },
                                   .filter_words = sl_get_le32(p + 48),
-                                  .block_bits = sl_get_le32(p + 52) };
+                                  .block_bits = sl_get_le32(p + 52),
+                                  .common_words = sl_get_le32(p + 56) };
     return lane->k == k && lane->stride >= 1 && lane->stride <= SL_ECHO_STRIDE_MAX &&
            lane->blocks <= SL_ECHO_BLOCKS_MAX && lane->block_bits >= 1 && lane->block_bits <= 27 &&
            sl_echo_shape_valid(&lane->shape) &&
@@ -88,6 +90,7 @@ static bool find_parts(sl_view whole, sl_echo_segment *s)
         sl_echo_lane_index *lane = &s->lane[l];
         lane->slots = part(whole, &at, 4 * sl_echo_slots(&lane->shape));
         lane->filter = part(whole, &at, 8 * (uint64_t)lane->filter_words);
+        lane->common = part(whole, &at, 8 * (uint64_t)lane->common_words);
     }
     uint64_t anchors = (s->records + SL_ECHO_ANCHOR_EVERY - 1) / SL_ECHO_ANCHOR_EVERY;
     s->anchors = part(whole, &at, anchors * SL_ECHO_ANCHOR_BYTES);

@@ -29,8 +29,10 @@ typedef struct {
     sl_echo_shape shape;
     uint32_t filter_words;
     uint32_t block_bits;
+    uint32_t common_words;
     const uint8_t *slots;
     const uint8_t *filter;
+    const uint8_t *common; /* filter of shingles too common to be indexed */
 } sl_echo_lane_index;
 
 typedef struct {
@@ -89,6 +91,30 @@ static inline uint64_t sl_echo_cell(uint64_t before, uint64_t hash, sl_echo_coun
     uint64_t x = hash * 0x9E3779B97F4A7C15U + before * 0xC2B2AE3D27D4EB4FU + (uint64_t)what;
     return sl_echo_mix(x, 0x165667B19E3779F9U);
 }
+
+/* Is the shingle one of those too common to be indexed? Now and then so by mistake. */
+static inline bool sl_echo_is_common(const sl_echo_lane_index *lane, uint64_t tag)
+{
+    if (lane->common_words == 0) {
+        return false;
+    }
+    uint64_t bits = sl_echo_filter_bits(tag);
+    size_t at = sl_echo_filter_at(tag, lane->common_words);
+    return (sl_get_le64(lane->common + 8 * at) & bits) == bits;
+}
+
+/* The word that stands before token `i`: numbers are passed over, because what follows a number is
+ * told by what stood before it. 0: unknown. */
+static inline uint64_t sl_echo_before(const uint64_t *hash, size_t i, uint64_t number)
+{
+    if (i > 0 && hash[i - 1] != number) {
+        return hash[i - 1];
+    }
+    return i > 1 ? hash[i - 2] : 0;
+}
+
+/* What a shingle's first word may count for: nobody knows what stood before it. */
+#define SL_ECHO_FIRST_BITS 8.0
 
 /* Bits of surprise in `hash` behind the word `before` (0: at the beginning) as if this one occurrence
  * had not been counted; of a number by itself. Never negative. */

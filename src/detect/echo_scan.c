@@ -9,8 +9,6 @@
 /* A hit joins a match that was hit at most so many tokens ago. */
 #define REACH ((uint64_t)96)
 #define PAIRS ((size_t)24)
-/* What the first word of a shingle may count for: nobody knows what stood before it. */
-#define FIRST_BITS_MAX 8.0
 
 typedef struct {
     sl_echo_match match;
@@ -138,17 +136,19 @@ static bool is_new_pair(chain *c, uint64_t before, uint64_t hash)
     return true;
 }
 
-static void weigh(const sl_echo_segment *segment, const hit *h, chain *c)
+static void weigh(const sl_echo_scan *scan, const hit *h, chain *c)
 {
+    const sl_echo_segment *segment = &scan->index->segments[h->segment];
+    uint64_t number = scan->index->key.number;
     uint32_t k = segment->lane[h->lane].k;
     for (uint32_t i = 0; i < k; i++) {
-        uint64_t before = h->lane == SL_ECHO_NUMBERS || i == 0 ? 0 : h->hash[i - 1];
+        uint64_t before = h->lane == SL_ECHO_NUMBERS ? 0 : sl_echo_before(h->hash, i, number);
         if (!is_new_pair(c, before, h->hash[i])) {
             continue;
         }
         double bits = sl_echo_surprise(segment, h->lane, before, h->hash[i]);
-        bool first = i == 0 && h->lane == SL_ECHO_WORDS;
-        c->bits += first && bits > FIRST_BITS_MAX ? FIRST_BITS_MAX : bits;
+        bool first = before == 0 && h->lane == SL_ECHO_WORDS;
+        c->bits += first && bits > SL_ECHO_FIRST_BITS ? SL_ECHO_FIRST_BITS : bits;
     }
 }
 
@@ -252,7 +252,7 @@ static sl_res take_hit(sl_echo_scan *scan, const hit *h, sl_echo_matches *matche
     if (c == NULL) {
         return SL_DONE;
     }
-    weigh(segment, h, c);
+    weigh(scan, h, c);
     c->token = h->token;
     c->match.last_block = h->block;
     c->match.end = h->end;

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/utf8.h"
+#include "detect/echo_confirm.h"
 #include "detect/echo_index.h"
 #include "detect/echo_text.h"
 
@@ -457,6 +458,77 @@ static void endless_lines_are_taken_in_bounded_memory(void **state_)
     corpus_free(c);
 }
 
+/* ---- the second stage ---------------------------------------------------------------------------- */
+
+static sl_view record_of(const corpus *c, size_t i)
+{
+    return sl_view_sub(sl_buf_view(&c->text), c->at[i], c->at[i + 1]);
+}
+
+static void a_rendering_is_confirmed_and_its_changes_are_told(void **state_)
+{
+    static sl_echo_verdict v;
+    corpus *c = corpus_new();
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 65536 };
+    assert_done(sl_buf_add_str(&text, "nothing of this was ever indexed and then "));
+    assert_done(sl_buf_add(&text, words_of(c, 8, 20, 12)));
+    assert_done(sl_buf_add_str(&text, "INSTEAD "));
+    assert_done(sl_buf_add(&text, words_of(c, 8, 33, 12)));
+    assert_done(sl_buf_add_str(&text, "of which there is no more to say"));
+    assert_done(sl_echo_confirm(c->index, 0, record_of(c, 8), sl_buf_view(&text), &v));
+    assert_true(v.confirmed);
+    assert_int_equal(v.text_start, 42);
+    assert_true(v.text_end > text.n - 40 && v.text_end < text.n);
+    assert_true(v.change_count >= 1);
+    sl_view change =
+        sl_view_sub(sl_buf_view(&text), v.changes[0].text_start, v.changes[0].text_end);
+    assert_true(sl_view_find(change, SL_LIT("INSTEAD"), 0) != SIZE_MAX);
+    corpus_free(c);
+}
+
+static void another_record_and_unrelated_text_are_not_confirmed(void **state_)
+{
+    static sl_echo_verdict v;
+    corpus *c = corpus_new();
+    for (size_t i = 0; i + 1 < RECORDS; i++) {
+        assert_done(sl_echo_confirm(c->index, 0, record_of(c, i), words_of(c, i + 1, 10, 60), &v));
+        assert_false(v.confirmed);
+    }
+    assert_done(sl_echo_confirm(c->index, 0, record_of(c, 0), (sl_view){ 0 }, &v));
+    assert_false(v.confirmed);
+    assert_done(sl_echo_confirm(c->index, 0, (sl_view){ 0 }, record_of(c, 0), &v));
+    assert_false(v.confirmed);
+    corpus_free(c);
+}
+
+/* What every record holds gives nobody away, however much of it is recited. */
+static void a_template_alone_is_not_confirmed(void **state_)
+{
+    static const char TEMPLATE[] =
+        "lungs clear to auscultation bilaterally without wheezes rales or rhonchi abdomen soft non tender "
+        "bowel sounds present in all four quadrants extremities without clubbing cyanosis or oedema ";
+    static sl_echo_verdict v;
+    corpus *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    c->text.max = (size_t)1 << 24;
+    state = 5;
+    for (size_t i = 0; i < RECORDS; i++) {
+        add_record(&c->text, 30);
+        assert_done(sl_buf_add_str(&c->text, TEMPLATE));
+        c->at[i + 1] = c->text.n;
+    }
+    build(c);
+    assert_done(sl_echo_confirm(c->index, 0, record_of(c, 7), sl_view_str(TEMPLATE), &v));
+    assert_false(v.confirmed);
+    assert_true(v.bits < 10);
+    SL_OWN(sl_echo_matches, found, sl_echo_matches_free) = { 0 };
+    scan(c, NULL, sl_view_str(TEMPLATE), 100, &found);
+    assert_int_equal(found.n, 0);
+    assert_done(sl_echo_confirm(c->index, 0, record_of(c, 7), record_of(c, 7), &v));
+    assert_true(v.confirmed);
+    corpus_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +545,9 @@ int main(void)
         cmocka_unit_test(an_empty_index_finds_nothing),
         cmocka_unit_test(joined_indexes_know_what_each_knew),
         cmocka_unit_test(endless_lines_are_taken_in_bounded_memory),
+        cmocka_unit_test(a_rendering_is_confirmed_and_its_changes_are_told),
+        cmocka_unit_test(another_record_and_unrelated_text_are_not_confirmed),
+        cmocka_unit_test(a_template_alone_is_not_confirmed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
