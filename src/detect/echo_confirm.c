@@ -2,6 +2,7 @@
  * alignment (Smith and Waterman 1981) follows it, and the path is weighed. */
 #include "detect/echo_confirm.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "detect/echo_index.h"
@@ -22,6 +23,9 @@
 #define ALONE 4
 #define TEMPLATE_BITS 0.3
 #define TRUST 0.9
+/* One word may say a third of what a place in the collection says: words come in phrases that are learnt
+ * from no small collection. */
+#define MOST_PART 3.0
 /* Of a number: the choice among places where it might have stood. */
 #define NUMBER_COST 1.5
 
@@ -38,6 +42,7 @@ typedef struct {
 typedef struct {
     const sl_echo_segment *segment;
     uint64_t number; /* the symbol for numbers */
+    double most;     /* that one word may count for */
     sl_echo_lane lane;
     const token_list *text;
     const token_list *record;
@@ -90,6 +95,7 @@ static sl_res grow(token_list *t, size_t more)
 static sl_res take_tokens(const sl_echo_text *text, sl_echo_lane l, token_list *out)
 {
     SL_TRY(grow(out, text->tokens.n[l]));
+    assert(out->hash != NULL && out->value != NULL);
     for (size_t i = 0; i < text->tokens.n[l]; i++) {
         uint64_t start = 0;
         uint64_t end = 0;
@@ -297,6 +303,7 @@ static void set_gains(alignment *a, const token_list *numbers, const bool *commo
         double bits = is_new(c, sl_echo_mix(hash, before | 1)) && !common[i]
                           ? sl_echo_surprise(a->segment, a->lane, before, hash)
                           : 0;
+        bits = bits < a->most ? bits : a->most;
         a->gain[i] = (int32_t)((bits * TRUST - TEMPLATE_BITS) * BIT);
         a->extra[i] = numbers_gain(a, numbers, i, &n);
     }
@@ -447,6 +454,7 @@ static sl_res compare(const sl_echo_index *index, uint32_t segment, sl_echo_lane
     SL_OWN(alignment, a, alignment_free) = {
         .segment = &index->segments[segment],
         .number = index->key.number,
+        .most = log2((double)index->segments[segment].lane[SL_ECHO_WORDS].tokens + 2) / MOST_PART,
         .lane = lane,
         .text = &text[lane],
         .record = &record[lane],
@@ -509,6 +517,8 @@ static sl_res judge(const sl_echo_index *index, uint32_t segment,
     v->numbers_same = numbers.same;
     double tokens = (double)index->segments[segment].lane[SL_ECHO_WORDS].tokens;
     v->bits_needed = SL_ECHO_CONFIRM_BITS + (uint32_t)log2(tokens + 1);
+    v->bits_needed =
+        v->bits_needed < SL_ECHO_CONFIRM_LEAST ? SL_ECHO_CONFIRM_LEAST : v->bits_needed;
     v->confirmed = v->bits >= v->bits_needed;
     in_order(v);
     return SL_DONE;

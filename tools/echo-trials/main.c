@@ -2,7 +2,7 @@
  * fragments of them in known ways and counts what is suspected, what is confirmed, and for whom; then
  * asks about notes that were never indexed, where nothing may be confirmed.
  * usage: echo-trials [--bytes N] [--unrelated N] [--trials N] [--seed N] [--records FILE [--other FILE]]
- * Files, in place of invented notes, hold records divided by the byte 0x1E. */
+ * --print only writes notes. Files, in place of invented notes, hold records divided by the byte 0x1E. */
 #include <fcntl.h>
 #include <getopt.h>
 
@@ -404,6 +404,7 @@ typedef struct {
     uint64_t seed;
     const char *records;
     const char *other;
+    bool print;
 } settings;
 
 static sl_res run(const settings *s, collection *c)
@@ -423,6 +424,22 @@ static sl_res run(const settings *s, collection *c)
     return run_unrelated(c, s->unrelated, s->other);
 }
 
+/* Notes on standard output, an empty line between them. */
+static sl_res print_notes(const settings *s)
+{
+    SL_OWN(sl_buf, note, sl_buf_free) = { .max = (size_t)1 << 20 };
+    note_maker maker = { .state = s->seed };
+    for (size_t done = 0; done < s->bytes; done += note.n) {
+        sl_buf_clear(&note);
+        SL_TRY(note_add(&maker, &note));
+        SL_TRY(sl_buf_add_byte(&note, '\n'));
+        if (fwrite(note.p, 1, note.n, stdout) != note.n) {
+            return sl_fail_os(SL_E_IO, "standard output");
+        }
+    }
+    return SL_DONE;
+}
+
 static bool take_number(const char *text, uint64_t *ret)
 {
     return sl_ok(sl_parse_u64(sl_view_str(text), (uint64_t)1 << 40, ret));
@@ -431,24 +448,25 @@ static bool take_number(const char *text, uint64_t *ret)
 int main(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        { "bytes", required_argument, NULL, 'b' },
-        { "unrelated", required_argument, NULL, 'u' },
-        { "trials", required_argument, NULL, 't' },
-        { "seed", required_argument, NULL, 's' },
-        { "records", required_argument, NULL, 'r' },
-        { "other", required_argument, NULL, 'o' },
-        { 0 },
+        { "bytes", required_argument, NULL, 'b' },  { "unrelated", required_argument, NULL, 'u' },
+        { "trials", required_argument, NULL, 't' }, { "seed", required_argument, NULL, 's' },
+        { "print", no_argument, NULL, 'p' },        { "records", required_argument, NULL, 'r' },
+        { "other", required_argument, NULL, 'o' },  { 0 },
     };
     settings s = { .bytes = 20000000, .unrelated = 20000000, .trials = 500, .seed = 1 };
     for (int o; (o = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         uint64_t n = 0;
+        if (o == 'p') {
+            s.print = true;
+            continue;
+        }
         if (o == 'r' || o == 'o') {
             *(o == 'r' ? &s.records : &s.other) = optarg;
             continue;
         }
         if (o == '?' || !take_number(optarg, &n)) {
             (void)fputs("usage: echo-trials [--bytes N] [--unrelated N] [--trials N] [--seed N] "
-                        "[--records FILE [--other FILE]]\n",
+                        "[--records FILE [--other FILE]] [--print]\n",
                         stderr);
             return 2;
         }
@@ -458,7 +476,7 @@ int main(int argc, char **argv)
         s.seed = o == 's' ? n : s.seed;
     }
     collection c = { 0 };
-    sl_res r = run(&s, &c);
+    sl_res r = s.print ? print_notes(&s) : run(&s, &c);
     if (!sl_ok(r)) {
         (void)fprintf(stderr, "echo-trials: %s\n", sl_res_text(r));
     }
