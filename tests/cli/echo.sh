@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # `stoplog echo` as scripts use it: exit statuses, fields, formats. usage: echo.sh STOPLOG ECHO-TRIALS
 set -euo pipefail
-stoplog=$1
-trials=$2
+stoplog=$(realpath "$1")
+trials=$(realpath "$2")
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+trap 'cd / && rm -rf "$dir"' EXIT
 fail() {
     echo "echo.sh: $1" >&2
     exit 1
