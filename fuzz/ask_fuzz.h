@@ -77,6 +77,7 @@ static const sl_ask_site *fuzz_site(void)
     static const sl_ask_valves valves = { .take = fuzz_take, .holds = fuzz_holds };
     static const sl_compartment_keys held = { .keys = { { 3 }, { 4 } } };
     static sl_ask_keys keys;
+    static sl_ask_inject inject;
     static sl_ask_site site;
     static sl_detect *detect;
     static sl_scratch *scratch;
@@ -85,7 +86,10 @@ static const sl_ask_site *fuzz_site(void)
         bool ok = sl_ok(sl_detect_build_default(&detect)) &&
                   sl_ok(sl_scratch_new(detect, &scratch)) &&
                   sl_ok(sl_policy_load_default(&policy)) && sl_ok(sl_ask_keys_init(&keys)) &&
-                  sl_ok(sl_ask_keys_set(&keys, &held));
+                  sl_ok(sl_ask_keys_set(&keys, &held)) &&
+                  sl_ok(sl_inject_open_default(SL_INJECT_USER, &inject.packs[SL_INJECT_USER])) &&
+                  sl_ok(sl_inject_open_default(SL_INJECT_DATA, &inject.packs[SL_INJECT_DATA])) &&
+                  sl_ok(sl_inject_work_new(&inject.work));
         assert(ok);
         site = (sl_ask_site){ .detect = detect,
                               .scratch = scratch,
@@ -93,6 +97,7 @@ static const sl_ask_site *fuzz_site(void)
                               .roll = &roll,
                               .valves = &valves,
                               .keys = &keys,
+                              .inject = &inject,
                               .origin = "o",
                               .limits = sl_ask_limits_default };
         site.limits.body_bytes_max = 1 << 20;

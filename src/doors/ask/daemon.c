@@ -64,6 +64,7 @@ typedef struct {
     uint64_t keys_again_ms;
     sl_ipc *keeper; /* NULL: lost */
     sl_scratch *scratch;
+    sl_ask_inject inject;
     sl_policy *policy;
     sl_ledger_client *ledger;
     sl_ask_server *server;
@@ -548,6 +549,16 @@ static sl_res load_policy(ask_state *s)
     return SL_DONE;
 }
 
+static sl_res load_inject(ask_state *s)
+{
+    for (sl_inject_channel i = 0; i < SL_INJECT_CHANNELS; i++) {
+        SL_TRY(sl_inject_open_default(i, &s->inject.packs[i]));
+    }
+    SL_TRY(sl_inject_work_new(&s->inject.work));
+    s->site.inject = &s->inject;
+    return SL_DONE;
+}
+
 static sl_res prepare(ask_state *s)
 {
     s->kept = sl_proc_shared(s->self, SL_ASK_KEPT_NAME);
@@ -561,6 +572,7 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_ask_known_new(&s->config, sl_proc_valve(s->self), &s->known));
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
+    SL_TRY(load_inject(s));
     SL_TRY(load_policy(s));
     sl_ask_counts_recover(&s->kept->counts, sl_proc_index(s->self));
     SL_TRY(sl_ask_keys_init(&s->keys));
@@ -654,6 +666,9 @@ static void drop(ask_state *s)
     sl_loop_free(s->loop);
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
+    sl_inject_work_free(s->inject.work);
+    sl_inject_free(s->inject.packs[SL_INJECT_USER]);
+    sl_inject_free(s->inject.packs[SL_INJECT_DATA]);
     sl_ask_rosters_free(s->rosters);
     sl_ask_keys_free(&s->keys);
     sl_detect_free(s->detect);

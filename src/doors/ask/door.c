@@ -526,7 +526,8 @@ static sl_res inspect(sl_ask_door *d)
                              .scratch = d->site->scratch,
                              .policy = d->site->policy,
                              .purpose = sl_view_str(d->who.purpose),
-                             .pseudonyms = d->pseudonyms };
+                             .pseudonyms = d->pseudonyms,
+                             .inject = d->site->inject };
     sl_ask_look_init(&d->look, d->forward.max);
     sl_ask_walk walk = { .doc = &d->doc,
                          .arena = &d->arena,

@@ -43,7 +43,8 @@ typedef struct {
     const sl_detect *detect;
     sl_scratch *scratch;
     const sl_policy *policy;
-    uint8_t policy_digest[32]; /* SHA-256 of the snapshot in force */
+    const sl_ask_inject *inject; /* or NULL */
+    uint8_t policy_digest[32];   /* SHA-256 of the snapshot in force */
     const sl_ask_roll *roll;
     const sl_ask_valves *valves;
     sl_budget *budget;

@@ -36,6 +36,18 @@ static void count_findings(sl_ask_look *look, sl_channel channel)
     }
 }
 
+/* Instructions where none belong; a text is looked at whole, and texts that are read as one as one. */
+static sl_res find_instructions(sl_ask_look *look, sl_view text, sl_channel channel)
+{
+    sl_inject_channel which;
+    if (look->inject == NULL || !sl_inject_channel_for(channel, &which)) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_inject_scan(look->inject->packs[which], look->inject->work, text, &look->findings));
+    sl_findings_sort(&look->findings);
+    return SL_DONE;
+}
+
 static sl_res find(sl_ask_look *look, sl_view text, sl_channel channel, sl_findings *findings)
 {
     look->strings++;
@@ -55,18 +67,12 @@ static sl_verdict judge_findings(sl_ask_look *look, sl_channel channel)
     return verdict;
 }
 
-static sl_res judge(sl_ask_look *look, sl_view text, sl_channel channel, sl_verdict *ret_verdict)
+sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_view *ret_text)
 {
     sl_findings_clear(&look->findings);
     SL_TRY(find(look, text, channel, &look->findings));
-    *ret_verdict = judge_findings(look, channel);
-    return SL_DONE;
-}
-
-sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_view *ret_text)
-{
-    sl_verdict verdict = SL_VERDICT_CUT;
-    SL_TRY(judge(look, text, channel, &verdict));
+    SL_TRY(find_instructions(look, text, channel));
+    sl_verdict verdict = judge_findings(look, channel);
     SL_NEED(verdict <= SL_VERDICT_TRANSFORM, SL_E_REFUSED);
     if (verdict == SL_VERDICT_ALLOW) {
         *ret_text = text;
@@ -99,7 +105,7 @@ static sl_res find_in_row(sl_ask_look *look, const sl_view *texts, size_t n, sl_
     SL_TRY(sl_seams_inspect(look->detect, look->scratch, texts, n, sl_buf_view(&look->joined),
                             channel, &look->findings));
     sl_findings_drop_nested(&look->findings);
-    return SL_DONE;
+    return find_instructions(look, sl_buf_view(&look->joined), channel);
 }
 
 /* The end of what is rewritten as one and reaches over `seam`, or `seam` itself. `*at` is the first
@@ -174,8 +180,8 @@ sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel c
 
 sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel)
 {
-    sl_verdict verdict = SL_VERDICT_CUT;
-    SL_TRY(judge(look, text, channel, &verdict));
-    SL_NEED(verdict == SL_VERDICT_ALLOW, SL_E_REFUSED);
+    sl_findings_clear(&look->findings);
+    SL_TRY(find(look, text, channel, &look->findings));
+    SL_NEED(judge_findings(look, channel) == SL_VERDICT_ALLOW, SL_E_REFUSED);
     return SL_DONE;
 }

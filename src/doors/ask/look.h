@@ -7,9 +7,16 @@
 #ifndef SL_DOORS_ASK_LOOK_H
 #define SL_DOORS_ASK_LOOK_H
 
+#include "detect/inject.h"
 #include "detect/inspect.h"
 #include "detect/policy.h"
 #include "detect/transform.h"
+
+/* The packs that look for instructions in requests, and their working memory. */
+typedef struct {
+    sl_inject *packs[SL_INJECT_CHANNELS];
+    sl_inject_work *work;
+} sl_ask_inject;
 
 typedef struct {
     /* Given by the owner; all borrowed, all must outlive the look. */
@@ -18,6 +25,7 @@ typedef struct {
     const sl_policy *policy;
     sl_view purpose;
     sl_pseudonyms *pseudonyms;
+    const sl_ask_inject *inject; /* NULL: instructions are not looked for */
     /* Working memory, owned. */
     sl_findings findings;
     sl_buf rewritten;

@@ -113,6 +113,23 @@ sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view t
     return SL_DONE;
 }
 
+bool sl_inject_channel_for(sl_channel channel, sl_inject_channel *ret_channel)
+{
+    (void)channel;
+    (void)ret_channel;
+    return false;
+}
+
+sl_res sl_inject_scan(const sl_inject *inject, sl_inject_work *work, sl_view text,
+                      sl_findings *findings)
+{
+    (void)inject;
+    (void)work;
+    (void)text;
+    (void)findings;
+    return SL_DONE;
+}
+
 sl_verdict sl_policy_judge(const sl_policy *policy, const sl_policy_context *context,
                            sl_findings *findings, size_t from)
 {

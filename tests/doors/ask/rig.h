@@ -45,6 +45,7 @@ typedef struct {
     sl_detect *detect;
     sl_scratch *scratch;
     sl_policy *policy;
+    sl_ask_inject inject;
 } real_rig;
 #define RIG_PERSON "Zebulon Quixworth"
 #define RIG_CANARY "CNRY-7F3A-91D2-KX"

@@ -25,6 +25,11 @@ void real_rig_init(real_rig *all)
     all->r.site.detect = all->detect;
     all->r.site.scratch = all->scratch;
     all->r.site.policy = all->policy;
+    for (sl_inject_channel i = 0; i < SL_INJECT_CHANNELS; i++) {
+        assert_done(sl_inject_open_default(i, &all->inject.packs[i]));
+    }
+    assert_done(sl_inject_work_new(&all->inject.work));
+    all->r.site.inject = &all->inject;
 }
 
 void real_rig_free(real_rig *all)
@@ -32,5 +37,8 @@ void real_rig_free(real_rig *all)
     rig_free(&all->r);
     sl_policy_free(all->policy);
     sl_scratch_free(all->scratch);
+    sl_inject_work_free(all->inject.work);
+    sl_inject_free(all->inject.packs[SL_INJECT_USER]);
+    sl_inject_free(all->inject.packs[SL_INJECT_DATA]);
     sl_detect_free(all->detect);
 }
