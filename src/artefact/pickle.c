@@ -25,13 +25,24 @@ static bool convincing(const sl_allow *allow, sl_source *source, bool whole)
     return vm.called || limit || (ended && vm.ops > 2);
 }
 
+/* A persistent id in front, if it is one: a line of text. Other formats begin with a 'P' too. */
+static bool begins_as_text(sl_view head)
+{
+    for (size_t i = 1; head.p[0] == 'P' && i < head.n && head.p[i] != '\n'; i++) {
+        if (head.p[i] < 0x20 || head.p[i] > 0x7e) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static sl_identity identify(const sl_allow *allow, const sl_probe *probe)
 {
     const uint8_t *p = probe->head.p;
     if (probe->head.n >= 2 && p[0] == 0x80 && p[1] <= 5) {
         return SL_IDENTIFY_YES;
     }
-    if (probe->head.n < 2 || sl_pickle_op_name(p[0]) == NULL) {
+    if (probe->head.n < 2 || sl_pickle_op_name(p[0]) == NULL || !begins_as_text(probe->head)) {
         return SL_IDENTIFY_NO;
     }
     return convincing(allow, probe->source, true) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;

@@ -28,6 +28,7 @@ struct sl_scan {
     const sl_scan_budget *budget;
     const sl_allow *allow;
     uint64_t spent[SL_SPEND_COUNT];
+    size_t held;           /* bytes of small decompressed sources */
     uint64_t expanded_max; /* budget or a multiple of the file's size */
     sl_arena arena;
     sl_scan_item *todo;           /* a stack: members before what comes after their container */

@@ -56,7 +56,7 @@ static void check_one(int folder, const sl_scan_outside *o, sl_scan_result *r)
     int fd = (int)syscall(SYS_openat2, folder, name, &how, sizeof how);
     if (fd < 0) {
         bool absent = errno == ENOENT;
-        add(r, o, absent ? SL_RULE_SCAN_OUTSIDE_SIZE : SL_RULE_SCAN_OUTSIDE_PATH,
+        add(r, o, absent ? SL_RULE_SCAN_OUTSIDE_MISSING : SL_RULE_SCAN_OUTSIDE_PATH,
             absent ? "it is not there" : "it lies outside, behind a link, or cannot be opened");
         return;
     }
