@@ -1,19 +1,26 @@
-/* Which engines the ask door of a bench build has: BENCH_ENGINES is 0 (none: nothing is even folded)
- * or 2 (patterns and the names tagger); 1, patterns alone, is the linker's other wrapping. The real
- * functions are wrapped when bench/ask_overhead's programs are linked, so that the product has no
- * switch which turns inspection off. Never installed; see bench/README.md. */
+/* Which engines the ask door of a bench build has: BENCH_ENGINES is 0 (none: nothing is even folded), 1
+ * (patterns alone) or 2 (patterns, names and injected instructions). The real functions are wrapped when
+ * bench/ask_overhead's programs are linked, so that the product has no switch which turns inspection off.
+ * Never installed; see bench/README.md. */
 #include <stdlib.h>
 
 #include "detect/inspect.h"
 #include "detect/stream.h"
 
 sl_res __wrap_sl_detect_add_names(sl_detect *detect);
-sl_res __real_sl_detect_add_names(sl_detect *detect);
+sl_res __wrap_sl_detect_add_inject(sl_detect *detect);
+sl_res __real_sl_detect_add_inject(sl_detect *detect);
 sl_res __wrap_sl_detect_build_default(sl_detect **ret_detect);
 sl_res __real_sl_detect_build_default(sl_detect **ret_detect);
 
-/* Where the door itself adds names, the build decides instead. */
+/* Where the door itself adds an engine, the build decides instead. */
 sl_res __wrap_sl_detect_add_names(sl_detect *detect)
+{
+    (void)detect;
+    return SL_DONE;
+}
+
+sl_res __wrap_sl_detect_add_inject(sl_detect *detect)
 {
     (void)detect;
     return SL_DONE;
@@ -21,8 +28,12 @@ sl_res __wrap_sl_detect_add_names(sl_detect *detect)
 
 sl_res __wrap_sl_detect_build_default(sl_detect **ret_detect)
 {
+    sl_view none = { NULL, 0 };
+    if (BENCH_ENGINES != 2) {
+        return sl_detect_build_with(none, false, none, ret_detect);
+    }
     SL_TRY(__real_sl_detect_build_default(ret_detect));
-    return BENCH_ENGINES == 2 ? __real_sl_detect_add_names(*ret_detect) : SL_DONE;
+    return __real_sl_detect_add_inject(*ret_detect);
 }
 
 #if BENCH_ENGINES == 0
