@@ -318,6 +318,40 @@ static void check_words(sl_scan *scan, sl_view text)
     }
 }
 
+/* Vocabularies have more values than a tree may: their grammar is checked, and their names are looked at
+ * one by one. Whatever names code in a file of this size is told by its name alone. */
+static sl_res check_long(sl_scan *scan, sl_view text)
+{
+    static const struct {
+        const char *name;
+        sl_rule rule;
+    } names[] = {
+        { "auto_map", SL_RULE_CONFIG_REMOTE_CODE }, { "trust_remote_code", SL_RULE_CONFIG_TRUST },
+        { "_target_", SL_RULE_CONFIG_TARGET },      { "chat_template", SL_RULE_TEMPLATE_UNKNOWN },
+        { "class_name", SL_RULE_JSON_LARGE },       { "__module__", SL_RULE_JSON_LARGE }
+    };
+    sl_json_lexer lexer;
+    sl_json_token token = { .kind = SL_JSON_NULL };
+    sl_json_lexer_init(&lexer, text);
+    while (token.kind != SL_JSON_END) {
+        sl_res r = sl_json_next(&lexer, &token);
+        if (!sl_ok(r)) {
+            sl_scan_report_str(scan, SL_RULE_JSON_BROKEN, lexer.at, sl_res_text(r));
+            return SL_DONE;
+        }
+        SL_TRY(sl_scan_spend(scan, SL_SPEND_NODES, 1));
+        const sl_json_node key = { .kind = SL_JSON_KEY,
+                                   .escaped = token.escaped,
+                                   .raw = token.raw };
+        for (size_t i = 0; token.kind == SL_JSON_KEY && i < SL_COUNT_OF(names); i++) {
+            if (sl_json_text_is(&key, names[i].name)) {
+                sl_scan_report_str(scan, names[i].rule, token.offset, names[i].name);
+            }
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res check_text(sl_scan *scan, sl_buf *text)
 {
     sl_json_doc doc = { 0 };
@@ -329,10 +363,11 @@ static sl_res check_text(sl_scan *scan, sl_buf *text)
     if (sl_is(r, SL_E_MEMORY)) {
         return r;
     }
+    if (sl_is(r, SL_E_LIMIT)) {
+        return check_long(scan, sl_buf_view(text));
+    }
     if (!sl_ok(r)) {
-        sl_rule rule = sl_is(r, SL_E_DUPLICATE) ? SL_RULE_JSON_DUPLICATE
-                       : sl_is(r, SL_E_LIMIT)   ? SL_RULE_JSON_LARGE
-                                                : SL_RULE_JSON_BROKEN;
+        sl_rule rule = sl_is(r, SL_E_DUPLICATE) ? SL_RULE_JSON_DUPLICATE : SL_RULE_JSON_BROKEN;
         sl_scan_report_str(scan, rule, sl_detail_get()->offset, sl_res_text(r));
         check_words(scan, sl_buf_view(text));
         return SL_DONE;

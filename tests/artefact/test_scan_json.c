@@ -201,13 +201,30 @@ static void long_lines_cross_windows(void **state)
     assert_rule_of(sl_buf_view(&text), "data.jsonl", SL_RULE_JSON_BROKEN, "last line");
 }
 
+/* A vocabulary of more values than a tree of them may have. */
+static void long_vocabularies_are_read(void **state)
+{
+    (void)state;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 32 * SL_MIB };
+    assert_done(sl_buf_add_str(&text, "{\"model\":{\"merges\":["));
+    while (text.n < 6 * SL_MIB) {
+        assert_done(sl_buf_add_str(&text, "[\"a\",\"b\"],"));
+    }
+    SL_OWN(sl_buf, bad, sl_buf_free) = { .max = 32 * SL_MIB };
+    assert_done(sl_buf_add(&bad, sl_buf_view(&text)));
+    assert_done(sl_buf_add_str(&text, "[]]}}"));
+    assert_clean_of(sl_buf_view(&text), "tokenizer.json", SL_KIND_JSON, "long vocabulary");
+    assert_done(sl_buf_add_str(&bad, "[]]},\"auto_m\\u0061p\":{\"a\":\"b.c\"}}"));
+    assert_rule_of(sl_buf_view(&bad), "tokenizer.json", SL_RULE_CONFIG_REMOTE_CODE,
+                   "long vocabulary");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_rule_has_its_row),
-        cmocka_unit_test(good_files_are_clean),
-        cmocka_unit_test(broken_files_are_searched),
-        cmocka_unit_test(long_lines_cross_windows),
+        cmocka_unit_test(every_rule_has_its_row),     cmocka_unit_test(good_files_are_clean),
+        cmocka_unit_test(broken_files_are_searched),  cmocka_unit_test(long_lines_cross_windows),
+        cmocka_unit_test(long_vocabularies_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

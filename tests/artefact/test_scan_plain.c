@@ -48,6 +48,12 @@ static const row bad_rows[] = {
         SL_RULE_TABLE_PICKLE),
     ROW("t.arrow", "ARROW1\0\0arrow.py_extension_type____\4\0\0\0ARROW1", SL_RULE_TABLE_PICKLE),
     ROW("t.arrow", "ARROW1\0\0____\4\0\0\0ARROW2", SL_RULE_TABLE_FOOTER),
+    ROW("m.msgpack", "\x81\xA1x\xD4\x09y", SL_RULE_MSGPACK_TYPE),
+    ROW("m.msgpack", "\x81\xA1x\xDD\xFF\xFF\xFF\xFF", SL_RULE_SCAN_MALFORMED),
+    ROW("m.msgpack", "\x81\xA1x\x01\x02", SL_RULE_SCAN_MALFORMED),
+    ROW("p.png", "\x89PNG\r\n\x1a\n\0\0\0\0IEND____PK", SL_RULE_PICTURE_TRAILING),
+    ROW("p.jpg", "\xFF\xD8\xFF\xE0\xFF\xD9PK", SL_RULE_PICTURE_TRAILING),
+    ROW("p.webp", "RIFF\4\0\0\0WEBPPK", SL_RULE_PICTURE_TRAILING),
     ROW("libx.so",
         "\x7F"
         "ELF\2\1\1\0",
@@ -84,6 +90,9 @@ static const struct {
     ROW("t.tsv", "a\tb\n1e-3\t-\n", SL_KIND_CSV),
     ROW("t.parquet", PARQUET("xyz", "\3\0\0\0", "PAR1"), SL_KIND_PARQUET),
     ROW("t.arrow", "ARROW1\0\0____\4\0\0\0ARROW1", SL_KIND_ARROW),
+    ROW("m.msgpack", "\x82\xA1x\xC7\3\1abc\xA1y\x92\xC0\xCB________", SL_KIND_MSGPACK),
+    ROW("p.png", "\x89PNG\r\n\x1a\n\0\0\0\0IEND____", SL_KIND_PICTURE),
+    ROW("p.gif", "GIF89a;", SL_KIND_PICTURE),
     ROW("tokenizer.model", "\x0a\x0a\x0a\3<s>\x15\0\0\0\0\x0a\x0a\x0a\3abc\x15\0\0\0\0\x12\2\x0a\0",
         SL_KIND_SENTENCEPIECE),
     ROW("fingerprint.pb",
@@ -135,12 +144,50 @@ static void lite_models_are_followed(void **state)
     assert_rule_of(sl_view_of(bytes, 80), "m.tflite", SL_RULE_SCAN_MALFORMED, "far root");
 }
 
+/* XGBoost's binary form from its own notation: names with their lengths as longs. */
+#define NAME(length, text) "L\0\0\0\0\0\0\0" length text
+#define INTS(count, items) "[$l#L\0\0\0\0\0\0\0" count items
+#define UBJ(left, right, splits)                                                                   \
+    "{" NAME("\7", "learner") "{" NAME(                                                            \
+        "\13",                                                                                     \
+        "num_feature") "SL\0\0\0\0\0\0\0\1"                                                        \
+                       "2" NAME("\5", "trees") "[#L\0\0\0\0\0\0\0\1{" NAME("\15", "left_children") \
+                           left NAME("\16", "right_children") right NAME("\15", "split_indices")   \
+                               splits NAME("\12", "tree_param") "{" NAME(                          \
+                                   "\11", "num_nodes") "SL\0\0\0\0\0\0\0\1"                        \
+                                                       "3}}}}"
+#define FALSE_LEAVES "\377\377\377\377\377\377\377\377"
+#define GOOD_LEFT INTS("\3", "\0\0\0\1" FALSE_LEAVES)
+#define GOOD_RIGHT INTS("\3", "\0\0\0\2" FALSE_LEAVES)
+#define GOOD_SPLITS INTS("\3", "\0\0\0\1\0\0\0\0\0\0\0\0")
+
+static void binary_trees_are_checked(void **state)
+{
+    (void)state;
+    static const row bad[] = {
+        ROW("m.ubj", UBJ(INTS("\3", "\0\0\0\3" FALSE_LEAVES), GOOD_RIGHT, GOOD_SPLITS),
+            SL_RULE_BOOST_INDEX),
+        ROW("m.ubj", UBJ(GOOD_LEFT, INTS("\2", "\0\0\0\2\377\377\377\377"), GOOD_SPLITS),
+            SL_RULE_BOOST_INDEX),
+        ROW("m.ubj", UBJ(GOOD_LEFT, GOOD_RIGHT, INTS("\1", "\0\0\0\2")), SL_RULE_BOOST_INDEX),
+        ROW("m.ubj", UBJ(GOOD_LEFT, GOOD_RIGHT, INTS("\377", "")), SL_RULE_SCAN_MALFORMED),
+        ROW("m.ubj", UBJ(GOOD_LEFT, GOOD_RIGHT, GOOD_SPLITS) "x", SL_RULE_SCAN_MALFORMED),
+    };
+    static const row good = ROW("m.ubj", UBJ(GOOD_LEFT, GOOD_RIGHT, GOOD_SPLITS), SL_RULE_COUNT);
+    for (size_t i = 0; i < SL_COUNT_OF(bad); i++) {
+        assert_rule_of(bad[i].bytes, bad[i].name, bad[i].rule, "ubj");
+    }
+    assert_clean_of(good.bytes, good.name, SL_KIND_UBJSON, "good");
+    assert_sturdy_of(good.bytes, good.name, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_has_its_row),
         cmocka_unit_test(good_files_are_clean),
         cmocka_unit_test(lite_models_are_followed),
+        cmocka_unit_test(binary_trees_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
