@@ -112,9 +112,8 @@ static void check_magic(walk *w, sl_view line, sl_view rest)
             check_install(w, line);
         }
     } else if (sl_word_listed(shells, name)) {
-        bool whole = rest.p != line.p && line.n > 1 && line.p[1] == '%';
-        w->shell_cell = whole;
-        check_shell(w, sl_view_sub(line, 0, whole && rest.n > n ? line.n : line.n));
+        w->shell_cell = line.n > 1 && line.p[1] == '%'; /* every line below it is the shell's */
+        check_shell(w, line);
     } else if (sl_word_listed(" javascript js html svg ", name)) {
         tell(w, SL_RULE_NOTEBOOK_ACTIVE, line);
     } else if (sl_word_listed(" load run loadpy load_ext ", name) &&

@@ -114,7 +114,9 @@ static sl_res read_name(reader *r, const sl_protobuf_value *v, short_name *ret_n
         return SL_DONE;
     }
     SL_TRY(sl_source_need(r->source, v->offset, (size_t)v->value, &text));
-    memcpy(ret_name->text, text.p, text.n);
+    if (text.n > 0) {
+        memcpy(ret_name->text, text.p, text.n);
+    }
     ret_name->n = text.n;
     return SL_DONE;
 }

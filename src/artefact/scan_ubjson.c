@@ -288,7 +288,9 @@ static sl_res read_key(reader *r)
         return sl_fail_at(SL_E_LIMIT, "ubjson name", at);
     }
     SL_TRY(sl_cursor_take(&r->at, length, &v));
-    memcpy(r->key, v.p, v.n);
+    if (v.n > 0) {
+        memcpy(r->key, v.p, v.n);
+    }
     r->key[v.n] = 0;
     return SL_DONE;
 }
