@@ -43,6 +43,7 @@ static const char *const DETECTOR_NAMES[SL_DETECTOR_COUNT] = {
     [SL_DETECTOR_INJECT] = "inject",
     [SL_DETECTOR_ECHO] = "echo",
     [SL_DETECTOR_PSEUDONYM] = "pseudonym",
+    [SL_DETECTOR_FLOW] = "flow",
 };
 
 static const char *const CHANNEL_NAMES[SL_CHANNEL_COUNT] = {

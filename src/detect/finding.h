@@ -40,6 +40,7 @@ typedef enum {
     SL_DETECTOR_INJECT,
     SL_DETECTOR_ECHO,
     SL_DETECTOR_PSEUDONYM,
+    SL_DETECTOR_FLOW, /* where arguments came from (flow.h) */
     SL_DETECTOR_COUNT
 } sl_detector;
 

@@ -25,6 +25,9 @@ static sl_res family(composer *c, const grammar_language *l, const char *name, g
 {
     size_t sections[SECTIONS_MAX];
     size_t n = grammar_family(l, name, sections, SECTIONS_MAX);
+    if (n == 0 && strncmp(name, "benign.", 7) == 0) {
+        n = grammar_family(l, "benign.", sections, SECTIONS_MAX);
+    }
     if (n == 0) {
         l = grammar_find(c->g, "en");
         n = l == NULL ? 0 : grammar_family(l, name, sections, SECTIONS_MAX);
@@ -101,6 +104,8 @@ static sl_res user_attack(composer *c, const grammar_language *l, sl_buf *out, s
     return wear(c, true, out);
 }
 
+static sl_res document(composer *c, const grammar_language *l, sl_buf *out);
+
 static sl_res user_benign(composer *c, const grammar_language *l, sl_buf *out, sl_view *ret_family)
 {
     uint64_t shape = dice(c, 100);
@@ -109,6 +114,12 @@ static sl_res user_benign(composer *c, const grammar_language *l, sl_buf *out, s
         SL_TRY(i == 0 ? SL_DONE : sl_buf_add_str(out, gap(c)));
         SL_TRY(family(c, l, dice(c, 3) == 0 ? "benign.ordinary" : "benign.", c->lines, out,
                       ret_family));
+    }
+    if (dice(c, 6) == 0) {
+        SL_TRY(sl_buf_add_str(out, gap(c)));
+        SL_TRY(document(c, l, out));
+        *ret_family = (sl_view){ 0 };
+        return SL_DONE;
     }
     return wear(c, true, out);
 }

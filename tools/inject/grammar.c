@@ -23,6 +23,20 @@ static sl_res add_section(grammar_language *l, sl_view name)
     return SL_DONE;
 }
 
+/* Chinese and Japanese are written without blanks; in their files blanks only part the places. */
+static sl_res join(grammar *g, sl_view line, sl_view *ret)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = line.n + 1 };
+    for (size_t i = 0; i < line.n; i++) {
+        bool before = i > 0 && (line.p[i - 1] >= 0x80 || line.p[i - 1] == '}');
+        bool after = i + 1 < line.n && (line.p[i + 1] >= 0x80 || line.p[i + 1] == '{');
+        if (line.p[i] != ' ' || (!before && !after)) {
+            SL_TRY(sl_buf_add_byte(&out, line.p[i]));
+        }
+    }
+    return sl_arena_dup(&g->arena, sl_buf_view(&out), ret);
+}
+
 static sl_res add_line(grammar_section *s, sl_view line)
 {
     if (s->n == s->cap) {
@@ -53,6 +67,9 @@ static sl_res read_language(grammar *g, const char *path, grammar_language *l)
             continue;
         }
         SL_NEED(l->n > 0, SL_E_SYNTAX);
+        if (strcmp(l->name, "zh") == 0 || strcmp(l->name, "ja") == 0) {
+            SL_TRY(join(g, line, &line));
+        }
         SL_TRY(add_line(&l->sections[l->n - 1], line));
     }
     return SL_DONE;

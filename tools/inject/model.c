@@ -6,6 +6,7 @@
 
 #define RATE 0.25f
 #define DECAY 2e-6f
+#define HARD_WEIGHT 4.0f
 
 sl_res model_init(model *m)
 {
@@ -162,6 +163,7 @@ static void set_weights(rows *all, const size_t *order, size_t n)
     for (size_t i = 0; i < n; i++) {
         row *r = &all->items[order[i]];
         r->weight *= (float)((double)n / 2 / (mass[r->label] + 1));
+        r->weight *= r->kind == KIND_HARD ? HARD_WEIGHT : 1;
     }
 }
 

@@ -1,0 +1,571 @@
+/* Judging what a model does by where its arguments come from (flow.h). Keeps hashes, never text;
+ * every comparison is of folded words, so that case, accents and invisible characters do not help. */
+#include "detect/flow.h"
+
+#include "detect/flow_index.h"
+#include "detect/flow_rules.h"
+#include "detect/siphash.h"
+#include "detect/words.h"
+
+#define TEXTS_OF_CALL_MAX 4096U
+#define ASKING_WORDS 11
+
+struct sl_flow {
+    const sl_flow_rules *rules;
+    sl_flow_index index;
+    sl_flow_items items;
+};
+
+sl_res sl_flow_new(const sl_flow_rules *rules, sl_flow **ret_flow)
+{
+    sl_flow *f = calloc(1, sizeof *f);
+    SL_NEED(f != NULL, SL_E_MEMORY);
+    f->rules = rules;
+    *ret_flow = f;
+    return SL_DONE;
+}
+
+void sl_flow_free(sl_flow *flow)
+{
+    if (flow != NULL) {
+        sl_flow_index_free(&flow->index);
+        free(flow->items.items);
+        free(flow);
+    }
+}
+
+bool sl_flow_is_clean(const sl_flow *flow)
+{
+    return (flow->index.trusts & (SL_FLOW_UNTRUSTED | SL_FLOW_PROTECTED)) == 0;
+}
+
+/* ---- taking texts -------------------------------------------------------------------------- */
+
+/* What the model said before is neither: it may repeat what it read. */
+static uint8_t trust_of(const sl_flow *flow, sl_channel channel, sl_view tool)
+{
+    switch (channel) {
+    case SL_CHANNEL_SYSTEM:
+    case SL_CHANNEL_USER:
+        return SL_FLOW_TRUSTED;
+    case SL_CHANNEL_TOOL_RESULT:
+        return tool.n != 0 && sl_flow_fits_any(&flow->rules->trusted_tools, tool)
+                   ? SL_FLOW_TRUSTED
+                   : SL_FLOW_UNTRUSTED;
+    case SL_CHANNEL_DOCUMENT:
+        return SL_FLOW_UNTRUSTED;
+    case SL_CHANNEL_TOOL_DEFINITION: /* pinned instead */
+    case SL_CHANNEL_METADATA:
+    case SL_CHANNEL_ASSISTANT:
+    case SL_CHANNEL_ANSWER:
+    case SL_CHANNEL_TOOL_ARGUMENTS:
+    case SL_CHANNEL_REASONING:
+    case SL_CHANNEL_REFUSAL:
+    case SL_CHANNEL_COUNT:
+    default:
+        return 0;
+    }
+}
+
+/* A word alone is kept under a hash of its own, to tell which tools were asked for. */
+static uint64_t word_entry(const sl_flow_item *word)
+{
+    return word->hash ^ UINT64_C(0xA5A5A5A5A5A5A5A5);
+}
+
+/* A protected value of one or two words is kept as a whole: it makes no run. */
+static uint64_t short_entry(const sl_flow_item *words, size_t n)
+{
+    uint64_t h = words[0].hash * UINT64_C(0xD6E8FEB86659FD93);
+    return n == 1 ? h : (h ^ words[1].hash) * UINT64_C(0xD6E8FEB86659FD93);
+}
+
+static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry one)
+{
+    const sl_flow_items *all = &flow->items;
+    size_t words = 0;
+    while (words < all->n && all->items[words].kind == SL_FLOW_WORDS) {
+        words++;
+    }
+    if (one.trust == SL_FLOW_PROTECTED && words > 0 && words < SL_FLOW_RUN) {
+        one.to = (uint32_t)sl_folded_end(folded, all->items[words - 1].end);
+        one.hash = short_entry(all->items, words);
+        SL_TRY(sl_flow_index_add(&flow->index, one));
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        const sl_flow_item *item = &all->items[i];
+        one.from = (uint32_t)sl_folded_start(folded, item->start);
+        if (i < words) {
+            one.to = (uint32_t)sl_folded_end(folded, item->end);
+            one.hash = word_entry(item);
+            SL_TRY(sl_flow_index_add(&flow->index, one));
+        }
+        if (i + SL_FLOW_RUN <= words) {
+            one.to = (uint32_t)sl_folded_end(folded, all->items[i + SL_FLOW_RUN - 1].end);
+            one.hash = sl_flow_run_hash(item);
+            SL_TRY(sl_flow_index_add(&flow->index, one));
+        } else if (i >= words) {
+            one.to = (uint32_t)sl_folded_end(folded, item->end);
+            one.hash = item->hash;
+            SL_TRY(sl_flow_index_add(&flow->index, one));
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res take(sl_flow *flow, sl_view text, sl_flow_entry one)
+{
+    sl_folded folded;
+    SL_NEED(text.n <= SL_FLOW_TEXT_MAX - flow->index.bytes, SL_E_LIMIT);
+    flow->index.bytes += text.n;
+    flow->index.trusts |= one.trust;
+    SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &flow->index.work, &folded, NULL));
+    SL_TRY(sl_flow_split(folded.text, &flow->items));
+    return add_items(flow, &folded, one);
+}
+
+sl_res sl_flow_take(sl_flow *flow, sl_channel channel, uint32_t message, sl_view tool, sl_view text)
+{
+    uint8_t trust = trust_of(flow, channel, tool);
+    if (trust == 0) {
+        return SL_DONE;
+    }
+    return take(flow, text,
+                (sl_flow_entry){ .message = message, .trust = trust, .channel = (uint8_t)channel });
+}
+
+sl_res sl_flow_protect(sl_flow *flow, uint32_t message, sl_view text)
+{
+    return take(flow, text, (sl_flow_entry){ .message = message, .trust = SL_FLOW_PROTECTED });
+}
+
+/* ---- what was asked ------------------------------------------------------------------------ */
+
+/* Verbs in tools' names, each with the words by which people ask for it. */
+static const char *const ASKING[][ASKING_WORDS] = {
+    { "send", "forward", "reply", "notify", "share", "respond", "answer" },
+    { "forward", "send", "share", "pass" },
+    { "reply", "answer", "respond", "send" },
+    { "pay", "transfer", "settle", "wire" },
+    { "transfer", "pay", "move", "wire", "send" },
+    { "delete", "remove", "clear", "erase", "drop", "clean" },
+    { "remove", "delete", "clear", "drop" },
+    { "create", "add", "make", "schedule", "book", "set", "write", "draft", "enter", "plan" },
+    { "add", "create", "insert", "append", "put", "include", "enter", "invite" },
+    { "update", "change", "edit", "set", "correct", "modify", "move", "reschedule" },
+    { "schedule", "book", "plan", "arrange", "set", "add" },
+    { "reserve", "book", "order" },
+    { "book", "reserve", "order", "schedule" },
+    { "invite", "add", "ask" },
+    { "cancel", "remove", "stop", "delete" },
+    { "upload", "save", "store", "put", "post" },
+    { "post", "publish", "share", "announce" },
+    { "write", "save", "store", "draft", "note", "create" },
+    { "run", "execute", "start", "launch", "test" },
+    { "execute", "run", "start", "launch" },
+    { "fetch", "open", "load", "visit", "download", "browse", "page", "website", "look" },
+    { "browse", "open", "visit", "look", "website", "page" },
+    { "open", "visit", "read", "look", "show", "page", "website" },
+    { "download", "get", "fetch", "save" },
+    { "order", "buy", "purchase" },
+    { "grant", "give", "allow", "share" },
+    { "set", "change", "update" },
+    { "approve", "accept", "confirm", "release" },
+};
+
+static bool is_trusted_word(const sl_flow *flow, sl_view word)
+{
+    sl_flow_items one = { 0 };
+    bool trusted = false;
+    if (sl_ok(sl_flow_split(word, &one)) && one.n > 0) {
+        const sl_flow_entry *e = sl_flow_index_find(&flow->index, word_entry(&one.items[0]));
+        trusted = e != NULL && (e->trust & SL_FLOW_TRUSTED) != 0;
+    }
+    free(one.items);
+    return trusted;
+}
+
+/* The next word of a tool's name: send_email, sendEmail, mail.send. */
+static sl_view name_word(sl_view name, size_t *at)
+{
+    while (*at < name.n && !sl_is_word(name.p[*at])) {
+        ++*at;
+    }
+    size_t from = *at;
+    while (*at < name.n && sl_is_word(name.p[*at])) {
+        bool hump = *at > from && name.p[*at] >= 'A' && name.p[*at] <= 'Z' &&
+                    !(name.p[*at - 1] >= 'A' && name.p[*at - 1] <= 'Z');
+        if (hump) {
+            break;
+        }
+        ++*at;
+    }
+    return sl_view_sub(name, from, *at);
+}
+
+static bool is_verb(sl_view word, size_t *ret_at)
+{
+    for (size_t i = 0; i < SL_COUNT_OF(ASKING); i++) {
+        if (sl_view_eq_nocase(word, sl_view_str(ASKING[i][0]))) {
+            *ret_at = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool asked_for_verb(const sl_flow *flow, size_t verb)
+{
+    for (size_t k = 0; k < ASKING_WORDS && ASKING[verb][k] != NULL; k++) {
+        if (is_trusted_word(flow, sl_view_str(ASKING[verb][k]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef struct {
+    bool asked; /* the user's words ask for the verb in the name, or (no verb) hold one of it */
+    bool named_by_data;  /* two of its words, or its only one, stand in untrusted text alone */
+    sl_flow_entry named; /* where */
+} asking;
+
+static bool is_named_by_data(const sl_flow *flow, sl_view word, sl_flow_entry *ret)
+{
+    sl_flow_items one = { 0 };
+    bool named = false;
+    if (sl_ok(sl_flow_split(word, &one)) && one.n == 1) {
+        const sl_flow_entry *e = sl_flow_index_find(&flow->index, word_entry(&one.items[0]));
+        named =
+            e != NULL && (e->trust & (SL_FLOW_TRUSTED | SL_FLOW_UNTRUSTED)) == SL_FLOW_UNTRUSTED;
+        *ret = named ? *e : *ret;
+    }
+    free(one.items);
+    return named;
+}
+
+static asking look_at_name(const sl_flow *flow, sl_view tool)
+{
+    asking a = { 0 };
+    size_t words = 0;
+    size_t named = 0;
+    bool verbs = false;
+    bool asked_verb = false;
+    bool asked_word = false;
+    for (size_t at = 0; at < tool.n;) {
+        size_t verb = 0;
+        sl_view word = name_word(tool, &at);
+        if (word.n < 3) {
+            continue;
+        }
+        words++;
+        if (is_verb(word, &verb)) {
+            verbs = true;
+            asked_verb = asked_verb || asked_for_verb(flow, verb);
+        }
+        asked_word = asked_word || is_trusted_word(flow, word);
+        named += is_named_by_data(flow, word, &a.named);
+    }
+    /* "MainframeShutdown" may be written so in the text, too. */
+    named += words > 1 && is_named_by_data(flow, tool, &a.named) ? words : 0;
+    a.asked = verbs ? asked_verb : asked_word;
+    a.named_by_data = named > 0 && (named >= 2 || words == 1);
+    return a;
+}
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+typedef struct {
+    const sl_flow *flow;
+    sl_flow_action action;
+    sl_view tool;
+    asking asking;
+    uint32_t argument;
+    sl_flow_findings *out;
+} judging;
+
+static bool rule_fits(const sl_flow_rule *r, const judging *j, const sl_flow_finding *f)
+{
+    bool right = (r->actions >> j->action & 1) != 0 && (r->values >> f->value & 1) != 0 &&
+                 (r->from & f->trust) != 0;
+    bool run = f->value == SL_FLOW_WORDS && (f->trust & SL_FLOW_PROTECTED) == 0;
+    if (!right || (run && f->words < (uint64_t)r->words)) {
+        return false;
+    }
+    if (j->action != SL_FLOW_CALL) {
+        return r->tools.n == 0;
+    }
+    return (r->tools.n == 0 || sl_flow_fits_any(&r->tools, j->tool)) &&
+           !sl_flow_fits_any(&r->not_tools, j->tool) && !(r->only_unasked && j->asking.asked);
+}
+
+static void judge(judging *j, sl_flow_finding f)
+{
+    const sl_flow_rules *rules = j->flow->rules;
+    for (size_t i = 0; i < rules->n; i++) {
+        if (!rule_fits(&rules->items[i], j, &f)) {
+            continue;
+        }
+        f.rule = (uint16_t)i;
+        f.verdict = rules->items[i].verdict;
+        f.action = (uint8_t)j->action;
+        f.argument = j->argument;
+        j->out->verdict = f.verdict > j->out->verdict ? (sl_verdict)f.verdict : j->out->verdict;
+        if (j->out->n < SL_FLOW_FINDINGS_MAX) {
+            j->out->items[j->out->n++] = f;
+        }
+        return;
+    }
+}
+
+/* What speaks against an entry: protected always; untrusted where no trusted text has it too. */
+static uint8_t taint_of(const sl_flow_entry *e)
+{
+    if (e == NULL) {
+        return 0;
+    }
+    uint8_t untrusted = (e->trust & SL_FLOW_TRUSTED) == 0 ? e->trust & SL_FLOW_UNTRUSTED : 0;
+    return (uint8_t)((e->trust & SL_FLOW_PROTECTED) | untrusted);
+}
+
+static sl_flow_finding finding_of(const sl_flow_entry *e, sl_flow_value value)
+{
+    return (sl_flow_finding){ .value = (uint8_t)value,
+                              .trust = taint_of(e),
+                              .message = e->message,
+                              .channel = e->channel,
+                              .origin_from = e->from,
+                              .origin_to = e->to };
+}
+
+/* Runs of words that stand in tainted text: each maximal run is one finding. */
+static void judge_runs(judging *j, const sl_flow_items *items, size_t words,
+                       const sl_folded *folded)
+{
+    for (size_t i = 0; i + SL_FLOW_RUN <= words;) {
+        const sl_flow_entry *first =
+            sl_flow_index_find(&j->flow->index, sl_flow_run_hash(&items->items[i]));
+        uint8_t taint = taint_of(first);
+        if (taint == 0) {
+            i++;
+            continue;
+        }
+        sl_flow_finding f = finding_of(first, SL_FLOW_WORDS);
+        size_t k = i;
+        while (k + SL_FLOW_RUN <= words) {
+            const sl_flow_entry *e =
+                sl_flow_index_find(&j->flow->index, sl_flow_run_hash(&items->items[k]));
+            if (taint_of(e) == 0) {
+                break;
+            }
+            f.trust |= taint_of(e);
+            f.origin_to = e->message == f.message && e->to > f.origin_to ? e->to : f.origin_to;
+            k++;
+        }
+        f.words = (uint32_t)(k - i + SL_FLOW_RUN - 1);
+        f.start = sl_folded_start(folded, items->items[i].start);
+        f.end = sl_folded_end(folded, items->items[k + SL_FLOW_RUN - 2].end);
+        judge(j, f);
+        i = k + SL_FLOW_RUN - 1;
+    }
+}
+
+/* Protected values of one or two words, which make no run. */
+static void judge_short(judging *j, const sl_flow_items *items, size_t words,
+                        const sl_folded *folded)
+{
+    bool any = (j->flow->index.trusts & SL_FLOW_PROTECTED) != 0;
+    for (size_t i = 0; any && i < words; i++) {
+        for (size_t n = 1; n <= 2 && i + n <= words; n++) {
+            const sl_flow_entry *e =
+                sl_flow_index_find(&j->flow->index, short_entry(&items->items[i], n));
+            if (e != NULL) {
+                sl_flow_finding f = finding_of(e, SL_FLOW_WORDS);
+                f.words = (uint32_t)n;
+                f.start = sl_folded_start(folded, items->items[i].start);
+                f.end = sl_folded_end(folded, items->items[i + n - 1].end);
+                judge(j, f);
+            }
+        }
+    }
+}
+
+static sl_res judge_text(judging *j, sl_view text)
+{
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
+    sl_flow_items items = { 0 };
+    sl_folded folded;
+    SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &work, &folded, NULL));
+    sl_res r = sl_flow_split(folded.text, &items);
+    size_t words = 0;
+    while (sl_ok(r) && words < items.n && items.items[words].kind == SL_FLOW_WORDS) {
+        words++;
+    }
+    for (size_t i = words; i < items.n && sl_ok(r); i++) {
+        const sl_flow_item *item = &items.items[i];
+        const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, item->hash);
+        if (taint_of(e) != 0) {
+            sl_flow_finding f = finding_of(e, (sl_flow_value)item->kind);
+            f.start = sl_folded_start(&folded, item->start);
+            f.end = sl_folded_end(&folded, item->end);
+            judge(j, f);
+        }
+    }
+    if (sl_ok(r)) {
+        judge_runs(j, &items, words, &folded);
+        judge_short(j, &items, words, &folded);
+    }
+    free(items.items);
+    return r;
+}
+
+static sl_res judge_node(judging *j, const sl_json_node *node, sl_buf *text)
+{
+    bool written = node->kind == SL_JSON_STRING || node->kind == SL_JSON_KEY;
+    if (!written && node->kind != SL_JSON_NUMBER) {
+        return SL_DONE;
+    }
+    j->argument++;
+    SL_NEED(j->argument <= TEXTS_OF_CALL_MAX, SL_E_LIMIT);
+    sl_buf_clear(text);
+    SL_TRY(written ? sl_json_add_text(node, text) : sl_buf_add(text, node->raw));
+    return judge_text(j, sl_buf_view(text));
+}
+
+sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *arguments,
+                    sl_flow_findings *findings)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_FLOW_TEXT_MAX };
+    judging j = { .flow = flow, .action = SL_FLOW_CALL, .tool = tool, .out = findings };
+    if (sl_flow_is_clean(flow)) {
+        return SL_DONE;
+    }
+    j.asking = look_at_name(flow, tool);
+    if (j.asking.named_by_data) {
+        judge(&j, finding_of(&j.asking.named, SL_FLOW_NAME));
+    }
+    for (size_t i = 0; arguments != NULL && i < arguments->count; i++) {
+        SL_TRY(judge_node(&j, &arguments->nodes[i], &text));
+    }
+    return SL_DONE;
+}
+
+/* ---- links and images ---------------------------------------------------------------------- */
+
+/* "![x](" and <img ... src="..."> make an image; anything else with an address a link. */
+static bool is_image(sl_view t, size_t url)
+{
+    size_t from = url > 300 ? url - 300 : 0;
+    size_t at = url;
+    while (at > from && (t.p[at - 1] == '(' || t.p[at - 1] == '<' || t.p[at - 1] == ' ')) {
+        at--;
+    }
+    if (at > from && t.p[at - 1] == ']') {
+        while (at > from && t.p[at - 1] != '[') {
+            at--;
+        }
+        return at > from + 1 && t.p[at - 2] == '!';
+    }
+    while (at > from && t.p[at - 1] != '<' && t.p[at - 1] != '>') {
+        at--;
+    }
+    return at > from && t.p[at - 1] == '<' &&
+           sl_view_eq_nocase(sl_view_sub(t, at, at + 3), SL_LIT("img"));
+}
+
+/* What an address holds besides its host: words and values that may be carried out by it. */
+static sl_res judge_address(judging *j, sl_view folded, const sl_folded *map,
+                            const sl_flow_item *url)
+{
+    sl_view address = sl_view_sub(folded, url->start, url->end);
+    size_t first = j->out->n;
+    const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, url->hash);
+    if (taint_of(e) != 0) {
+        sl_flow_finding f = finding_of(e, SL_FLOW_URL);
+        f.end = address.n;
+        judge(j, f);
+    }
+    SL_OWN(sl_buf, spaced, sl_buf_free) = { .max = address.n + 1 };
+    for (size_t i = 0; i < address.n; i++) {
+        bool blank = address.p[i] == '+' || address.p[i] == '_';
+        SL_TRY(sl_buf_add_byte(&spaced, blank ? ' ' : address.p[i]));
+    }
+    SL_TRY(judge_text(j, sl_buf_view(&spaced)));
+    for (size_t i = first; i < j->out->n; i++) {
+        j->out->items[i].start = sl_folded_start(map, url->start);
+        j->out->items[i].end = sl_folded_end(map, url->end);
+    }
+    return SL_DONE;
+}
+
+sl_res sl_flow_answer(const sl_flow *flow, sl_view text, sl_flow_findings *findings)
+{
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
+    judging j = { .flow = flow, .out = findings };
+    sl_flow_items items = { 0 };
+    sl_folded folded;
+    if (sl_flow_is_clean(flow)) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_fold(text, false, &work, &folded, NULL));
+    sl_res r = sl_flow_split(folded.text, &items);
+    for (size_t i = 0; i < items.n && sl_ok(r); i++) {
+        const sl_flow_item *item = &items.items[i];
+        if (item->kind != SL_FLOW_URL) {
+            continue;
+        }
+        j.action = is_image(folded.text, item->start) ? SL_FLOW_IMAGE : SL_FLOW_LINK;
+        r = judge_address(&j, folded.text, &folded, item);
+    }
+    free(items.items);
+    return r;
+}
+
+/* ---- explaining ---------------------------------------------------------------------------- */
+
+sl_res sl_flow_explain(const sl_flow_rules *rules, const sl_flow_finding *finding, sl_buf *out)
+{
+    sl_json_writer w;
+    sl_json_writer_init(&w, out);
+    sl_json_object_begin(&w);
+    sl_json_put_str(&w, "rule", sl_flow_rule_id(rules, finding->rule));
+    sl_json_put_str(&w, "verdict", sl_verdict_name((sl_verdict)finding->verdict));
+    sl_json_put_str(&w, "detector", sl_detector_name(SL_DETECTOR_FLOW));
+    sl_json_put_str(&w, "action", sl_flow_action_name((sl_flow_action)finding->action));
+    sl_json_put_str(&w, "value", sl_flow_value_name((sl_flow_value)finding->value));
+    if (finding->value == SL_FLOW_WORDS) {
+        sl_json_put_uint(&w, "words", finding->words);
+    }
+    sl_json_put_uint(&w, "argument", finding->argument);
+    sl_json_put_uint(&w, "start", finding->start);
+    sl_json_put_uint(&w, "end", finding->end);
+    sl_json_put_str(&w, "unit", "bytes");
+    sl_json_key(&w, "origin");
+    sl_json_object_begin(&w);
+    sl_json_put_uint(&w, "message", finding->message);
+    sl_json_put_str(&w, "channel", sl_channel_name((sl_channel)finding->channel));
+    sl_json_put_uint(&w, "start", finding->origin_from);
+    sl_json_put_uint(&w, "end", finding->origin_to);
+    sl_json_object_end(&w);
+    sl_json_put_str(&w, "why", sl_flow_rule_why(rules, finding->rule));
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+/* ---- pins ---------------------------------------------------------------------------------- */
+
+sl_tool_pin sl_tool_pin_of(const uint8_t key[16], sl_view name, sl_view definition)
+{
+    return (sl_tool_pin){ .name = sl_siphash(key, name),
+                          .definition = sl_siphash(key, definition) };
+}
+
+sl_pin_state sl_tool_pin_check(const sl_tool_pin *pins, size_t n, sl_tool_pin pin)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (pins[i].name == pin.name) {
+            return pins[i].definition == pin.definition ? SL_PIN_SAME : SL_PIN_CHANGED;
+        }
+    }
+    return SL_PIN_NEW;
+}

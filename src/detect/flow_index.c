@@ -1,0 +1,279 @@
+/* Words and values of folded text, and the index over them (flow_index.h). Linear. */
+#include "detect/flow_index.h"
+
+#include "base/utf8.h"
+#include "detect/words.h"
+
+#define NUMBER_DIGITS_MIN 7U
+#define VALUE_BYTES_MAX ((size_t)2048)
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 29;
+}
+
+/* ---- the index ----------------------------------------------------------------------------- */
+
+void sl_flow_index_free(sl_flow_index *index)
+{
+    free(index->items);
+    sl_fold_work_free(&index->work);
+    *index = (sl_flow_index){ 0 };
+}
+
+static sl_flow_entry *slot_of(sl_flow_entry *items, size_t cap, uint64_t hash)
+{
+    size_t at = (size_t)hash & (cap - 1);
+    while (items[at].hash != 0 && items[at].hash != hash) {
+        at = (at + 1) & (cap - 1);
+    }
+    return &items[at];
+}
+
+static sl_res grow(sl_flow_index *index)
+{
+    size_t cap = index->cap == 0 ? 1024 : index->cap * 2;
+    sl_flow_entry *items = calloc(cap, sizeof *items);
+    SL_NEED(items != NULL, SL_E_MEMORY);
+    for (size_t i = 0; i < index->cap; i++) {
+        if (index->items[i].hash != 0) {
+            *slot_of(items, cap, index->items[i].hash) = index->items[i];
+        }
+    }
+    free(index->items);
+    index->items = items;
+    index->cap = cap;
+    return SL_DONE;
+}
+
+sl_res sl_flow_index_add(sl_flow_index *index, sl_flow_entry one)
+{
+    if (index->n * 2 >= index->cap) {
+        SL_TRY(grow(index));
+    }
+    sl_flow_entry *slot = slot_of(index->items, index->cap, one.hash);
+    if (slot->hash == 0) {
+        *slot = one;
+        index->n++;
+        return SL_DONE;
+    }
+    /* The place told is that of the least trusted text. */
+    uint8_t trust = slot->trust | one.trust;
+    if (one.trust > slot->trust) {
+        *slot = one;
+    }
+    slot->trust = trust;
+    return SL_DONE;
+}
+
+const sl_flow_entry *sl_flow_index_find(const sl_flow_index *index, uint64_t hash)
+{
+    if (index->cap == 0) {
+        return NULL;
+    }
+    const sl_flow_entry *slot = slot_of(index->items, index->cap, hash);
+    return slot->hash == 0 ? NULL : slot;
+}
+
+uint64_t sl_flow_run_hash(const sl_flow_item *words)
+{
+    uint64_t h = 7;
+    for (size_t i = 0; i < SL_FLOW_RUN; i++) {
+        h = mix(h, words[i].hash);
+    }
+    return h == 0 ? 1 : h;
+}
+
+/* ---- words and values ---------------------------------------------------------------------- */
+
+static sl_res add_item(sl_flow_items *items, sl_flow_item one)
+{
+    if (items->n == items->cap) {
+        size_t cap = items->cap == 0 ? 64 : items->cap * 2;
+        sl_flow_item *more = realloc(items->items, cap * sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        items->items = more;
+        items->cap = cap;
+    }
+    items->items[items->n++] = one;
+    return SL_DONE;
+}
+
+/* Characters of scripts without blanks stand each for a word. */
+static size_t word_end(sl_view v, size_t at)
+{
+    size_t begin = at;
+    while (at < v.n && sl_is_word(v.p[at])) {
+        if (v.p[at] < 0x80) {
+            at++;
+            continue;
+        }
+        size_t n = 1;
+        uint32_t cp = sl_utf8_next(v, at, &n);
+        bool alone = (cp >= 0x2E80 && cp <= 0x9FFF) || (cp >= 0x0E00 && cp <= 0x0EFF) ||
+                     (cp >= 0xF900 && cp <= 0xFAFF) || (cp >= 0x20000 && cp <= 0x3FFFF);
+        if (alone) {
+            return at == begin ? at + n : at;
+        }
+        at += n;
+    }
+    return at;
+}
+
+static uint64_t hash_lower(sl_view v, uint64_t seed)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        seed = mix(seed, sl_lower(v.p[i]));
+    }
+    return seed == 0 ? 1 : seed;
+}
+
+static sl_res split_words(sl_view v, sl_flow_items *items)
+{
+    for (size_t at = 0; at < v.n;) {
+        if (!sl_is_word(v.p[at])) {
+            at++;
+            continue;
+        }
+        size_t end = word_end(v, at);
+        SL_TRY(add_item(items, (sl_flow_item){ .start = (uint32_t)at,
+                                               .end = (uint32_t)end,
+                                               .hash = hash_lower(sl_view_sub(v, at, end), 11),
+                                               .kind = SL_FLOW_WORDS }));
+        at = end;
+    }
+    return SL_DONE;
+}
+
+static bool in_address(uint8_t b)
+{
+    return sl_is_word(b) || b == '.' || b == '-' || b == '_' || b == '+' || b == '%';
+}
+
+/* name@host.tld around the sign at `at`; bounded, so that a row of signs costs little. */
+static bool email_at(sl_view v, size_t at, sl_flow_item *ret)
+{
+    size_t from = at;
+    size_t to = at + 1;
+    while (from > 0 && at - from < 80 && in_address(v.p[from - 1])) {
+        from--;
+    }
+    while (to < v.n && to - at < 260 && in_address(v.p[to])) {
+        to++;
+    }
+    while (to > at + 1 && !sl_is_word(v.p[to - 1])) {
+        to--;
+    }
+    size_t dot = sl_view_find_byte(sl_view_sub(v, at, to), '.', 0);
+    if (from == at || dot == SIZE_MAX) {
+        return false;
+    }
+    *ret = (sl_flow_item){ .start = (uint32_t)from,
+                           .end = (uint32_t)to,
+                           .hash = hash_lower(sl_view_sub(v, from, to), 101),
+                           .kind = SL_FLOW_EMAIL };
+    return true;
+}
+
+static bool in_url(uint8_t b)
+{
+    return b > ' ' && b != '"' && b != '<' && b != '>' && b != ')' && b != ']' && b != '}' &&
+           b != '`' && b != '\'' && b != 0x7F;
+}
+
+/* From the scheme to where it ends; compared by host and path, since what follows '?' is what would
+ * be carried out. */
+static size_t url_at(sl_view v, size_t at, sl_flow_item *ret)
+{
+    size_t end = at;
+    while (end < v.n && end - at < VALUE_BYTES_MAX && in_url(v.p[end])) {
+        end++;
+    }
+    while (end > at && (v.p[end - 1] == '.' || v.p[end - 1] == ',' || v.p[end - 1] == ';')) {
+        end--;
+    }
+    size_t host = sl_view_find(sl_view_sub(v, at, end), SL_LIT("://"), 0);
+    size_t from = host == SIZE_MAX ? at : at + host + 3;
+    size_t query = sl_view_find_byte(sl_view_sub(v, 0, end), '?', from);
+    size_t stop = query == SIZE_MAX ? end : query;
+    while (stop > from && v.p[stop - 1] == '/') {
+        stop--;
+    }
+    *ret = (sl_flow_item){ .start = (uint32_t)at,
+                           .end = (uint32_t)end,
+                           .hash = hash_lower(sl_view_sub(v, from, stop), 103),
+                           .kind = SL_FLOW_URL };
+    return end;
+}
+
+static bool joins_digits(uint8_t b)
+{
+    return b == ' ' || b == '-' || b == '.' || b == '(' || b == ')' || b == '/';
+}
+
+/* Seven digits or more, in groups with single signs between; letters before belong (IBAN). */
+static size_t number_at(sl_view v, size_t at, sl_flow_item *ret, bool *ret_found)
+{
+    size_t from = at;
+    while (from > 0 && at - from < 4 && v.p[from - 1] >= 'A' && v.p[from - 1] <= 'Z') {
+        from--;
+    }
+    uint64_t h = 107;
+    unsigned digits = 0;
+    size_t end = at;
+    for (size_t i = at; i < v.n && i - at < 64; i++) {
+        if (sl_is_digit(v.p[i])) {
+            h = mix(h, v.p[i]);
+            digits++;
+            end = i + 1;
+        } else if (!joins_digits(v.p[i]) || i + 1 >= v.n ||
+                   (!sl_is_digit(v.p[i + 1]) && !joins_digits(v.p[i + 1]))) {
+            break;
+        }
+    }
+    *ret_found = digits >= NUMBER_DIGITS_MIN;
+    *ret = (sl_flow_item){ .start = (uint32_t)from,
+                           .end = (uint32_t)end,
+                           .hash = h == 0 ? 1 : h,
+                           .kind = SL_FLOW_NUMBER };
+    return end;
+}
+
+static sl_res split_values(sl_view v, sl_flow_items *items)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        sl_flow_item one;
+        bool found = false;
+        size_t next = i + 1;
+        bool begins = i == 0 || !sl_is_word(v.p[i - 1]);
+        if (v.p[i] == '@') {
+            found = email_at(v, i, &one);
+        } else if (v.p[i] == ':' && sl_view_starts(sl_view_sub(v, i, i + 3), SL_LIT("://"))) {
+            size_t from = i;
+            while (from > 0 && i - from < 12 && sl_is_word(v.p[from - 1])) {
+                from--;
+            }
+            next = url_at(v, from, &one);
+            next = next > i ? next : i + 1;
+            found = one.end > one.start + 4;
+        } else if (begins && sl_view_starts(sl_view_sub(v, i, i + 4), SL_LIT("www."))) {
+            next = url_at(v, i, &one);
+            found = one.end > one.start + 4;
+        } else if (sl_is_digit(v.p[i]) && (i == 0 || !sl_is_digit(v.p[i - 1]))) {
+            next = number_at(v, i, &one, &found);
+        }
+        if (found) {
+            SL_TRY(add_item(items, one));
+        }
+        i = next - 1;
+    }
+    return SL_DONE;
+}
+
+sl_res sl_flow_split(sl_view folded, sl_flow_items *items)
+{
+    items->n = 0;
+    SL_TRY(split_words(folded, items));
+    return split_values(folded, items);
+}

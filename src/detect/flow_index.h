@@ -1,0 +1,51 @@
+/* The taint index: which runs of words and which values a conversation holds, and where from.
+ * Internal to src/detect (flow.h). */
+#ifndef SL_DETECT_FLOW_INDEX_H
+#define SL_DETECT_FLOW_INDEX_H
+
+#include "detect/flow.h"
+#include "detect/fold.h"
+
+#define SL_FLOW_RUN 3 /* words of one entry */
+
+typedef struct {
+    uint64_t hash; /* 0 is empty */
+    uint32_t message;
+    uint32_t from; /* first place in its message */
+    uint32_t to;
+    uint8_t trust; /* of all texts that hold it, OR-ed */
+    uint8_t channel;
+} sl_flow_entry;
+
+typedef struct {
+    sl_flow_entry *items;
+    size_t cap; /* a power of two */
+    size_t n;
+    size_t bytes;   /* of text taken */
+    uint8_t trusts; /* of all texts */
+    sl_fold_work work;
+} sl_flow_index;
+
+/* A word or a value of folded text. */
+typedef struct {
+    uint32_t start; /* in the folded text */
+    uint32_t end;
+    uint64_t hash;
+    uint8_t kind; /* sl_flow_value */
+} sl_flow_item;
+
+typedef struct {
+    sl_flow_item *items;
+    size_t n;
+    size_t cap;
+} sl_flow_items;
+
+/* Words (SL_FLOW_WORDS) in order, then values. Empties `items` first. */
+SL_MUST sl_res sl_flow_split(sl_view folded, sl_flow_items *items);
+SL_MUST sl_res sl_flow_index_add(sl_flow_index *index, sl_flow_entry one);
+const sl_flow_entry *sl_flow_index_find(const sl_flow_index *index, uint64_t hash);
+void sl_flow_index_free(sl_flow_index *index);
+/* The hash of the run of words that begins at `at`; there must be SL_FLOW_RUN of them. */
+uint64_t sl_flow_run_hash(const sl_flow_item *words);
+
+#endif
