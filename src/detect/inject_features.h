@@ -86,11 +86,19 @@ typedef struct {
     sl_fold_work unescaped;
     sl_views views[2];
     sl_findings hidden;
+    sl_buf turned;
 } sl_inject_texts;
 void sl_inject_texts_free(sl_inject_texts *texts);
 /* Calls `take` for each text of a document, in chunks that overlap by more than a window. */
 SL_MUST sl_res sl_inject_each_text(sl_inject_texts *texts, sl_view document, sl_inject_take *take,
                                    void *context);
+
+/* Calls `take` for each stretch of folded text whose letters were turned into others (rotated, Atbash,
+ * written backwards, digits for letters), turned back; `work` is reused. */
+typedef sl_res sl_inject_take_turned(void *context, sl_view turned, size_t start, size_t end,
+                                     uint8_t view);
+SL_MUST sl_res sl_inject_each_turned(sl_view text, sl_buf *work, sl_inject_take_turned *take,
+                                     void *context);
 
 /* Has this view been decoded by us, so that its writer hid it? */
 static inline bool sl_inject_is_decoded(uint8_t view)

@@ -27,6 +27,7 @@ void sl_inject_texts_free(sl_inject_texts *texts)
     }
     sl_fold_work_free(&texts->unescaped);
     sl_findings_free(&texts->hidden);
+    sl_buf_free(&texts->turned);
 }
 
 static sl_res take_mapped(walk *w, const sl_folded *folded, sl_view_kind view)
@@ -87,6 +88,20 @@ static sl_res take_views(walk *w, const sl_folded *folded)
     return SL_DONE;
 }
 
+typedef struct {
+    walk *w;
+    const sl_folded *folded;
+} turning;
+
+static sl_res take_turned(void *context, sl_view turned, size_t start, size_t end, uint8_t view)
+{
+    turning *t = context;
+    sl_inject_text span = { .start = sl_folded_start(t->folded, start),
+                            .end = sl_folded_end(t->folded, end),
+                            .view = view };
+    return take_decoded(t->w, turned, 1, span);
+}
+
 static sl_res take_chunk(walk *w)
 {
     sl_folded plain;
@@ -98,6 +113,8 @@ static sl_res take_chunk(walk *w)
     if (work->plain[0].payload.n != 0) {
         SL_TRY(take_payload(w));
     }
+    turning t = { w, &plain };
+    SL_TRY(sl_inject_each_turned(plain.text, &work->turned, take_turned, &t));
     if (!sl_fold_has_escapes(w->window)) {
         return take_views(w, &plain);
     }

@@ -36,7 +36,7 @@ static float *sum_up(const model *m, const cached *t)
 {
     static float *sums;
     static size_t cap;
-    if (cap < t->tokens + 1U) {
+    if (sums == NULL || cap < t->tokens + 1U) {
         cap = (t->tokens + 1U) * 2;
         free(sums);
         sums = calloc(cap, sizeof *sums);
