@@ -234,14 +234,16 @@ static void judge_types(sl_scan *scan, const claims *c)
     unsigned binary = 0;
     bool kept = false; /* what the name promised is among the claims */
     bool runs = false;
-    sl_kind first = SL_KIND_NONE;
+    for (size_t i = 0; i < c->count; i++) {
+        binary += (kinds[c->kinds[i]].traits & SL_TRAIT_TEXT) == 0;
+        runs = runs || (kinds[c->kinds[i]].traits & SL_TRAIT_RUNS) != 0;
+    }
     for (size_t i = 0; i < c->count; i++) {
         const kind_info *k = &kinds[c->kinds[i]];
-        binary += (k->traits & SL_TRAIT_TEXT) == 0;
-        first = first == SL_KIND_NONE ? c->kinds[i] : first;
-        kept = kept || has_extension(scan->item->name, k->extensions);
-        runs = runs || (k->traits & SL_TRAIT_RUNS) != 0;
+        bool outdone = (k->traits & SL_TRAIT_TEXT) != 0 && binary != 0 && c->sure;
+        kept = kept || (!outdone && has_extension(scan->item->name, k->extensions));
     }
+    const sl_kind first = c->count == 0 ? SL_KIND_NONE : c->kinds[0];
     if (c->sure && binary > 1) {
         sl_scan_reportf(scan, SL_RULE_TYPE_POLYGLOT, 0, "%s and %s", kinds[first].name,
                         kinds[c->kinds[c->count - 1]].name);

@@ -1,0 +1,10 @@
+/* Compressed files: any bytes are scanned to the end, with all that they hold. */
+#include "format_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_format(data, size, "m.gz");
+    return 0;
+}
