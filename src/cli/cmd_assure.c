@@ -1,11 +1,17 @@
-/* `stoplog assure status|check`: the checks, asked of the site's ledger here and now. */
+/* `stoplog assure status|check|report|export`: the checks, asked of the site's ledger here and now. */
+#include <fcntl.h>
+
+#include "assure/posture.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/site_assure.h"
 
 static const char USAGE[] =
     "assure status            every check, and what bears on which framework\n"
-    "       stoplog assure check ID           one check with its evidence";
+    "       stoplog assure check ID           one check with its evidence\n"
+    "       stoplog assure report [--html] [--receipts DIR]   a page for auditors\n"
+    "       stoplog assure export             OSCAL assessment results";
 
 typedef struct {
     sl_cli *cli;
@@ -235,6 +241,84 @@ static int do_check(sl_cli *cli, const char *id)
     return sl_ok(r) ? status_of(call.totals) : sl_cli_fail(cli, "assure check", r);
 }
 
+/* ---- report and export ---- */
+
+typedef sl_res posture_writer(const sl_posture *p, sl_buf *out);
+
+/* A receipt for each leaf that the page names, beside it: whoever has them needs neither site nor ledger. */
+static sl_res write_receipts(const assure_call *call, const sl_answer *answers, const char *folder)
+{
+    char place[4096];
+    SL_OWN(sl_source *, source, sl_source_close) = NULL;
+    (void)snprintf(place, sizeof place, "%s/ledger", call->cli->site);
+    SL_TRY(sl_dir_make(AT_FDCWD, folder, 0755));
+    SL_TRY(sl_source_open(place, &source));
+    sl_reader reader;
+    SL_TRY(sl_reader_open(source, NULL, &reader));
+    sl_res r = SL_DONE;
+    for (size_t i = 0; i < sl_catalogue_count(call->site.catalogue); i++) {
+        for (size_t e = 0; e < answers[i].evidence_count && sl_ok(r); e++) {
+            SL_OWN(sl_buf, receipt, sl_buf_free) = { .max = SL_RECEIPT_BYTES_MAX };
+            (void)snprintf(place, sizeof place, "%s/leaf-%llu.receipt", folder,
+                           (unsigned long long)answers[i].evidence[e]);
+            r = sl_reader_receipt(&reader, answers[i].evidence[e], &receipt);
+            r = sl_ok(r) ? sl_file_replace(AT_FDCWD, place, sl_buf_view(&receipt), 0644) : r;
+        }
+    }
+    sl_reader_close(&reader);
+    return r;
+}
+
+static sl_res write_posture(assure_call *call, posture_writer *write, const char *receipts,
+                            sl_answer *answers)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = 16 * SL_MIB };
+    SL_TRY(sl_site_assure_open(call->cli, NULL, NULL, &call->site));
+    for (size_t i = 0; i < sl_catalogue_count(call->site.catalogue); i++) {
+        answers[i] = sl_assurance_answer(call->site.run, i, call->site.now_ms, true);
+        call->totals[answers[i].state]++;
+    }
+    SL_TRY(receipts == NULL ? SL_DONE : write_receipts(call, answers, receipts));
+    sl_posture posture = { .catalogue = call->site.catalogue,
+                           .answers = answers,
+                           .origin = sl_buf_view(&call->site.origin),
+                           .size = call->site.ledger.size,
+                           .root = call->site.ledger.root,
+                           .now_ms = call->site.now_ms,
+                           .receipts = receipts };
+    SL_TRY(write(&posture, &out));
+    SL_NEED(out.n != 0, SL_E_BUG);
+    out.n -= out.p[out.n - 1] == '\n' ? 1 : 0; /* sl_cli_line ends the last line */
+    return sl_cli_line(sl_buf_view(&out));
+}
+
+/* A page that was written is a success, whatever it says: `assure status` and `drill gate` judge. */
+static int do_posture(sl_cli *cli, posture_writer *write, const char *receipts)
+{
+    SL_OWN(assure_call, call, close_call) = { .cli = cli };
+    sl_answer *answers = calloc(SL_CHECKS_MAX, sizeof *answers);
+    sl_res r = answers == NULL ? sl_fail(SL_E_MEMORY)
+                               : write_posture(&call, write, receipts, answers);
+    free(answers);
+    return sl_ok(r) ? 0 : sl_cli_fail(cli, "assure", r);
+}
+
+static int do_report(sl_cli *cli, int argc, char **argv)
+{
+    bool html = false;
+    const char *receipts = NULL;
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--html") == 0) {
+            html = true;
+        } else if (strcmp(argv[i], "--receipts") == 0 && i + 1 < argc) {
+            receipts = argv[++i];
+        } else {
+            return sl_cli_usage(cli, USAGE);
+        }
+    }
+    return do_posture(cli, html ? sl_posture_html : sl_posture_markdown, receipts);
+}
+
 int sl_cmd_assure(sl_cli *cli, int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "status") == 0) {
@@ -242,6 +326,12 @@ int sl_cmd_assure(sl_cli *cli, int argc, char **argv)
     }
     if (argc == 3 && strcmp(argv[1], "check") == 0) {
         return do_check(cli, argv[2]);
+    }
+    if (argc >= 2 && strcmp(argv[1], "report") == 0) {
+        return do_report(cli, argc, argv);
+    }
+    if (argc == 2 && strcmp(argv[1], "export") == 0) {
+        return do_posture(cli, sl_posture_oscal, NULL);
     }
     return sl_cli_usage(cli, USAGE);
 }
