@@ -75,11 +75,20 @@ static sl_res set_state(sl_assurance *a, subject_register *reg, const sl_table_e
     return sl_arena_dup(&a->states, state, &reg->states[at]);
 }
 
+static bool born_as_asked(const sl_subject_kind *kind, const sl_evidence *leaf)
+{
+    if (kind->born_field.n == 0) {
+        return true;
+    }
+    const sl_json_node *field = sl_leaf_field(leaf->doc, kind->born_field);
+    return sl_json_is(field, SL_JSON_STRING) && sl_view_eq(field->raw, kind->born_value);
+}
+
 static sl_res fold_subject(sl_assurance *a, size_t kind_at, const sl_evidence *leaf)
 {
     const sl_subject_kind *kind = &a->catalogue->kinds[kind_at];
     subject_register *reg = &a->registers[kind_at];
-    bool born = sl_view_eq(leaf->type, kind->born);
+    bool born = sl_view_eq(leaf->type, kind->born) && born_as_asked(kind, leaf);
     bool moved = kind->moves.n > 0 && sl_view_eq(leaf->type, kind->moves);
     bool ended = kind->ends.n > 0 && sl_view_eq(leaf->type, kind->ends);
     const sl_json_node *name = born || moved || ended ? sl_leaf_field(leaf->doc, kind->key) : NULL;

@@ -16,11 +16,13 @@ typedef struct {
     int kind;
     int64_t ttl_ms;
     int64_t sample_min;
+    int reg;
     const sl_yaml_node *maps;
 } check_file;
 
 static const char *const severities[] = { "critical", "high", "medium", "low", NULL };
 static const char *const kinds[] = { "automatic", "attested", NULL };
+static const char *const registers[] = { "open", "whole", NULL };
 
 #define FIELD(name, how, must)                                                                     \
     {                                                                                              \
@@ -48,6 +50,10 @@ static const sl_yaml_field check_fields[] = {
       .offset = offsetof(check_file, ttl_ms) },
     { .key = "sample_min", .type = SL_YAML_AS_INT, .offset = offsetof(check_file, sample_min) },
     FIELD(sample_field, SL_YAML_AS_TEXT, false),
+    { .key = "register",
+      .type = SL_YAML_AS_CHOICE,
+      .offset = offsetof(check_file, reg),
+      .names = registers },
     FIELD(maps, SL_YAML_AS_MAP, false),
     { .key = NULL },
 };
@@ -55,6 +61,8 @@ static const sl_yaml_field check_fields[] = {
 typedef struct {
     sl_view kind;
     sl_view born;
+    sl_view born_field;
+    sl_view born_value;
     sl_view key;
     sl_view state;
     sl_view moves;
@@ -69,11 +77,12 @@ typedef struct {
         .key = #name, .type = how, .required = must, .offset = offsetof(subject_file, name)        \
     }
 static const sl_yaml_field subject_fields[] = {
-    SUBJECT(kind, SL_YAML_AS_TEXT, true),   SUBJECT(born, SL_YAML_AS_TEXT, false),
-    SUBJECT(key, SL_YAML_AS_TEXT, false),   SUBJECT(state, SL_YAML_AS_TEXT, false),
-    SUBJECT(moves, SL_YAML_AS_TEXT, false), SUBJECT(moves_field, SL_YAML_AS_TEXT, false),
-    SUBJECT(ends, SL_YAML_AS_TEXT, false),  SUBJECT(fixed, SL_YAML_AS_TEXTS, false),
-    SUBJECT(whole, SL_YAML_AS_BOOL, true),  { .key = NULL },
+    SUBJECT(kind, SL_YAML_AS_TEXT, true),        SUBJECT(born, SL_YAML_AS_TEXT, false),
+    SUBJECT(born_field, SL_YAML_AS_TEXT, false), SUBJECT(born_value, SL_YAML_AS_TEXT, false),
+    SUBJECT(key, SL_YAML_AS_TEXT, false),        SUBJECT(state, SL_YAML_AS_TEXT, false),
+    SUBJECT(moves, SL_YAML_AS_TEXT, false),      SUBJECT(moves_field, SL_YAML_AS_TEXT, false),
+    SUBJECT(ends, SL_YAML_AS_TEXT, false),       SUBJECT(fixed, SL_YAML_AS_TEXTS, false),
+    SUBJECT(whole, SL_YAML_AS_BOOL, true),       { .key = NULL },
 };
 
 static sl_res read_maps(sl_catalogue *catalogue, const sl_yaml_node *maps, sl_check *check)
@@ -115,7 +124,8 @@ static sl_res read_check(sl_catalogue *catalogue, const sl_yaml_node *node)
         .attested = file.kind == 1,
         .asked = { .ttl_ms = file.ttl_ms,
                    .sample_min = (uint64_t)file.sample_min,
-                   .sample_field = file.sample_field },
+                   .sample_field = file.sample_field,
+                   .whole = file.reg == 1 },
     };
     SL_TRY(read_maps(catalogue, file.maps, check));
     sl_res r = sl_query_parse(file.query, &catalogue->arena, &check->query);
@@ -132,13 +142,16 @@ static sl_res read_subject(sl_catalogue *catalogue, const sl_yaml_node *node)
     subject_file file = { 0 };
     SL_TRY(sl_yaml_read(&catalogue->arena, node, subject_fields, &file));
     bool folded = file.born.n > 0 && file.key.n > 0;
-    if (folded == (file.fixed.n > 0) || (file.moves.n > 0) != (file.moves_field.n > 0)) {
+    if (folded == (file.fixed.n > 0) || (file.moves.n > 0) != (file.moves_field.n > 0) ||
+        (file.born_field.n > 0) != (file.born_value.n > 0)) {
         return sl_fail_at(SL_E_CONFIG, "either 'fixed' or 'born' with 'key'", node->line);
     }
     SL_NEED(catalogue->kind_count < SL_SUBJECT_KINDS_MAX, SL_E_LIMIT);
     catalogue->kinds[catalogue->kind_count++] = (sl_subject_kind){
         .name = file.kind,
         .born = file.born,
+        .born_field = file.born_field,
+        .born_value = file.born_value,
         .key = file.key,
         .state = file.state,
         .moves = file.moves,

@@ -9,7 +9,9 @@
 /* How the subjects of a kind are known: named once, or born, moved and ended by leaves. */
 typedef struct {
     sl_view name;
-    sl_view born;  /* type of the leaf */
+    sl_view born;       /* type of the leaf */
+    sl_view born_field; /* and a field with this value; empty: every such leaf */
+    sl_view born_value;
     sl_view key;   /* the field that names the subject, in all of these leaves */
     sl_view state; /* at birth */
     sl_view moves;

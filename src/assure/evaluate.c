@@ -663,7 +663,26 @@ static sl_answer answer_recon(const sl_evaluator *e, int64_t now_ms)
     return a;
 }
 
-sl_answer sl_evaluator_answer(const sl_evaluator *e, int64_t now_ms, const sl_subject *subjects,
+/* Nothing at all of what the check asks about within its time. A leaf that could not be judged is something. */
+static bool saw_nothing(const sl_evaluator *e, const sl_answer *a, int64_t now_ms)
+{
+    switch (e->query->form) {
+    case SL_QUERY_NONE:
+    case SL_QUERY_RATIO:
+        return a->state == SL_STATE_UNKNOWN && e->unsure_ms == 0 &&
+               (e->last_ms == 0 || now_ms > e->last_ms + e->query->within_ms);
+    case SL_QUERY_FOLLOWS:
+    case SL_QUERY_RECON:
+        return a->state == SL_STATE_UNKNOWN && a->population == 0;
+    case SL_QUERY_EACH:
+    case SL_QUERY_QUANTILE:
+    case SL_QUERY_LATEST:
+    default:
+        return false; /* EACH has its register of subjects; LATEST and QUANTILE ask for evidence */
+    }
+}
+
+static sl_answer answer_alone(const sl_evaluator *e, int64_t now_ms, const sl_subject *subjects,
                               size_t subject_count, bool registered)
 {
     if (e->overflowed) {
@@ -686,4 +705,14 @@ sl_answer sl_evaluator_answer(const sl_evaluator *e, int64_t now_ms, const sl_su
     default:
         return answer_latest(e, now_ms);
     }
+}
+
+sl_answer sl_evaluator_answer(const sl_evaluator *e, int64_t now_ms, const sl_subject *subjects,
+                              size_t subject_count, bool registered)
+{
+    sl_answer a = answer_alone(e, now_ms, subjects, subject_count, registered);
+    if (e->asked.whole && !e->overflowed && saw_nothing(e, &a, now_ms)) {
+        a = answer_of(e, SL_STATE_OUTSIDE, "there was none, and the ledger would name it");
+    }
+    return a;
 }

@@ -40,6 +40,7 @@ typedef struct {
     int64_t ttl_ms;       /* evidence older than this shows nothing */
     uint64_t sample_min;  /* fewer trials show nothing; 0: none asked */
     sl_view sample_field; /* LATEST, EACH: the field that counts trials; empty: none */
+    bool whole; /* the ledger records every such event: where there is none, there was none */
 } sl_asked;
 
 /* Answers "policy.x" and "self": SL_VALUE_UNKNOWN where it has none. */

@@ -24,7 +24,8 @@ static void uuid(const sl_posture *p, const char *kind, sl_view name, char ret[3
     d.b[8] = (uint8_t)((d.b[8] & 0x3f) | 0x80);
     char hex[2 * SL_DIGEST_BYTES + 1];
     sl_digest_hex(&d, hex);
-    (void)snprintf(ret, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    (void)snprintf(ret, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+                   hex + 20);
 }
 
 static void put_uuid(sl_json_writer *w, const char *field, const sl_posture *p, const char *kind,
@@ -143,7 +144,8 @@ static void put_evidence(sl_json_writer *w, const sl_posture *p, const sl_answer
     (void)snprintf(href, sizeof href, "urn:stoplog:leaf:%.*s:%" PRIu64, SL_FMT(p->origin), leaf);
     sl_json_object_begin(w);
     sl_json_put_str(w, "href", href);
-    sl_json_put_str(w, "description", "A leaf of the ledger; stoplog ledger prove gives its receipt");
+    sl_json_put_str(w, "description",
+                    "A leaf of the ledger; stoplog ledger prove gives its receipt");
     sl_json_key(w, "props");
     sl_json_array_begin(w);
     put_prop_count(w, "leaf", leaf);

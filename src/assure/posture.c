@@ -156,11 +156,12 @@ static void begin_page(page *g, const sl_posture *p)
                "<meta http-equiv=\"Content-Security-Policy\" "
                "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>Assurance of ");
         text(g, p->origin);
-        raw(g, "</title>\n<style>body{font:15px/1.45 sans-serif;max-width:76em;margin:2em auto;"
-               "padding:0 1em}table{border-collapse:collapse;width:100%}th,td{text-align:left;"
-               "vertical-align:top;border-bottom:1px solid #ccc;padding:.3em .6em}"
-               "code{overflow-wrap:anywhere}@media print{body{font-size:11px}}</style></head><body>\n"
-               "<h1>Assurance of ");
+        raw(g,
+            "</title>\n<style>body{font:15px/1.45 sans-serif;max-width:76em;margin:2em auto;"
+            "padding:0 1em}table{border-collapse:collapse;width:100%}th,td{text-align:left;"
+            "vertical-align:top;border-bottom:1px solid #ccc;padding:.3em .6em}"
+            "code{overflow-wrap:anywhere}@media print{body{font-size:11px}}</style></head><body>\n"
+            "<h1>Assurance of ");
     } else {
         raw(g, "# Assurance of ");
     }
@@ -206,8 +207,9 @@ static void put_figures(page *g, const sl_posture *p)
     end_row(g);
     end_table(g);
     raw(g, g->html ? "<p>" : "\n");
-    raw(g, "Unknown is not green: it counts against us until fresh evidence is there. Outside means that "
-           "the ledger\nnames nothing that the check could be about.");
+    raw(g,
+        "Unknown is not green: it counts against us until fresh evidence is there. Outside means that "
+        "the ledger\nnames nothing that the check could be about.");
     raw(g, g->html ? "</p>\n" : "\n");
 }
 
@@ -238,8 +240,9 @@ static void put_check(page *g, const sl_posture *p, size_t at)
 
 static void put_state(page *g, const sl_posture *p, sl_state state, const char *title)
 {
-    static const char *const columns[] = { "check",    "severity",    "what a pass states", "why",
-                                           "evidence", "fresh until", "who acts" };
+    static const char *const columns[] = { "check",   "severity", "what a pass states",
+                                           "why",     "evidence", "fresh until",
+                                           "who acts" };
     size_t totals[4];
     sl_posture_totals(p, totals);
     if (totals[state] == 0) {

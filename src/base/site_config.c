@@ -106,6 +106,21 @@ static const sl_yaml_field witness_fields[] = {
     { .key = NULL },
 };
 
+/* Limits that checks compare with: what was not set leaves its check unknown. */
+static const sl_yaml_field assure_fields[] = {
+    { .key = "max_records",
+      .type = SL_YAML_AS_INT,
+      .offset = IN(assure, max_records),
+      .min = 0,
+      .max = 1000000000000 },
+    { .key = "max_compartments",
+      .type = SL_YAML_AS_INT,
+      .offset = IN(assure, max_compartments),
+      .min = 0,
+      .max = 1000000 },
+    { .key = NULL },
+};
+
 static const sl_yaml_field host_fields[] = {
     { .key = "uid_base",
       .type = SL_YAML_AS_INT,
@@ -121,6 +136,7 @@ typedef struct {
     const sl_yaml_node *keeper;
     const sl_yaml_node *ledger;
     const sl_yaml_node *host;
+    const sl_yaml_node *assure;
     const sl_yaml_node *ask; /* read by the door itself (doors/ask/config.h) */
 } sections;
 
@@ -130,6 +146,7 @@ static const sl_yaml_field section_fields[] = {
     { .key = "keeper", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, keeper) },
     { .key = "ledger", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, ledger) },
     { .key = "host", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, host) },
+    { .key = "assure", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, assure) },
     { .key = "ask", .type = SL_YAML_AS_MAP, .offset = offsetof(sections, ask) },
     { .key = NULL },
 };
@@ -146,6 +163,8 @@ static sl_site_config defaults(void)
     c.keeper.kms = SL_LIT("file");
     c.keeper.key_file = SL_LIT("state/keeper/root.key");
     c.ledger.witness_ms_min = 60000;
+    c.assure.max_records = -1;
+    c.assure.max_compartments = -1;
     c.host.uid_base = 458752; /* outside what distributions give to people and services */
     return c;
 }
@@ -241,6 +260,7 @@ sl_res sl_site_config_read(sl_arena *arena, sl_view text, sl_site_config *ret)
     c.ledger.witness_ms_min = ledger.witness_ms_min;
     SL_TRY(read_witnesses(arena, ledger.witnesses, &c));
     SL_TRY(read_section(arena, s.host, host_fields, &c.host));
+    SL_TRY(read_section(arena, s.assure, assure_fields, &c.assure));
     egress_section egress = { .ca_file = c.egress.ca_file,
                               .silence_ms_max = c.egress.silence_ms_max };
     SL_TRY(read_section(arena, s.egress, egress_fields, &egress));

@@ -52,6 +52,10 @@ typedef struct {
         sl_view origin;
     } ledger;
     struct {
+        int64_t max_records;      /* a principal may reach in a day; -1: no limit was set */
+        int64_t max_compartments; /* of one principal; -1: no limit was set */
+    } assure;
+    struct {
         int64_t uid_base; /* as root: first of the range of users; 0 keeps root */
     } host;
 } sl_site_config;

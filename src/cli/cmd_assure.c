@@ -297,8 +297,8 @@ static int do_posture(sl_cli *cli, posture_writer *write, const char *receipts)
 {
     SL_OWN(assure_call, call, close_call) = { .cli = cli };
     sl_answer *answers = calloc(SL_CHECKS_MAX, sizeof *answers);
-    sl_res r = answers == NULL ? sl_fail(SL_E_MEMORY)
-                               : write_posture(&call, write, receipts, answers);
+    sl_res r =
+        answers == NULL ? sl_fail(SL_E_MEMORY) : write_posture(&call, write, receipts, answers);
     free(answers);
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "assure", r);
 }

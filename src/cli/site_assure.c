@@ -1,8 +1,19 @@
 /* Asking the checks of a site's ledger (site_assure.h). */
 #include "cli/site_assure.h"
 
+#include <fcntl.h>
+
 #include "assure/shipped.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/site_config.h"
+
+static sl_value limit(int64_t set)
+{
+    return set < 0 ? (sl_value){ .kind = SL_VALUE_UNKNOWN }
+                   : (sl_value){ .kind = SL_VALUE_NUMBER, .number = (double)set };
+}
 
 /* Limits that checks name and nobody has set stay unknown, and so do the checks. */
 static sl_value parameter(void *context, sl_view scope, sl_view name)
@@ -11,7 +22,34 @@ static sl_value parameter(void *context, sl_view scope, sl_view name)
     if (scope.n == 0 && sl_view_eq(name, SL_LIT("self"))) {
         return (sl_value){ .kind = SL_VALUE_TEXT, .text = sl_buf_view(&site->origin) };
     }
+    if (sl_view_eq(scope, SL_LIT("policy")) && sl_view_eq(name, SL_LIT("max_records"))) {
+        return limit(site->max_records);
+    }
+    if (sl_view_eq(scope, SL_LIT("policy")) && sl_view_eq(name, SL_LIT("max_compartments"))) {
+        return limit(site->max_compartments);
+    }
     return (sl_value){ .kind = SL_VALUE_UNKNOWN };
+}
+
+/* A site that is only read (a copy of a ledger) may have no configuration: then no limit is set. */
+static sl_res read_limits(const sl_cli *cli, sl_site_assure *site)
+{
+    char path[4096];
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 8 * SL_MIB };
+    static sl_site_config config; /* large */
+    site->max_records = -1;
+    site->max_compartments = -1;
+    (void)snprintf(path, sizeof path, "%s/config.yml", cli->site);
+    sl_res r = sl_file_read(AT_FDCWD, path, &text);
+    if (sl_is(r, SL_E_NOT_FOUND)) {
+        return SL_DONE;
+    }
+    SL_TRY(r);
+    SL_TRY(sl_site_config_read(&arena, sl_buf_view(&text), &config));
+    site->max_records = config.assure.max_records;
+    site->max_compartments = config.assure.max_compartments;
+    return SL_DONE;
 }
 
 static sl_res feed(void *context, uint64_t index, sl_view leaf)
@@ -28,6 +66,7 @@ sl_res sl_site_assure_open(const sl_cli *cli, sl_reader_each *also, void *contex
 {
     *ret = (sl_site_assure){ .now_ms = sl_clock_wall_ms(), .also = also, .context = context };
     ret->origin.max = 1024;
+    SL_TRY(read_limits(cli, ret));
     SL_TRY(sl_catalogue_shipped(&ret->catalogue));
     SL_TRY(sl_assurance_new(ret->catalogue, parameter, ret, &ret->run));
     return sl_site_ledger_read_all(cli, feed, ret, &ret->origin, &ret->ledger);

@@ -320,6 +320,7 @@ static sl_res serve(daemon_state *d)
     SL_TRY(sl_loop_every(d->loop, SL_VALVE_BEAT_MS, on_beat, d, &timer));
     on_beat(d);
     SL_TRY(sl_wardend_begin_counting(d));
+    SL_TRY(sl_wardend_begin_attesting(d));
     take_ledger(d);
     sl_wardend_take_keeper(d);
     sl_wardend_take_probe(d);

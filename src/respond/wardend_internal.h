@@ -51,7 +51,10 @@ struct daemon_state {
     sl_vkey log_key; /* of leaf 0; name "": not read yet */
     int counted_fd;  /* where egress counts, one file for each of the slots and one more */
     sl_egress_count count;
-    bool read_all;        /* that the ledger held when its link was new */
+    bool read_all;         /* that the ledger held when its link was new */
+    uint64_t said_records; /* the last leaf grant.reach; 0 ms: none yet */
+    uint64_t said_compartments;
+    uint64_t said_reach_ms;
     uint64_t list_ticket; /* of the status answers that wait for the supervisor */
     admin_client clients[CLIENTS_MAX];
     waiter waits[WAITS_MAX];
@@ -63,6 +66,9 @@ SL_MUST sl_res sl_wardend_make_responder(daemon_state *d);
 
 /* wardend_count.c: what stands there from before is not of this life of the site. */
 SL_MUST sl_res sl_wardend_begin_counting(daemon_state *d);
+
+/* wardend_attest.c */
+SL_MUST sl_res sl_wardend_begin_attesting(daemon_state *d);
 
 /* wardend_admin.c */
 SL_MUST sl_res sl_wardend_listen(daemon_state *d); /* on the admin socket */

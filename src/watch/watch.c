@@ -267,6 +267,25 @@ static void count_budgets(sl_watch *watch, sl_view type, const sl_json_doc *leaf
     }
 }
 
+void sl_watch_budgets(sl_watch *watch, int64_t now_ms,
+                      void (*call)(void *context, const sl_budget_use *use), void *context)
+{
+    for (size_t i = 0; i < watch->grant_count; i++) {
+        grant_use *g = watch->grants[i];
+        sl_view name = sl_view_of(g->name, g->name_bytes);
+        uint64_t requests = add_to_window(g->requests, g->request_minute, SL_COUNT_OF(g->requests),
+                                          now_ms / 60000, 0);
+        uint64_t tokens =
+            add_to_window(g->tokens, g->token_hour, SL_COUNT_OF(g->tokens), now_ms / 3600000, 0);
+        if (g->requests_cap > 0 && requests > 0) {
+            call(context, &(sl_budget_use){ name, "hour", requests, g->requests_cap });
+        }
+        if (g->tokens_cap > 0 && tokens > 0) {
+            call(context, &(sl_budget_use){ name, "day", tokens, g->tokens_cap });
+        }
+    }
+}
+
 /* ---- silence ---- */
 
 static void hear(sl_watch *watch, sl_view type, const sl_json_doc *leaf, int64_t time_ms)

@@ -45,6 +45,17 @@ size_t sl_watch_rule_count(const sl_watch *watch);
 /* One leaf in the order of the ledger. With `history`, it is counted but signals nothing (catching up
  * after a start). SL_E_SYNTAX, ...: not a leaf; the watch goes on. */
 SL_MUST sl_res sl_watch_feed(sl_watch *watch, uint64_t index, sl_view leaf, bool history);
+/* What the grants with a cap have used of it in the window that ends now; views are borrowed for the call. Grants
+ * that were not used are passed over. */
+typedef struct {
+    sl_view grant;
+    const char *window; /* "hour" or "day" */
+    uint64_t used;
+    uint64_t cap;
+} sl_budget_use;
+void sl_watch_budgets(sl_watch *watch, int64_t now_ms,
+                      void (*call)(void *context, const sl_budget_use *use), void *context);
+
 /* Time passes: looks for silence. Call it about every second. */
 void sl_watch_tick(sl_watch *watch, int64_t now_ms);
 

@@ -14,6 +14,7 @@
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
 #include "watch/rules_embedded.h"
+#include "watch/selftest.h"
 #include "watch/watch.h"
 
 enum {
@@ -21,6 +22,9 @@ enum {
     TICK_MS = 1000,
     HEARTBEAT_TICKS = 60,
     FIRST_HEARTBEAT_TICKS = 3,
+    SELFTEST_TICKS = 6 * 60 * 60, /* four times a day, and soon after the start */
+    BUDGET_TICKS = 60 * 60,
+    BUDGET_FIRST_TICKS = 60,
     STATE_WAIT_MS = 10000,
 };
 
@@ -191,6 +195,48 @@ static void say_alive(watchd *w)
     w->scored = 0;
 }
 
+static sl_res load_rules_alone(sl_watch *watch)
+{
+    for (size_t i = 0; i < sl_watch_rules_count; i++) {
+        SL_TRY(sl_watch_add_rule(watch, sl_view_of(sl_watch_rules[i].bytes, sl_watch_rules[i].n)));
+    }
+    return SL_DONE;
+}
+
+static void try_self(watchd *w)
+{
+    for (size_t i = 0; i < SL_SELFTEST_SCENARIOS; i++) {
+        bool seen = false;
+        uint64_t begun = sl_clock_mono_ns();
+        sl_res tried = sl_watch_selftest(i, load_rules_alone, &seen);
+        sl_event_head head = { 0 };
+        sl_event_watch_selftest fields = {
+            .scenario = sl_view_str(sl_watch_selftest_name(i)),
+            .ok = sl_ok(tried) && seen,
+            .delay_ms = (sl_clock_mono_ns() - begun) / 1000000,
+        };
+        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+        append(w, sl_emit_watch_selftest(&head, &fields, &event), &event);
+    }
+}
+
+/* What each grant with a cap used of it, as the leaves show; the door's own count is another. */
+static void say_budget(void *context, const sl_budget_use *use)
+{
+    watchd *w = context;
+    sl_event_head head = { .door = SL_LIT("ask") };
+    sl_event_ask_budget fields = {
+        .grant = use->grant,
+        .window = sl_view_str(use->window),
+        .used = use->used,
+        .cap = use->cap,
+        .decision =
+            SL_LIT("allow"), /* these crossings were let through: more than the cap is a fault */
+    };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    append(w, sl_emit_ask_budget(&head, &fields, &event), &event);
+}
+
 static void on_tick(void *context)
 {
     watchd *w = context;
@@ -201,6 +247,12 @@ static void on_tick(void *context)
     w->ticks++;
     if (w->ticks == FIRST_HEARTBEAT_TICKS || w->ticks % HEARTBEAT_TICKS == 0) {
         say_alive(w);
+    }
+    if (w->ticks == FIRST_HEARTBEAT_TICKS || w->ticks % SELFTEST_TICKS == 0) {
+        try_self(w);
+    }
+    if (w->ticks % BUDGET_TICKS == BUDGET_FIRST_TICKS) {
+        sl_watch_budgets(w->watch, sl_clock_wall_ms(), say_budget, w);
     }
 }
 
@@ -230,9 +282,7 @@ static void on_control(void *context, int fd, unsigned events)
 
 static sl_res load_rules(sl_watch *watch)
 {
-    for (size_t i = 0; i < sl_watch_rules_count; i++) {
-        SL_TRY(sl_watch_add_rule(watch, sl_view_of(sl_watch_rules[i].bytes, sl_watch_rules[i].n)));
-    }
+    SL_TRY(load_rules_alone(watch));
     return sl_watch_add_silence(watch, SL_LIT("silent_ask"), SL_LIT("door.counted"), SL_LIT("ask"),
                                 DOOR_SILENCE_MS, sl_clock_wall_ms());
 }

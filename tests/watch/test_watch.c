@@ -4,6 +4,8 @@
 #include <dirent.h>
 
 #include "base/file.h"
+#include "watch/rules_embedded.h"
+#include "watch/selftest.h"
 #include "watch/watch.h"
 
 typedef struct {
@@ -57,6 +59,9 @@ static void shipped_rules_read_and_match(void **state)
         { "ask.outcome", "\"classes\":{\"roster_value\":2}", "protected_value_released high" },
         { "ask.refused", "\"reason\":\"e_budget\"", "budget_refused high" },
         { "key.lease_refused", "\"process\":\"watchd\"", "lease_refused critical" },
+        { "key.lease_refused", "\"process\":\"ask\",\"reason\":\"E_VALVE\"", NULL },
+        { "key.lease_refused", "\"process\":\"ask\",\"reason\":\"E_DENIED\"",
+          "lease_refused critical" },
         { "ask.budget", "\"decision\":\"refuse\"", "budget_refused high" },
         { "ask.budget", "\"decision\":\"allow\"", NULL },
         { "run.escape_refused", "\"layer\":\"seccomp\"", "escape_refused high" },
@@ -114,6 +119,31 @@ static void shipped_rules_read_and_match(void **state)
         assert_int_equal(strncmp(h.text[0], about[i].said, strlen(about[i].said)), 0);
     }
     sl_watch_free(watch);
+}
+
+static sl_res no_rules(sl_watch *watch)
+{
+    (void)watch;
+    return SL_DONE;
+}
+
+static sl_res shipped_rules(sl_watch *watch)
+{
+    for (size_t i = 0; i < sl_watch_rules_count; i++) {
+        SL_TRY(sl_watch_add_rule(watch, sl_view_of(sl_watch_rules[i].bytes, sl_watch_rules[i].n)));
+    }
+    return SL_DONE;
+}
+
+static void it_tries_itself_and_notices_that_its_rules_are_gone(void **state)
+{
+    for (size_t i = 0; i < SL_SELFTEST_SCENARIOS; i++) {
+        bool seen = false;
+        assert_done(sl_watch_selftest(i, shipped_rules, &seen));
+        assert_true(seen);
+        assert_done(sl_watch_selftest(i, no_rules, &seen));
+        assert_false(seen);
+    }
 }
 
 static void budgets_are_counted_from_leaves(void **state)
@@ -190,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shipped_rules_read_and_match),
+        cmocka_unit_test(it_tries_itself_and_notices_that_its_rules_are_gone),
         cmocka_unit_test(budgets_are_counted_from_leaves),
         cmocka_unit_test(silence_is_heard_once_and_ends),
         cmocka_unit_test(broken_leaves_are_named_not_fatal),
