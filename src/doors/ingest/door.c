@@ -289,6 +289,33 @@ static sl_res record_scanned(crossing *c)
     return c->world->append(c->world->context, sl_buf_view(&event), &index);
 }
 
+/* What the scan for artefacts said; the door's verdict on it is final. */
+static sl_res record_artefact(crossing *c)
+{
+    static const char *const CLASSES[] = { [SL_SCAN_CLEAN] = "clean",
+                                           [SL_SCAN_UNKNOWN] = "unknown",
+                                           [SL_SCAN_MALFORMED] = "malformed",
+                                           [SL_SCAN_DANGEROUS] = "dangerous" };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
+    const sl_inspection *found = &c->result->inspection;
+    sl_verdict verdict = sl_ingest_judge(found);
+    uint64_t index = 0;
+    sl_tally tally = { .word = sl_view_str(CLASSES[found->artefact]),
+                       .count = found->artefact_findings };
+    sl_event_head head = head_of(c);
+    sl_event_ingest_scanned fields = { .object = sl_view_str(c->ref.uid),
+                                       .engine = SL_LIT("artefact"),
+                                       .verdict = sl_view_str(sl_verdict_name(verdict)),
+                                       .classes = { .items = &tally, .n = 1 },
+                                       .records = 0 };
+    SL_TRY(sl_emit_ingest_scanned(&head, &fields, &event));
+    SL_TRY(c->world->append(c->world->context, sl_buf_view(&event), &index));
+    if (verdict == SL_VERDICT_ALLOW) {
+        return SL_DONE;
+    }
+    return sl_fail_at(verdict == SL_VERDICT_HOLD ? SL_E_HELD : SL_E_ARTEFACT, "file", SL_NOWHERE);
+}
+
 static sl_res record_admitted(crossing *c)
 {
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
@@ -430,6 +457,7 @@ static sl_res cross(crossing *c, sl_key_request *asked)
     SL_TRY(inspect(c));
     SL_TRY(decide(c));
     SL_TRY(record_intent(c));
+    SL_TRY(record_artefact(c));
     SL_TRY(record_scanned(c));
     *asked = (sl_key_request){ .version = c->ref.version,
                                .intent = c->result->intent_index,

@@ -9,6 +9,7 @@
 #include "artefact/record_sas.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/random.h"
 
 typedef struct {
     int fd;
@@ -120,6 +121,43 @@ static sl_res identify_file(source *s, sl_view name, sl_inspection *found)
     return SL_DONE;
 }
 
+static sl_res read_for_scan(void *ctx, uint64_t offset, void *to, size_t n, size_t *ret_got)
+{
+    return read_at(ctx, offset, to, n, ret_got);
+}
+
+/* Scans the file as an artefact: a pickle is a program whatever its name says, and a text can be one. */
+static sl_res scan_file(source *s, sl_view name, sl_inspection *found)
+{
+    sl_scan_result result = { 0 };
+    sl_scan_input input = { .read = read_for_scan, .ctx = s, .size = s->bytes, .name = name };
+    SL_TRY(sl_random_bytes(input.key, sizeof input.key));
+    SL_TRY(sl_scan_run(&input, &result));
+    found->artefact = result.class;
+    found->artefact_complete = result.complete;
+    found->artefact_kind = result.kind;
+    found->artefact_findings = result.finding_count + result.suppressed;
+    bool same = !result.hashed || sl_digest_eq(&result.sha256, &found->digest);
+    sl_scan_result_free(&result);
+    return same ? SL_DONE : sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
+}
+
+sl_verdict sl_ingest_judge(const sl_inspection *inspection)
+{
+    bool opaque = inspection->format == SL_FORMAT_BINARY;
+    if (inspection->artefact == SL_SCAN_DANGEROUS) {
+        return SL_VERDICT_REFUSE;
+    }
+    if (!opaque || inspection->artefact_kind == SL_KIND_NONE) {
+        return SL_VERDICT_ALLOW;
+    }
+    if (inspection->artefact == SL_SCAN_MALFORMED) {
+        return SL_VERDICT_REFUSE;
+    }
+    bool cleared = inspection->artefact == SL_SCAN_CLEAN && inspection->artefact_complete;
+    return cleared ? SL_VERDICT_ALLOW : SL_VERDICT_HOLD;
+}
+
 static sl_res survey_file(source *s, sl_view record_id, sl_survey *survey, sl_inspection *found,
                           sl_buf *report)
 {
@@ -142,6 +180,11 @@ sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_take
     sl_inspection found = { 0 };
     SL_TRY(open_source(fd, &s));
     SL_TRY(identify_file(&s, name, &found));
+    SL_TRY(scan_file(&s, name, &found));
+    if (sl_ingest_judge(&found) != SL_VERDICT_ALLOW) {
+        *ret_inspection = found;
+        return SL_DONE;
+    }
     SL_TRY(sl_survey_init(&survey, found.format, taker.take, taker.ctx));
     SL_TRY(survey_file(&s, record_id, &survey, &found, report));
     *ret_inspection = found;

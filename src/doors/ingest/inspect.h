@@ -4,7 +4,9 @@
 #ifndef SL_DOORS_INGEST_INSPECT_H
 #define SL_DOORS_INGEST_INSPECT_H
 
+#include "artefact/scan.h"
 #include "crypto/hash.h"
+#include "detect/finding.h"
 #include "doors/ingest/survey.h"
 
 /* Who receives the identifiers, as they are found. */
@@ -23,9 +25,19 @@ typedef struct {
     uint64_t identifiers;
     uint64_t classes[SL_CLASS_COUNT];
     sl_digest digest; /* of the plaintext; for comparing, never for leaves */
+    /* What the scan for artefacts said (models, archives, scripts in disguise). */
+    sl_scan_class artefact;
+    bool artefact_complete;
+    sl_kind artefact_kind; /* SL_KIND_NONE: no format that it knows */
+    uint64_t artefact_findings;
 } sl_inspection;
 
-/* Reads the regular file `fd`. `name`: its file name; `record_id`: a column's name or empty;
+/* What the door does with a file that the scan spoke of: refuses what is dangerous in any format, and
+ * among files without records what is malformed; holds what the scan could not clear, unless the format
+ * is none it knows: such a file is opaque and no door that must inspect lets it through. */
+sl_verdict sl_ingest_judge(const sl_inspection *inspection);
+
+/* Reads the regular file `fd`. A file that is not to be admitted is not surveyed. `name`: its file name; `record_id`: a column's name or empty;
  * `report` (the object's `about`) is appended to. Errors: SL_E_LIMIT, SL_E_AGAIN with "file" (it
  * changed while it was read), SL_E_NOT_FOUND with "record id column", those of the readers. */
 SL_MUST sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_taker taker,

@@ -20,8 +20,10 @@
 #include "crypto/crypto.h"
 
 enum { HEADER_BYTES = 16, FRAME_BYTES_MAX = 65536 };
-/* format, encoding, bytes, records, subjects, identifiers, classes..., digest */
-#define DONE_NUMBERS (6 + (size_t)SL_CLASS_COUNT)
+/* format, encoding, bytes, records, subjects, identifiers, the scan's class, whether it is complete, its
+ * kind and findings, classes..., digest */
+#define DONE_FIRST ((size_t)10)
+#define DONE_NUMBERS (DONE_FIRST + (size_t)SL_CLASS_COUNT)
 #define DONE_BYTES (DONE_NUMBERS * 8 + SL_DIGEST_BYTES)
 
 typedef struct {
@@ -56,12 +58,20 @@ static sl_res send_identifier(void *ctx, sl_class kind, sl_view value, uint64_t 
 static sl_res send_done(sender *s, const sl_inspection *found)
 {
     uint8_t bytes[DONE_BYTES];
-    const uint64_t first[6] = {
-        (uint64_t)found->format, (uint64_t)found->encoding, found->bytes,
-        found->records,          found->subjects,           found->identifiers
+    const uint64_t first[DONE_FIRST] = {
+        (uint64_t)found->format,
+        (uint64_t)found->encoding,
+        found->bytes,
+        found->records,
+        found->subjects,
+        found->identifiers,
+        (uint64_t)found->artefact,
+        found->artefact_complete,
+        (uint64_t)found->artefact_kind,
+        found->artefact_findings,
     };
     for (size_t i = 0; i < DONE_NUMBERS; i++) {
-        sl_put_le64(bytes + i * 8, i < 6 ? first[i] : found->classes[i - 6]);
+        sl_put_le64(bytes + i * 8, i < DONE_FIRST ? first[i] : found->classes[i - DONE_FIRST]);
     }
     memcpy(bytes + DONE_NUMBERS * 8, found->digest.b, SL_DIGEST_BYTES);
     SL_TRY(send_frame(s, 'D', 0, 0, sl_view_of(bytes, sizeof bytes)));
@@ -121,13 +131,19 @@ static sl_res take_done(sl_worker_frames *frames, sl_view bytes)
         SL_NEED(numbers[i] <= (uint64_t)1 << 52, SL_E_SYNTAX); /* counts of leaves are this small */
     }
     SL_NEED(numbers[0] < SL_FORMAT_COUNT && numbers[1] < SL_ENCODING_COUNT, SL_E_SYNTAX);
+    SL_NEED(numbers[6] <= SL_SCAN_DANGEROUS && numbers[7] <= 1 && numbers[8] < SL_KIND_COUNT,
+            SL_E_SYNTAX);
     found->format = (sl_format)numbers[0];
     found->encoding = (sl_encoding)numbers[1];
     found->bytes = numbers[2];
     found->records = numbers[3];
     found->subjects = numbers[4];
     found->identifiers = numbers[5];
-    memcpy(found->classes, numbers + 6, sizeof found->classes);
+    found->artefact = (sl_scan_class)numbers[6];
+    found->artefact_complete = numbers[7] == 1;
+    found->artefact_kind = (sl_kind)numbers[8];
+    found->artefact_findings = numbers[9];
+    memcpy(found->classes, numbers + DONE_FIRST, sizeof found->classes);
     memcpy(found->digest.b, bytes.p + DONE_NUMBERS * 8, SL_DIGEST_BYTES);
     frames->done = true;
     return SL_DONE;

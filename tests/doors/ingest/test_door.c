@@ -400,9 +400,49 @@ static void an_opaque_file_is_sealed_without_a_roster(void **state)
     sl_buf_free(&w.leaves);
 }
 
+/* Each is refused or held as what it is, whatever its name; nothing is sealed. */
+static void what_would_run_code_is_not_admitted(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *bytes;
+        size_t n;
+        const char *verdict;
+        int32_t code;
+    } CASES[] = {
+        /* a pickle of protocol 0 is text: os.system('echo inert') */
+        { "table.csv", "cos\nsystem\n(S'echo inert'\ntR.", 31, "\"refuse\"", SL_E_ARTEFACT },
+        { "model.bin",
+          "\x80\x02"
+          "cos\nsystem\nX\x0a\0\0\0echo inert\x85R.",
+          31, "\"refuse\"", SL_E_ARTEFACT },
+        /* a pickle that only names a class nobody reviewed */
+        { "model.bin",
+          "\x80\x02"
+          "cacme.models\nNet\n.",
+          20, "\"hold\"", SL_E_HELD },
+        { "model.safetensors", "\xFF\0\0\0\0\0\0\0{}", 10, "\"refuse\"", SL_E_ARTEFACT },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        world w = new_world();
+        SL_OWN(int, fd, sl_fd_close) = memfd_create("data", MFD_CLOEXEC);
+        assert_done(sl_fd_write_all(fd, sl_view_of(CASES[i].bytes, CASES[i].n)));
+        sl_ingest_world calls = calls_of(&w);
+        sl_ingest_request request = request_for(CASES[i].name, "");
+        sl_ingest_result result;
+        assert_code(sl_ingest_cross(&calls, vault_fd, fd, &request, &result), CASES[i].code);
+        assert_true(has(&w.leaves, CASES[i].verdict));
+        assert_true(has(&w.leaves, "\"outcome\":\"refused\""));
+        assert_false(has(&w.leaves, "admitted"));
+        sl_buf_free(&w.leaves);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_would_run_code_is_not_admitted, make_vault,
+                                        drop_vault),
         cmocka_unit_test_setup_teardown(a_file_goes_in_and_comes_back, make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(leaves_tell_the_crossing_and_name_nobody, make_vault,
                                         drop_vault),
