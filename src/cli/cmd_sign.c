@@ -12,19 +12,22 @@
 #include "cli/supply_print.h"
 #include "ledger/checkpoint.h"
 #include "supply/oms.h"
+#include "supply/scan_manifest.h"
 #include "supply/tree.h"
 
 static const char USAGE[] =
     "sign MODEL --key KEY.pem [--certificate CHAIN.pem] [--signature FILE] [--include-git]\n"
-    "                    [--policy FILE] [--receipt FILE] [--json]\n"
+    "                    [--policy FILE] [--receipt FILE] [--no-scan] [--json]\n"
     "       stoplog sign --new-key KEY.pem [--curve P-256|P-384|P-521]\n"
     "\n"
-    "Signs every file of the directory MODEL (or the one file MODEL) and writes MODEL.sig.\n"
+    "Scans every file of the directory MODEL (or the one file MODEL), signs them, and writes MODEL.sig\n"
+    "with the scan's verdict in it. What is dangerous or malformed is not signed.\n"
     "  --key FILE          private key in PEM, mode 0600; --new-key makes one, with FILE.pub beside it\n"
     "  --certificate FILE  the signer's certificate, then the intermediate ones\n"
     "  --signature FILE    where the signature goes, instead of MODEL.sig\n"
     "  --include-git       sign .git, .github, .gitignore and .gitattributes too\n"
     "  --policy FILE       put the SHA-256 of this policy into the signature\n"
+    "  --no-scan           sign without a scan; the signature then says nothing of one\n"
     "  --receipt FILE      put the ledger entry that this receipt proves into the signature\n";
 
 typedef struct {
@@ -38,6 +41,9 @@ typedef struct {
     const char *new_key;
     const char *curve;
     bool include_git;
+    bool no_scan;
+    sl_scan_totals scan;
+    sl_digest allow_list;
 } signing;
 
 static sl_res read_small(const char *path, sl_buf *out)
@@ -72,6 +78,21 @@ static sl_res put_receipt(sl_json_writer *w, const char *path)
     return SL_DONE;
 }
 
+/* The verdict over all files; which names the scan lets pass is part of what it means. */
+static void put_scan(sl_json_writer *w, const signing *s)
+{
+    const uint64_t *n = s->scan.classes;
+    const char *verdict = n[SL_SCAN_UNKNOWN] > 0 ? "unknown" : "clean";
+    sl_json_key(w, "scan");
+    sl_json_object_begin(w);
+    sl_json_put_str(w, "verdict", verdict);
+    sl_json_put_bool(w, "complete", s->scan.incomplete == 0);
+    sl_json_put_uint(w, "files", s->scan.files);
+    sl_json_put_uint(w, "unknown", n[SL_SCAN_UNKNOWN]);
+    put_hex(w, "allow_list_sha256", &s->allow_list);
+    sl_json_object_end(w);
+}
+
 /* Our own member of the predicate; others ignore it. */
 static sl_res extension(const signing *s, sl_buf *out)
 {
@@ -79,6 +100,9 @@ static sl_res extension(const signing *s, sl_buf *out)
     sl_json_writer_init(&w, out);
     sl_json_object_begin(&w);
     sl_json_put_str(&w, "version", SL_VERSION);
+    if (!s->no_scan) {
+        put_scan(&w, s);
+    }
     if (s->policy != NULL) {
         SL_OWN(sl_buf, policy, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
         SL_TRY(read_small(s->policy, &policy));
@@ -156,7 +180,31 @@ static sl_res say_signed(const signing *s, const sl_manifest *files, const sl_su
     return sl_cli_line(sl_buf_view(&line));
 }
 
-static sl_res sign_model(const signing *s)
+static void say_unclean(void *context, sl_view path, const sl_scan_result *result)
+{
+    static const char *const CLASSES[] = { "not read whole", "unknown", "malformed", "dangerous" };
+    (void)context;
+    SL_OWN(sl_buf, name, sl_buf_free) = { .max = 64 * SL_KIB };
+    const char *text = sl_ok(sl_supply_add_name(&name, path)) ? sl_buf_cstr(&name) : NULL;
+    fprintf(stderr, "%s: %s; 'stoplog scan' says why\n", text != NULL ? text : "?",
+            CLASSES[result->class]);
+}
+
+static sl_res scan_model(signing *s, const char *directory, const sl_manifest *files)
+{
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    if (s->no_scan) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_allow_read(sl_allow_pack(), &allow));
+    s->allow_list = *sl_allow_digest(allow);
+    SL_TRY(sl_scan_manifest(directory, files, allow, say_unclean, NULL, &s->scan));
+    uint64_t bad = s->scan.classes[SL_SCAN_DANGEROUS] + s->scan.classes[SL_SCAN_MALFORMED];
+    return bad == 0 ? SL_DONE
+                    : sl_fail_at(SL_E_ARTEFACT, "files of the model; nothing was signed", bad);
+}
+
+static sl_res sign_model(signing *s)
 {
     SL_OWN(sl_supply_paths, paths, sl_supply_paths_free) = { 0 };
     SL_OWN(sl_manifest, files, sl_manifest_free) = { 0 };
@@ -173,6 +221,7 @@ static sl_res sign_model(const signing *s)
         return sl_fail_at(SL_E_NOT_FOUND, "files of the model (the directory is empty)",
                           SL_NOWHERE);
     }
+    SL_TRY(scan_model(s, paths.directory, &files));
     SL_TRY(write_signature(s, &files, &paths));
     return say_signed(s, &files, &paths);
 }
@@ -212,6 +261,7 @@ static bool read_options(signing *s, int argc, char **argv)
         { "receipt", required_argument, NULL, 'r' },
         { "new-key", required_argument, NULL, 'n' },
         { "curve", required_argument, NULL, 'e' },
+        { "no-scan", no_argument, NULL, 'S' },
         { "json", no_argument, NULL, 'j' },
         { 0 },
     };
@@ -223,6 +273,8 @@ static bool read_options(signing *s, int argc, char **argv)
         };
         if (c == 'g') {
             s->include_git = true;
+        } else if (c == 'S') {
+            s->no_scan = true;
         } else if (c == 'j') {
             s->cli->json = true;
         } else if (c == '?' || texts[c] == NULL) {

@@ -167,6 +167,9 @@ static void print_people(const verification *v, const sl_oms_statement *s, const
         say_when(who->signed_at_s, when, sizeof when);
         printf("  signed  %s, by timestamp\n", when);
     }
+    if (s->extension.n > 0) {
+        printf("  the signer says of itself %.*s\n", SL_FMT(s->extension));
+    }
     for (size_t i = 0; i < s->ignored_count; i++) {
         printf("%s%.*s%s", i == 0 ? "  the signer left out " : ", ", SL_FMT(s->ignored[i]),
                i + 1 == s->ignored_count ? "\n" : "");

@@ -58,6 +58,20 @@ def tampering(dir):
     check("a private key is private", os.stat(f"{dir}/k.pem").st_mode & 0o777 == 0o600)
     check("sign", run("sign", model, "--key", f"{dir}/k.pem")[0] == 0)
     trust = ["--key", f"{dir}/k.pem.pub"]
+    code, out, _ = run("--json", "verify", model, *trust)
+    scan = summary(out)["stoplog"]["scan"]
+    check("the scan's verdict is in the signature", scan["files"] == 5 and scan["complete"], scan)
+    with open(f"{model}/evil.pkl", "wb") as f:
+        f.write(b"cos\nsystem\n(S'echo inert'\ntR.")
+    before = open(f"{model}.sig", "rb").read()
+    code, _, err = run("sign", model, "--key", f"{dir}/k.pem")
+    check("what would run code is not signed", code == 1 and "evil.pkl" in err and
+          open(f"{model}.sig", "rb").read() == before, err)
+    check("but without a scan it is, and says so", run(
+        "sign", model, "--key", f"{dir}/k.pem", "--no-scan")[0] == 0 and "scan" not in summary(
+            run("--json", "verify", model, *trust)[1])["stoplog"])
+    os.remove(f"{model}/evil.pkl")
+    run("sign", model, "--key", f"{dir}/k.pem")
     check("verify", run("verify", model, *trust)[0] == 0)
 
     def wrong(name, do, undo, status, word):
