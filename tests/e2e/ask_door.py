@@ -405,7 +405,8 @@ def egress_serves_nothing_but_what_is_named(door):
             assert status in link.recv(4096).split(b'\r\n')[0], where
 
 
-def egress_counts_what_it_passed(door):
+def egress_status():
+    """What nginx says of itself: connections accepted, requests."""
     with socket.socket(socket.AF_UNIX) as link:
         link.connect(path('count.sock'))
         link.sendall(b'GET /count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
@@ -416,6 +417,19 @@ def egress_counts_what_it_passed(door):
                 break
             text += more
     assert b'server accepts handled requests' in text, text
+    numbers = text.split(b'requests')[1].split()
+    return int(numbers[0]), int(numbers[2])
+
+
+def streams_share_connections_to_egress(door):
+    accepts, requests = egress_status()
+    for _ in range(20):
+        answer, text = ask(body('Good morning', stream=True))
+        assert 'outcome=delivered' in text, text
+    time.sleep(0.1)
+    accepts_after, requests_after = egress_status()
+    assert requests_after - requests >= 20, (requests, requests_after)
+    assert accepts_after - accepts <= 8, 'of 20 streams %d had a connection of their own' % (accepts_after - accepts)
 
 
 def no_file_was_written_and_nothing_logged(door):
@@ -439,7 +453,7 @@ TESTS = [a_whole_answer, a_stream, identifiers_are_rewritten_and_restored, a_ref
          smuggling_is_refused, bad_model_servers, silent_model_servers, an_answer_without_end_is_ended,
          an_endless_model_server_and_a_client_that_leaves,
          a_slow_reader_is_dropped, a_closed_valve_stops_a_running_stream, a_closed_valve_refuses,
-         egress_serves_nothing_but_what_is_named, egress_counts_what_it_passed,
+         egress_serves_nothing_but_what_is_named, streams_share_connections_to_egress,
          no_file_was_written_and_nothing_logged, door_and_upstream_agree]
 
 

@@ -800,6 +800,14 @@ static sl_res take_answer(sl_ask_door *d, sl_view in)
             break;
         }
     }
+    /* Behind the stream's last event only the framing ends; it is read so that the connection serves on. */
+    while (d->facts.stream && d->answer.done && in.n != 0 && d->http.at != SL_HTTP_DONE) {
+        sl_view dropped;
+        if (!sl_ok(sl_http_next(&d->http, &in, &dropped))) {
+            d->http.keep_alive = false;
+            return SL_DONE;
+        }
+    }
     if (d->http.at == SL_HTTP_DONE) {
         d->out.upstream_keep = d->http.keep_alive && in.n == 0;
         SL_TRY(end_of_body(d));
@@ -894,6 +902,15 @@ static void spend_tokens(sl_ask_door *d)
                          d->answer.has_usage && said > guess / 4 ? said : guess);
 }
 
+/* The stream said its last event; only the end of its framing may be missing. An answer that was cut is
+ * none of these: there the model server is to stop. */
+static bool ended_in_order(const sl_ask_door *d)
+{
+    return d->facts.stream && d->answering && d->answer.done && sl_ok(d->why) &&
+           d->answer.cut_reason == SL_CUT_NONE && d->http.at != SL_HTTP_HEAD &&
+           d->http.at != SL_HTTP_CLOSE && d->http.keep_alive;
+}
+
 /* The crossing has ended in one way or another: no more is taken from upstream, and the outcome is
  * to be recorded before the rest is released. */
 static void finish_with(sl_ask_door *d, sl_ask_outcome outcome)
@@ -902,7 +919,8 @@ static void finish_with(sl_ask_door *d, sl_ask_outcome outcome)
         return;
     }
     d->outcome = outcome;
-    if (d->out.upstream_keep) {
+    d->out.upstream_drain = !d->out.upstream_keep && d->connected && ended_in_order(d);
+    if (d->out.upstream_keep || d->out.upstream_drain) {
         d->connected = false;
     }
     drop_upstream(d);
@@ -1203,6 +1221,13 @@ void sl_ask_door_tick(sl_ask_door *d, sl_ask_now now)
 sl_ask_out *sl_ask_door_out(sl_ask_door *d)
 {
     return &d->out;
+}
+
+sl_http_answer sl_ask_door_rest(sl_ask_door *d)
+{
+    sl_http_answer rest = d->http;
+    sl_http_init(&d->http, 0);
+    return rest;
 }
 
 bool sl_ask_door_wants_upstream(const sl_ask_door *d)

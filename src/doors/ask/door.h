@@ -13,6 +13,7 @@
 #include "doors/ask/budget.h"
 #include "doors/ask/dialect.h"
 #include "doors/ask/health.h"
+#include "doors/ask/http.h"
 #include "doors/ask/identify.h"
 #include "doors/ask/keys.h"
 #include "doors/ask/receipts.h"
@@ -76,6 +77,7 @@ typedef struct {
     sl_view connect;     /* name of an upstream to connect to when n is not 0; clear it */
     bool upstream_close; /* drop the upstream's connection */
     bool upstream_keep;  /* the upstream's connection may serve another request */
+    bool upstream_drain; /* it may, once the rest of the answer has come: sl_ask_door_rest */
     uint64_t minute;     /* the minute since 1970 that `upstream` bears, for the counts */
     bool client_close;   /* end the client's connection once `client` is empty */
     bool knock;          /* a refusal before anybody was identified: count it by `knock_source` */
@@ -108,6 +110,9 @@ bool sl_ask_door_upstream_stale(sl_ask_door *door, sl_ask_now now);
 void sl_ask_door_tick(sl_ask_door *door, sl_ask_now now);
 
 sl_ask_out *sl_ask_door_out(sl_ask_door *door);
+/* Takes over the reading of an answer that is complete for the client but for its framing: what may
+ * still come is to be read by sl_http_next and dropped. With `upstream_drain` only; to be freed. */
+sl_http_answer sl_ask_door_rest(sl_ask_door *door);
 /* Does it still take bytes of the model server? */
 bool sl_ask_door_wants_upstream(const sl_ask_door *door);
 /* Does it wait for the ledger? */

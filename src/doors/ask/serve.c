@@ -20,6 +20,9 @@ enum {
     CLIENT_LOW = 64 * 1024,
     ACCEPTS_PER_TURN = 64,
     SWEEP_MS = 100,
+    DRAINS_MAX = 64,     /* connections whose last answer is not quite read */
+    DRAIN_MS_MAX = 2000, /* for so long */
+    DRAIN_BYTES_MAX = 65536,
     /* Egress reads a request at once; one that it did not live to read is lost within this time, and
      * before the minute is told (SL_MINUTES_QUIET_MS). */
     DOUBT_MS = 9 * 1000,
@@ -44,6 +47,15 @@ typedef struct connection {
     uint64_t stalled_since_ms; /* 0: the client keeps up */
 } connection;
 
+/* A connection to egress whose answer is complete for its client, and not yet at its end. */
+typedef struct {
+    sl_ask_server *server;
+    int fd; /* -1: free */
+    sl_http_answer rest;
+    uint64_t since_ms;
+    size_t bytes;
+} drain;
+
 struct sl_ask_server {
     sl_loop *loop;
     sl_ask_server_options options;
@@ -54,6 +66,7 @@ struct sl_ask_server {
     size_t free_n;
     int *pool;
     size_t pool_n;
+    drain drains[DRAINS_MAX];
     bool accepting;
     bool ending;
     sl_ask_server_counts counts;
@@ -117,19 +130,77 @@ static void on_idle(void *context, int fd, unsigned events)
     pool_drop(context, fd);
 }
 
-static void keep_upstream(connection *c)
+/* For the next request; `fd` is not watched. */
+static void pool_add(sl_ask_server *s, int fd)
 {
-    sl_ask_server *s = c->server;
-    int fd = c->upstream_fd;
-    c->upstream_asked = false;
-    c->upstream_fd = -1;
-    sl_loop_remove(s->loop, fd);
     if (s->pool_n < s->options.pool_max && !s->ending &&
         sl_ok(sl_loop_add(s->loop, fd, SL_LOOP_READ, on_idle, s))) {
         s->pool[s->pool_n++] = fd;
         return;
     }
     (void)close(fd);
+}
+
+static int give_up_upstream(connection *c)
+{
+    int fd = c->upstream_fd;
+    c->upstream_asked = false;
+    c->upstream_fd = -1;
+    sl_loop_remove(c->server->loop, fd);
+    return fd;
+}
+
+static void drain_end(drain *r, bool good)
+{
+    int fd = r->fd;
+    r->fd = -1;
+    sl_http_free(&r->rest);
+    sl_loop_remove(r->server->loop, fd);
+    if (good) {
+        pool_add(r->server, fd);
+    } else {
+        (void)close(fd);
+    }
+}
+
+/* The rest is read and dropped; what follows it was not asked for and spoils the connection. */
+static void on_drain(void *context, int fd, unsigned events)
+{
+    drain *r = context;
+    (void)events;
+    ssize_t n = recv(fd, r->server->buffer, sizeof r->server->buffer, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    sl_view in = sl_view_of(r->server->buffer, n > 0 ? (size_t)n : 0);
+    sl_view dropped;
+    bool good = n > 0;
+    r->bytes += in.n;
+    while (good && in.n != 0 && r->rest.at != SL_HTTP_DONE) {
+        good = sl_ok(sl_http_next(&r->rest, &in, &dropped));
+    }
+    bool done = r->rest.at == SL_HTTP_DONE;
+    if (done || !good || r->bytes > DRAIN_BYTES_MAX) {
+        drain_end(r, done && good && in.n == 0);
+    }
+}
+
+static void drain_upstream(connection *c)
+{
+    sl_ask_server *s = c->server;
+    int fd = give_up_upstream(c);
+    size_t i = 0;
+    while (i < DRAINS_MAX && s->drains[i].fd >= 0) {
+        i++;
+    }
+    if (i == DRAINS_MAX ||
+        !sl_ok(sl_loop_add(s->loop, fd, SL_LOOP_READ, on_drain, &s->drains[i]))) {
+        (void)close(fd);
+        return;
+    }
+    s->drains[i] = (drain){
+        .server = s, .fd = fd, .rest = sl_ask_door_rest(c->door), .since_ms = now_of().boot_ms
+    };
 }
 
 static int connect_egress(const char *path)
@@ -250,14 +321,17 @@ static void make_upstream(connection *c, sl_ask_out *out, bool fresh)
 static void let_upstream_go(connection *c, sl_ask_out *out)
 {
     if (c->upstream_fd >= 0) {
-        if (out->upstream_keep && !out->upstream_close) {
-            keep_upstream(c);
+        if (out->upstream_drain) {
+            drain_upstream(c);
+        } else if (out->upstream_keep && !out->upstream_close) {
+            pool_add(c->server, give_up_upstream(c));
         } else {
             close_upstream(c);
         }
     }
     out->upstream_keep = false;
     out->upstream_close = false;
+    out->upstream_drain = false;
 }
 
 static void upstream_lost(connection *c)
@@ -363,7 +437,8 @@ static void pump(connection *c)
             make_upstream(c, out, false);
             continue;
         }
-        if (out->upstream_close || (out->upstream_keep && out->upstream.n == 0)) {
+        if (out->upstream_close || out->upstream_drain ||
+            (out->upstream_keep && out->upstream.n == 0)) {
             let_upstream_go(c, out);
             continue;
         }
@@ -506,6 +581,11 @@ static void sweep(void *context)
         sl_ask_door_tick(c->door, now);
         pump(c);
     }
+    for (size_t i = 0; i < DRAINS_MAX; i++) {
+        if (s->drains[i].fd >= 0 && now.boot_ms - s->drains[i].since_ms >= DRAIN_MS_MAX) {
+            drain_end(&s->drains[i], false);
+        }
+    }
 }
 
 /* ---- life ---- */
@@ -544,6 +624,9 @@ sl_res sl_ask_server_new(sl_loop *loop, const sl_ask_server_options *options,
     SL_NEED(s != NULL, SL_E_MEMORY);
     s->loop = loop;
     s->options = *options;
+    for (size_t i = 0; i < DRAINS_MAX; i++) {
+        s->drains[i].fd = -1;
+    }
     sl_res r = begin(s);
     if (!sl_ok(r)) {
         sl_ask_server_free(s);
@@ -568,6 +651,11 @@ void sl_ask_server_free(sl_ask_server *s)
     for (size_t i = 0; s->slots != NULL && i < s->options.connections_max; i++) {
         if (s->slots[i] != NULL) {
             free_connection(s->slots[i]);
+        }
+    }
+    for (size_t i = 0; i < DRAINS_MAX; i++) {
+        if (s->drains[i].fd >= 0) {
+            drain_end(&s->drains[i], false);
         }
     }
     while (s->pool_n != 0) {
