@@ -21,6 +21,10 @@ bool sl_scan_is_notebook(const sl_json_doc *doc);
 /* An operator of TensorFlow by its name. */
 void sl_scan_tensorflow_op(sl_scan *scan, sl_view op, uint64_t offset);
 
+/* The schema of a skops archive. */
+void sl_scan_skops_tree(sl_scan *scan, const sl_json_doc *doc, sl_arena *arena);
+bool sl_scan_is_skops(const sl_json_doc *doc);
+
 /* A gradient-boosted model as XGBoost writes it in JSON: indices within their tables. */
 void sl_scan_xgboost_tree(sl_scan *scan, const sl_json_doc *doc);
 

@@ -157,6 +157,12 @@ sl_view sl_scan_name(const sl_scan *scan)
     return scan->item->name;
 }
 
+bool sl_scan_global_known(const sl_scan *scan, sl_view module, sl_view name)
+{
+    sl_may may = sl_allow_find(scan->allow, module, name);
+    return may == SL_MAY_REFER || may == SL_MAY_NEW || may == SL_MAY_CALL;
+}
+
 bool sl_scan_sibling(const sl_scan *scan, const char *name)
 {
     const sl_scan_family *family = scan->item->family;

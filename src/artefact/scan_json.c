@@ -260,6 +260,9 @@ static sl_res check_tree(const walk *w)
     if (sl_json_get(w->doc, root, "_class_name") != NULL) {
         check_pipeline(w, root);
     }
+    if (sl_scan_is_skops(w->doc)) {
+        sl_scan_skops_tree(w->scan, w->doc, w->arena);
+    }
     if (sl_json_get(w->doc, root, "learner") != NULL) {
         sl_scan_xgboost_tree(w->scan, w->doc);
     }

@@ -234,7 +234,9 @@ static int by_place(const void *a, const void *b)
 
 static void check_names(reader *r, size_t from)
 {
-    qsort(r->tensors + from, r->count - from, sizeof(tensor), by_name);
+    if (r->count > from + 1) {
+        qsort(r->tensors + from, r->count - from, sizeof(tensor), by_name);
+    }
     for (size_t i = from + 1; i < r->count; i++) {
         if (sl_view_eq(r->tensors[i - 1].name, r->tensors[i].name)) {
             sl_scan_report(r->scan, SL_RULE_SAFETENSORS_DUPLICATE, 8 + r->tensors[i].offset,
@@ -247,7 +249,9 @@ static void check_names(reader *r, size_t from)
 static void check_layout(reader *r, uint64_t data_bytes)
 {
     uint64_t at = 0;
-    qsort(r->tensors, r->count, sizeof(tensor), by_place);
+    if (r->count > 1) {
+        qsort(r->tensors, r->count, sizeof(tensor), by_place);
+    }
     for (size_t i = 0; i < r->count; i++) {
         const tensor *t = &r->tensors[i];
         if (t->begin != at) {

@@ -179,7 +179,7 @@ static sl_res read_markup(reader *r, size_t at, size_t *ret_next)
     if (sl_view_starts(rest, SL_LIT("<!"))) {
         tell(r, SL_RULE_XML_DOCTYPE, at, rest);
         /* What it declares is not read further: the file is condemned already. */
-        return sl_fail_at(SL_E_UNSUPPORTED, "xml document type", r->offset + at);
+        return sl_fail_at(SL_E_SYNTAX, "xml document type", r->offset + at);
     }
     *ret_next = end == SIZE_MAX ? SIZE_MAX : end + 1;
     return end == SIZE_MAX ? SL_DONE : read_tag(r, at, sl_view_sub(text, at + 1, end));

@@ -26,7 +26,26 @@ typedef struct {
     "tree\nversion=v4\nmax_feature_idx=1\n\nTree=0\nnum_leaves=" leaves "\nsplit_feature=" split   \
     "\nleft_child=" left "\nright_child=" right "\n\nend of trees\n"
 
+#define SKOPS(object)                                                                              \
+    "{\"__class__\":\"dict\",\"__module__\":\"builtins\",\"__loader__\":\"DictNode\",\"content\":" \
+    "{\"x\":" object "},\"_skops_version\":\"0.12\"}"
+
 static const row bad_rows[] = {
+    { "schema.json",
+      SKOPS("{\"__class__\":\"system\",\"__module__\":\"os\",\"__loader__\":\"TypeNode\"}"),
+      SL_RULE_SKOPS_CLASS },
+    { "schema.json",
+      SKOPS(
+          "{\"__class__\":\"function\",\"__module__\":\"builtins\",\"__loader__\":\"FunctionNode\","
+          "\"content\":{\"module_path\":\"os\",\"function\":\"system\"}}"),
+      SL_RULE_SKOPS_CLASS },
+    { "schema.json",
+      SKOPS(
+          "{\"__class__\":\"call\",\"__module__\":\"operator\",\"__loader__\":\"OperatorFuncNode\"}"),
+      SL_RULE_SKOPS_LOADER },
+    { "schema.json",
+      SKOPS("{\"__class__\":\"X\",\"__module__\":\"builtins\",\"__loader__\":\"MethodNode\"}"),
+      SL_RULE_SKOPS_LOADER },
     { "config.json", "{\"auto_map\":{\"AutoModel\":\"modeling_x.X\"}}",
       SL_RULE_CONFIG_REMOTE_CODE },
     { "config.json", "{\"auto_map\":{\"AutoTokenizer\":[\"tok.X\",null]}}",
@@ -131,6 +150,10 @@ static const row bad_rows[] = {
 };
 
 static const row good_rows[] = {
+    { "schema.json",
+      SKOPS("{\"__class__\":\"Ridge\",\"__module__\":\"sklearn.linear_model._ridge\","
+            "\"__loader__\":\"ObjectNode\",\"content\":{}}"),
+      0 },
     { "config.json", "{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"x\":NaN}", 0 },
     { "config.json", "{\"trust_remote_code\":false,\"attn_implementation\":\"sdpa\"}", 0 },
     { "config.json", "\xEF\xBB\xBF{}", 0 },
