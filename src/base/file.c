@@ -49,6 +49,24 @@ sl_res sl_fd_pwrite_all(int fd, sl_view v, uint64_t offset)
     return SL_DONE;
 }
 
+sl_res sl_fd_read_all(int fd, sl_buf *out)
+{
+    for (;;) {
+        SL_TRY(sl_buf_reserve(out, 65536));
+        ssize_t n = read(fd, out->p + out->n, 65536);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return sl_fail_os(SL_E_IO, "read");
+        }
+        if (n == 0) {
+            return SL_DONE;
+        }
+        out->n += (size_t)n;
+    }
+}
+
 sl_res sl_fd_pread_all(int fd, void *p, size_t n, uint64_t offset)
 {
     uint8_t *at = p;

@@ -15,6 +15,9 @@ SL_MUST sl_res sl_fd_pwrite_all(int fd, sl_view v, uint64_t offset);
 /* Exactly n bytes, else SL_E_TRUNCATED. */
 SL_MUST sl_res sl_fd_pread_all(int fd, void *p, size_t n, uint64_t offset);
 
+/* Appends what comes from `fd` until its end. Above the ceiling of `out`: SL_E_LIMIT. */
+SL_MUST sl_res sl_fd_read_all(int fd, sl_buf *out);
+
 /* Appends the file's bytes to `out`, whose ceiling decides: larger is SL_E_LIMIT. Regular files only. */
 SL_MUST sl_res sl_file_read(int dir_fd, const char *path, sl_buf *out);
 /* Puts `content` at `path` with `mode`: a temporary file beside it, synced, renamed, directory synced.

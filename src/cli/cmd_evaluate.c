@@ -12,6 +12,7 @@
 #include "base/stats.h"
 #include "cli/cli.h"
 #include "detect/evaluation.h"
+#include "detect/inject.h"
 #include "detect/inspect.h"
 
 #define GOLD_BYTES_MAX ((size_t)1 << 31)
@@ -20,12 +21,15 @@
 #define PROGRESS_EVERY 50
 
 static const char USAGE[] =
-    "evaluate [--no-names | --names PACK] [--rows] [--json] GOLD.jsonl\n"
+    "evaluate [--no-names | --names PACK] [--channel user|data] [--rows] [--json] GOLD.jsonl\n"
     "\n"
     "Scores detection on a labelled set: recall, precision and F1 by token, exact span and overlap, how\n"
     "many documents were covered whole, and what was touched that names no one, with exact 95%\n"
-    "intervals. Lines {text, spans:[{start,end,label}]}; offsets in UTF-8 bytes.\n"
+    "intervals. Lines {text, spans:[{start,end,label}]}; offsets in UTF-8 bytes. Lines {text, label}\n"
+    "with label 1 for an attempt to instruct the model and 0 for none: AUROC, and the share that is\n"
+    "caught where at most 1 % of the others are.\n"
     "  --rows        one line more for each document: how many were missed, and where it went wrong\n"
+    "  --channel C   of labelled lines: user (typed by a person, default) or data (tools, documents)\n"
     "  --no-names    without the tagger of names and places\n"
     "  --names PACK  with this pack instead of the built-in one\n"
     "  --json        figures as JSON on a terminal too\n";
@@ -40,6 +44,12 @@ typedef struct {
     sl_evaluation counts;
     sl_gold_span spans[SPANS_MAX];
     size_t span_count;
+    sl_inject_channel channel;
+    sl_inject *inject; /* opened when the first labelled line is met */
+    sl_inject_work *work;
+    sl_scored *scored;
+    size_t scored_n;
+    size_t scored_cap;
 } evaluation;
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -129,6 +139,74 @@ static sl_res read_spans(evaluation *e, const sl_json_doc *doc, const sl_json_no
     return SL_DONE;
 }
 
+/* ---- lines with a label -------------------------------------------------------------------- */
+
+static sl_res read_label(const sl_json_node *node, uint64_t line, bool *ret_attack)
+{
+    static const char *const ATTACKS[] = { "1", "attack", "injection", "jailbreak", "malicious" };
+    uint64_t number = 0;
+    *ret_attack = false;
+    if (node->kind == SL_JSON_TRUE || node->kind == SL_JSON_FALSE) {
+        *ret_attack = node->kind == SL_JSON_TRUE;
+        return SL_DONE;
+    }
+    if (node->kind == SL_JSON_NUMBER && sl_ok(sl_json_u64(node, &number)) && number <= 1) {
+        *ret_attack = number == 1;
+        return SL_DONE;
+    }
+    for (size_t i = 0; node->kind == SL_JSON_STRING && i < SL_COUNT_OF(ATTACKS); i++) {
+        *ret_attack = *ret_attack || sl_json_text_is(node, ATTACKS[i]);
+    }
+    return node->kind == SL_JSON_STRING ? SL_DONE : sl_fail_at(SL_E_TYPE, "label", line);
+}
+
+static sl_res print_score(const evaluation *e, sl_view id, double score)
+{
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 64 * SL_KIB };
+    sl_json_writer w;
+    sl_json_writer_init(&w, &line);
+    sl_json_object_begin(&w);
+    if (id.n != 0) {
+        sl_json_put_string(&w, "id", id);
+    } else {
+        sl_json_put_uint(&w, "id", e->scored_n - 1);
+    }
+    sl_json_object_end(&w);
+    SL_TRY(sl_json_finish(&w));
+    line.n--; /* the score goes before the brace: the writer knows no fractions */
+    SL_TRY(sl_buf_addf(&line, ",\"score\":%.3f}", score));
+    return sl_cli_line(sl_buf_view(&line));
+}
+
+static sl_res add_scored(evaluation *e, sl_scored one)
+{
+    if (e->scored_n == e->scored_cap) {
+        size_t cap = e->scored_cap == 0 ? 1024 : e->scored_cap * 2;
+        sl_scored *more = reallocarray(e->scored, cap, sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        e->scored = more;
+        e->scored_cap = cap;
+    }
+    e->scored[e->scored_n++] = one;
+    return SL_DONE;
+}
+
+static sl_res take_labelled(evaluation *e, sl_view text, sl_view id, const sl_json_node *label,
+                            uint64_t line)
+{
+    sl_inject_result result;
+    bool attack = false;
+    SL_TRY(read_label(label, line, &attack));
+    if (e->inject == NULL) {
+        SL_TRY(sl_inject_open_default(e->channel, &e->inject));
+        SL_TRY(sl_inject_work_new(&e->work));
+    }
+    SL_TRY(sl_inject_score(e->inject, e->work, text, &result));
+    double score = (double)result.logit / 1000;
+    SL_TRY(add_scored(e, (sl_scored){ score, attack }));
+    return e->rows ? print_score(e, id, score) : SL_DONE;
+}
+
 static sl_res take_document(evaluation *e, const sl_json_doc *doc, uint64_t line)
 {
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_MIB };
@@ -139,11 +217,15 @@ static sl_res take_document(evaluation *e, const sl_json_doc *doc, uint64_t line
     sl_evaluation_row row;
     sl_view text;
     sl_view name = { 0 };
-    if (spans == NULL) {
-        return sl_fail_at(SL_E_MISSING_FIELD, "spans", line);
+    const sl_json_node *label = sl_json_get(doc, root, "label");
+    if (spans == NULL && label == NULL) {
+        return sl_fail_at(SL_E_MISSING_FIELD, "spans or label, in line", line);
     }
     SL_TRY(sl_json_text(sl_json_get(doc, root, "text"), &arena, &text));
     SL_TRY(id == NULL ? SL_DONE : sl_json_text(id, &arena, &name));
+    if (spans == NULL) {
+        return take_labelled(e, text, name, label, line);
+    }
     SL_TRY(read_spans(e, doc, spans, &arena));
     SL_TRY(sl_detect_inspect(e->detect, e->scratch, text, SL_CHANNEL_DOCUMENT, &all));
     if (!sl_ok(sl_evaluation_add(&e->counts, text, e->spans, e->span_count, &all, &row))) {
@@ -315,6 +397,33 @@ static void print_people(const sl_evaluation *c)
            100 * share(c->clean_chars_touched, c->clean_chars));
 }
 
+static sl_res print_ranking(const evaluation *e, bool json)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = 64 * SL_KIB };
+    sl_ranking r;
+    sl_ranking_of(e->scored, e->scored_n, 0.01, &r);
+    sl_interval caught = range_of(r.caught, r.attacks);
+    sl_interval alarms = range_of(r.alarms, r.ordinary);
+    if (!json) {
+        printf("%llu attacks, %llu others; AUROC %.4f\n", (unsigned long long)r.attacks,
+               (unsigned long long)r.ordinary, r.auroc);
+        printf("above %.3f: %.3f (%.3f-%.3f) of attacks, %.4f (%.4f-%.4f) of others\n", r.threshold,
+               share(r.caught, r.attacks), caught.low, caught.high, share(r.alarms, r.ordinary),
+               alarms.low, alarms.high);
+        return SL_DONE;
+    }
+    SL_TRY(sl_buf_addf(&out,
+                       "{\"summary\":{\"attacks\":%llu,\"ordinary\":%llu,\"auroc\":%.6f,"
+                       "\"at_fpr\":{\"0.01\":%.4f},\"at_fpr_low\":%.4f,\"at_fpr_high\":%.4f,"
+                       "\"threshold\":%.3f,\"false_alarms\":%llu,\"false_alarms_low\":%.4f,"
+                       "\"false_alarms_high\":%.4f,\"flagged_share\":%.4f}}",
+                       (unsigned long long)r.attacks, (unsigned long long)r.ordinary, r.auroc,
+                       share(r.caught, r.attacks), caught.low, caught.high, r.threshold,
+                       (unsigned long long)r.alarms, alarms.low, alarms.high,
+                       share(r.caught + r.alarms, r.attacks + r.ordinary)));
+    return sl_cli_line(sl_buf_view(&out));
+}
+
 /* ---- the command --------------------------------------------------------------------------- */
 
 static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
@@ -328,7 +437,14 @@ static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
     }
     SL_TRY(sl_scratch_new(e->detect, &e->scratch));
     SL_TRY(evaluate_file(e, path));
-    if (e->cli->json || isatty(STDOUT_FILENO) == 0) {
+    bool json = e->cli->json || isatty(STDOUT_FILENO) == 0;
+    if (e->scored_n != 0) {
+        SL_TRY(print_ranking(e, json));
+    }
+    if (e->scored_n != 0 && e->counts.documents == 0) {
+        return SL_DONE;
+    }
+    if (json) {
         return print_json(&e->counts);
     }
     print_people(&e->counts);
@@ -338,11 +454,9 @@ static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
 int sl_cmd_evaluate(sl_cli *cli, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        { "rows", no_argument, NULL, 'r' },
-        { "no-names", no_argument, NULL, 'n' },
-        { "json", no_argument, NULL, 'j' },
-        { "names", required_argument, NULL, 'p' },
-        { 0 },
+        { "rows", no_argument, NULL, 'r' },          { "no-names", no_argument, NULL, 'n' },
+        { "json", no_argument, NULL, 'j' },          { "names", required_argument, NULL, 'p' },
+        { "channel", required_argument, NULL, 'c' }, { 0 },
     };
     static evaluation e;
     bool names = true;
@@ -350,9 +464,11 @@ int sl_cmd_evaluate(sl_cli *cli, int argc, char **argv)
     e = (evaluation){ .cli = cli, .pack = { .max = PACK_BYTES_MAX } };
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-        if (c == '?') {
+        bool data = c == 'c' && strcmp(optarg, "data") == 0;
+        if (c == '?' || (c == 'c' && !data && strcmp(optarg, "user") != 0)) {
             return sl_cli_usage(cli, USAGE);
         }
+        e.channel = data ? SL_INJECT_DATA : e.channel;
         e.rows = e.rows || c == 'r';
         cli->json = cli->json || c == 'j';
         names = names && c != 'n';
@@ -366,5 +482,8 @@ int sl_cmd_evaluate(sl_cli *cli, int argc, char **argv)
     sl_scratch_free(e.scratch);
     sl_detect_free(e.detect);
     sl_buf_free(&e.pack);
+    sl_inject_free(e.inject);
+    sl_inject_work_free(e.work);
+    free(e.scored);
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "evaluate", r);
 }

@@ -1,7 +1,6 @@
-/* `stoplog inspect`: what is in a text and what the policy makes of it; stands alone, without a site.
+/* `stoplog inspect`: what is in a file and what the policy makes of it; stands alone, without a site.
  * Prints findings without their text; --redact, --pseudonymise and --explain say more. Output fields:
  * ARCHITECTURE section 6. */
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <unistd.h>
@@ -10,18 +9,21 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "cli/cli.h"
+#include "cli/inspect_file.h"
 #include "detect/policy.h"
 #include "detect/transform.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 31)
 #define MAP_BYTES_MAX (64 * SL_MIB)
+#define FINDINGS_MAX ((size_t)1 << 25)
 
 static const char USAGE[] =
     "inspect [--policy FILE] [--channel NAME] [--patterns FILE] [--hosts FILE]\n"
     "                       [--redact | --pseudonymise | --explain] [--json] [FILE...]\n"
     "\n"
-    "Finds identifiers, secrets, hidden text and links in text files (standard input when none is\n"
-    "named) and says what the policy makes of them. Exit status 1 when something was found.\n"
+    "Finds identifiers, secrets, hidden text and links in files (standard input when none is named) and\n"
+    "says what the policy makes of them: text, CSV, TSV, JSON lines, FHIR, Dataset-JSON, XPT, SAS7BDAT,\n"
+    "HL7 v2, C-CDA, and PDF where pdftotext is installed. Exit status 1 when something was found.\n"
     "  --policy FILE    rules instead of the built-in ones (data/policies/default.yml)\n"
     "  --channel NAME   judge as this channel: document (default), user, answer, tool_result ...\n"
     "  --patterns FILE  one more table of patterns (data/patterns/README.md)\n"
@@ -41,37 +43,31 @@ typedef struct {
     sl_pseudonyms *map;
     sl_policy_context context;
     print_mode mode;
+    bool progress;
     size_t files;
     size_t with_findings;
     size_t findings;
 } inspection;
 
-static sl_res read_stdin(sl_buf *out)
+static const char *unit_name(const sl_inspect_seen *seen)
 {
-    for (;;) {
-        SL_TRY(sl_buf_reserve(out, 65536));
-        ssize_t n = read(STDIN_FILENO, out->p + out->n, 65536);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return sl_fail_os(SL_E_IO, "standard input");
-        }
-        if (n == 0) {
-            return SL_DONE;
-        }
-        out->n += (size_t)n;
-    }
+    static const char *const NAMES[] = { "bytes", "bytes of the value", "bytes of the text" };
+    return NAMES[seen->unit];
 }
 
-static void put_finding(sl_json_writer *w, const inspection *in, const sl_finding *f)
+static void put_finding(sl_json_writer *w, const inspection *in, const sl_inspect_seen *seen,
+                        const sl_finding *f)
 {
     sl_json_object_begin(w);
     sl_json_put_str(w, "detector", sl_detector_name((sl_detector)f->detector));
     sl_json_put_str(w, "class", sl_class_name((sl_class)f->kind));
     sl_json_put_uint(w, "start", f->start);
     sl_json_put_uint(w, "end", f->end);
-    sl_json_put_str(w, "unit", "bytes");
+    sl_json_put_str(w, "unit", unit_name(seen));
+    if (seen->records) {
+        sl_json_put_uint(w, "record", sl_inspect_record(f));
+        sl_json_put_uint(w, "column", sl_inspect_column(f));
+    }
     sl_json_put_uint(w, "score", f->score_permille);
     sl_json_put_str(w, "view", sl_view_kind_name((sl_view_kind)f->view));
     sl_json_put_str(w, "verdict", sl_verdict_name((sl_verdict)f->verdict));
@@ -98,19 +94,23 @@ static sl_res put_path(sl_json_writer *w, const char *path)
     return SL_DONE;
 }
 
-static sl_res print_json(const inspection *in, const char *path, sl_verdict verdict,
-                         const sl_findings *all)
+static sl_res print_json(const inspection *in, const char *path, const sl_inspect_seen *seen,
+                         sl_verdict verdict, const sl_findings *all)
 {
     SL_OWN(sl_buf, line, sl_buf_free) = { .max = (size_t)1 << 30 };
     sl_json_writer w;
     sl_json_writer_init(&w, &line);
     sl_json_object_begin(&w);
     SL_TRY(put_path(&w, path));
+    sl_json_put_str(&w, "format", seen->format);
+    if (seen->as_text) {
+        sl_json_put_bool(&w, "read_as_text", true);
+    }
     sl_json_put_str(&w, "verdict", sl_verdict_name(verdict));
     sl_json_key(&w, "findings");
     sl_json_array_begin(&w);
     for (size_t i = 0; i < all->n; i++) {
-        put_finding(&w, in, &all->items[i]);
+        put_finding(&w, in, seen, &all->items[i]);
     }
     sl_json_array_end(&w);
     sl_json_object_end(&w);
@@ -118,12 +118,20 @@ static sl_res print_json(const inspection *in, const char *path, sl_verdict verd
     return sl_cli_line(sl_buf_view(&line));
 }
 
-static void print_people(const inspection *in, const char *path, sl_verdict verdict,
-                         const sl_findings *all)
+static void print_people(const inspection *in, const char *path, const sl_inspect_seen *seen,
+                         sl_verdict verdict, const sl_findings *all)
 {
+    if (seen->as_text) {
+        (void)fprintf(stderr, "stoplog: %s: malformed %s, looked at as text\n", path, seen->format);
+    }
     for (size_t i = 0; i < all->n; i++) {
         const sl_finding *f = &all->items[i];
-        printf("%s:%zu-%zu: %s (%s", path, f->start, f->end, sl_class_name((sl_class)f->kind),
+        printf("%s:", path);
+        if (seen->records) {
+            printf("record %llu, column %zu:", (unsigned long long)sl_inspect_record(f) + 1,
+                   sl_inspect_column(f) + 1);
+        }
+        printf("%zu-%zu: %s (%s", f->start, f->end, sl_class_name((sl_class)f->kind),
                sl_detector_name((sl_detector)f->detector));
         if (f->view != SL_VIEW_PLAIN) {
             printf(", %s", sl_view_kind_name((sl_view_kind)f->view));
@@ -145,7 +153,9 @@ static sl_res print_rewritten(inspection *in, sl_view text, sl_findings *all)
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = text.n * 16 + SL_MIB };
     for (size_t i = 0; i < all->n; i++) {
         sl_finding *f = &all->items[i];
-        if (f->verdict == SL_VERDICT_ALLOW) {
+        /* A request to the model identifies no one: it is reported, not rewritten. */
+        if (f->verdict == SL_VERDICT_ALLOW || f->detector == SL_DETECTOR_INJECT) {
+            f->verdict = SL_VERDICT_ALLOW;
             continue;
         }
         bool stand_in = in->mode == PRINT_PSEUDONYMS &&
@@ -162,26 +172,45 @@ static sl_res print_rewritten(inspection *in, sl_view text, sl_findings *all)
     return SL_DONE;
 }
 
-static sl_res inspect_one(inspection *in, const char *path)
+static sl_res show(inspection *in, const char *path, sl_view bytes, const sl_inspect_seen *seen,
+                   sl_verdict verdict, sl_findings *all)
 {
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = FILE_BYTES_MAX };
-    SL_OWN(sl_findings, all, sl_findings_free) = { 0 };
-    SL_TRY(strcmp(path, "-") == 0 ? read_stdin(&text) : sl_file_read(AT_FDCWD, path, &text));
-    SL_TRY(
-        sl_detect_inspect(in->detect, in->scratch, sl_buf_view(&text), in->context.channel, &all));
-    sl_findings_sort(&all);
-    sl_verdict verdict = sl_policy_judge(in->policy, &in->context, &all, 0);
-    in->files++;
-    in->findings += all.n;
-    in->with_findings += all.n != 0;
     if (in->mode == PRINT_REDACTED || in->mode == PRINT_PSEUDONYMS) {
-        return print_rewritten(in, sl_buf_view(&text), &all);
+        if (seen->unit == SL_UNIT_VALUE) {
+            return sl_fail_at(SL_E_UNSUPPORTED, "rewriting a SAS file", SL_NOWHERE);
+        }
+        return print_rewritten(in, seen->rewritten ? sl_buf_view(&seen->text) : bytes, all);
     }
     if (in->cli->json) {
-        return print_json(in, path, verdict, &all);
+        return print_json(in, path, seen, verdict, all);
     }
-    print_people(in, path, verdict, &all);
+    print_people(in, path, seen, verdict, all);
     return SL_DONE;
+}
+
+static sl_res inspect_one(inspection *in, const char *path)
+{
+    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = FILE_BYTES_MAX };
+    SL_OWN(sl_findings, all, sl_findings_free) = { .max = FINDINGS_MAX };
+    sl_inspect_seen seen;
+    bool standard_input = strcmp(path, "-") == 0;
+    SL_TRY(standard_input ? sl_fd_read_all(STDIN_FILENO, &bytes)
+                          : sl_file_read(AT_FDCWD, path, &bytes));
+    sl_inspect_job job = { .detect = in->detect,
+                           .scratch = in->scratch,
+                           .channel = in->context.channel,
+                           .name = standard_input ? "" : path,
+                           .progress = in->progress };
+    sl_res r = sl_inspect_file(&job, sl_buf_view(&bytes), &all, &seen);
+    if (sl_ok(r)) {
+        sl_verdict verdict = sl_policy_judge(in->policy, &in->context, &all, 0);
+        in->files++;
+        in->findings += all.n;
+        in->with_findings += all.n != 0;
+        r = show(in, path, sl_buf_view(&bytes), &seen, verdict, &all);
+    }
+    sl_buf_free(&seen.text);
+    return r;
 }
 
 typedef struct {
@@ -277,6 +306,7 @@ int sl_cmd_inspect(sl_cli *cli, int argc, char **argv)
     inspection in = { .cli = cli,
                       .context = { .door = SL_DOOR_ASK, .channel = SL_CHANNEL_DOCUMENT } };
     sources from = { .names = true };
+    in.progress = isatty(STDERR_FILENO) == 1;
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         switch (c) {
