@@ -111,6 +111,32 @@ size_t sl_utf8_encode(uint32_t c, uint8_t out[4])
     return 4;
 }
 
+/* U+0080..U+009F but U+0085; U+FDD0..U+FDEF; U+xxFFFE and U+xxFFFF. */
+static bool rare_control(sl_view v, size_t at)
+{
+    size_t length = 0;
+    if (v.p[at] == 0xC2) {
+        return at + 1 < v.n && v.p[at + 1] < 0xA0 && v.p[at + 1] != 0x85;
+    }
+    uint32_t c = sl_utf8_next(v, at, &length);
+    return c != SL_UTF8_BAD && ((c >= 0xFDD0 && c <= 0xFDEF) || (c & 0xFFFE) == 0xFFFE);
+}
+
+size_t sl_utf8_control(sl_view v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        uint8_t c = v.p[i];
+        if (c >= 0x20 && c < 0x7F) {
+            continue;
+        }
+        bool low = c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r';
+        if (low || c == 0x7F || ((c == 0xC2 || c >= 0xEF) && rare_control(v, i))) {
+            return i;
+        }
+    }
+    return v.n;
+}
+
 size_t sl_utf8_open_tail(sl_view v)
 {
     for (size_t back = 1; back <= 3 && back <= v.n; back++) {

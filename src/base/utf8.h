@@ -13,6 +13,9 @@ uint32_t sl_utf8_next(sl_view v, size_t at, size_t *ret_length);
 size_t sl_utf8_check(sl_view v);
 /* Writes 1 to 4 bytes to `out` and returns how many; 0 if `code_point` is not a scalar value. */
 size_t sl_utf8_encode(uint32_t code_point, uint8_t out[4]);
+/* Offset of the first control character (but tab, line feed, form feed, carriage return and U+0085) or
+ * noncharacter, or v.n: what no reader sees and what parts words that belong together. */
+size_t sl_utf8_control(sl_view v);
 /* Bytes at the end of `v` that begin a sequence still incomplete but so far well formed (0 to 3). */
 size_t sl_utf8_open_tail(sl_view v);
 /* Is the offset at a character's first byte, or at the end? */

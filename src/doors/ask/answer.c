@@ -26,7 +26,8 @@ struct sl_answer_channel {
 
 const char *sl_cut_reason_name(sl_cut_reason reason)
 {
-    static const char *const names[] = { "none", "finding", "undeclared_tool", "valve", "limit" };
+    static const char *const names[] = { "none",  "finding", "undeclared_tool",
+                                         "valve", "limit",   "control_character" };
     return reason < SL_COUNT_OF(names) ? names[reason] : "none";
 }
 
@@ -215,8 +216,13 @@ sl_res sl_answer_feed(sl_answer *a, sl_channel kind, uint32_t choice, uint32_t p
         return sl_buf_add(&ch->held, piece);
     }
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = SIZE_MAX / 2 };
-    SL_TRY(sl_stream_feed(ch->stream, piece, &freed));
-    return after_stream(a, ch, sl_buf_view(&freed), released);
+    size_t control = sl_utf8_control(piece);
+    SL_TRY(sl_stream_feed(ch->stream, sl_view_sub(piece, 0, control), &freed));
+    SL_TRY(after_stream(a, ch, sl_buf_view(&freed), released));
+    if (control != piece.n) {
+        sl_answer_cut(a, choice, SL_CUT_CONTROL);
+    }
+    return SL_DONE;
 }
 
 /* One string inside a tool call's arguments: a text of its own with a frontier that ends with it. */
@@ -224,6 +230,10 @@ static sl_res whole_text(sl_answer *a, sl_answer_channel *ch, bool restore, sl_v
                          sl_buf *out)
 {
     sl_stream *stream = NULL;
+    if (sl_utf8_control(text) != text.n) {
+        sl_answer_cut(a, ch->choice, SL_CUT_CONTROL);
+        return SL_DONE;
+    }
     SL_TRY(open_stream(a, ch->kind, restore, &stream));
     sl_res r = sl_stream_feed(stream, text, out);
     if (sl_ok(r)) {

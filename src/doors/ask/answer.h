@@ -27,6 +27,7 @@ typedef enum {
     SL_CUT_TOOL,    /* a call of a tool that the request did not declare */
     SL_CUT_VALVE,   /* a valve closed */
     SL_CUT_LIMIT,   /* more text than the door allows */
+    SL_CUT_CONTROL, /* a character that no reader sees */
 } sl_cut_reason;
 const char *sl_cut_reason_name(sl_cut_reason reason);
 

@@ -433,6 +433,7 @@ static sl_res take_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
         return take_delta(a, doc, out);
     }
     if (sl_json_text_is(type, "content_block_stop")) {
+        SL_NEED(open_kind(a) != BLOCK_NONE && theirs == their_number(a), SL_E_SYNTAX);
         return end_block(a, out);
     }
     if (sl_json_text_is(type, "message_delta")) {

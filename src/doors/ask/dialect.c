@@ -90,6 +90,16 @@ uint64_t sl_ask_count(const sl_json_doc *doc, const sl_json_node *object, const 
     return n > UINT32_MAX ? UINT32_MAX : n;
 }
 
+sl_res sl_ask_member_kind(const sl_json_doc *doc, const sl_json_node *object, const char *name,
+                          sl_json_kind kind, const sl_json_node **ret_member)
+{
+    const sl_json_node *member = sl_json_get(doc, object, name);
+    bool none = member == NULL || sl_json_is(member, SL_JSON_NULL);
+    SL_NEED(none || sl_json_is(member, kind), SL_E_TYPE);
+    *ret_member = none ? NULL : member;
+    return SL_DONE;
+}
+
 sl_res sl_ask_member_text(sl_answer *a, const sl_json_doc *doc, const sl_json_node *object,
                           const char *name, bool *ret_has, sl_view *ret_text)
 {

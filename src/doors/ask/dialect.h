@@ -28,6 +28,7 @@ struct sl_ask_dialect {
     /* What an event says about running texts; NULL where no two stand side by side in an answer.
      * Its text is decoded into the answer's event arena. */
     sl_res (*hear)(sl_answer *a, const sl_json_doc *doc, sl_ask_heard *ret_heard);
+    bool begin_ends; /* a text that begins ends the one that runs; else that is an error */
     /* Take one event of a stream, an object, or NULL for "[DONE]"; append what may leave now as
      * events of ours. */
     sl_res (*event)(sl_answer *a, const sl_json_doc *doc, sl_buf *out);
@@ -61,6 +62,11 @@ sl_res sl_ask_openai_broken(const sl_answer *a, const sl_ask_error *error, sl_bu
 bool sl_ask_says_error(const sl_json_doc *doc);
 /* Read an unsigned count at `name`, 0 when absent or not a count. */
 uint64_t sl_ask_count(const sl_json_doc *doc, const sl_json_node *object, const char *name);
+/* The member when it is of this kind, NULL when it is absent or null; SL_E_TYPE when it is anything
+ * else. */
+SL_MUST sl_res sl_ask_member_kind(const sl_json_doc *doc, const sl_json_node *object,
+                                  const char *name, sl_json_kind kind,
+                                  const sl_json_node **ret_member);
 /* Decode a member's string into the answer's event arena; false when absent or null.
  * Fails with SL_E_TYPE when it is neither a string nor null. */
 SL_MUST sl_res sl_ask_member_text(sl_answer *a, const sl_json_doc *doc, const sl_json_node *object,

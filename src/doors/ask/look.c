@@ -2,6 +2,7 @@
  * a string that was not inspected to its end. */
 #include "doors/ask/look.h"
 
+#include "base/utf8.h"
 #include "doors/ask/seams.h"
 
 void sl_ask_look_init(sl_ask_look *look, size_t rewritten_max)
@@ -50,6 +51,10 @@ static sl_res find_instructions(sl_ask_look *look, sl_view text, sl_channel chan
 
 static sl_res find(sl_ask_look *look, sl_view text, sl_channel channel, sl_findings *findings)
 {
+    size_t control = sl_utf8_control(text);
+    if (control != text.n) {
+        return sl_fail_at(SL_E_SYNTAX, "control character", SL_NOWHERE);
+    }
     look->strings++;
     look->text_bytes += text.n;
     return sl_detect_inspect(look->detect, look->scratch, text, channel, findings);

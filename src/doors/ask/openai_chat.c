@@ -432,12 +432,15 @@ static sl_res take_call(sl_answer *a, const sl_json_doc *doc, const sl_json_node
 static sl_res take_calls(sl_answer *a, const sl_json_doc *doc, const sl_json_node *delta,
                          uint32_t choice, bool numbered)
 {
-    const sl_json_node *calls = sl_json_get_kind(doc, delta, "tool_calls", SL_JSON_ARRAY);
+    const sl_json_node *calls = NULL;
     sl_json_iter it = { 0 };
     uint32_t next = 0;
+    SL_TRY(sl_ask_member_kind(doc, delta, "tool_calls", SL_JSON_ARRAY, &calls));
     while (sl_json_each(doc, calls, &it) && !a->choices[choice].ended) {
         uint64_t part = next++;
-        const sl_json_node *index = sl_json_get_kind(doc, it.value, "index", SL_JSON_NUMBER);
+        const sl_json_node *index = NULL;
+        SL_NEED(sl_json_is(it.value, SL_JSON_OBJECT), SL_E_TYPE);
+        SL_TRY(sl_ask_member_kind(doc, it.value, "index", SL_JSON_NUMBER, &index));
         if (numbered && index != NULL) {
             SL_TRY(sl_json_u64(index, &part));
         }
@@ -472,8 +475,10 @@ static sl_res take_chunk_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
     if (state->ended) {
         return SL_DONE;
     }
-    const sl_json_node *delta = sl_json_get_kind(doc, node, "delta", SL_JSON_OBJECT);
-    const sl_json_node *reason = sl_json_get_kind(doc, node, "finish_reason", SL_JSON_STRING);
+    const sl_json_node *delta = NULL;
+    const sl_json_node *reason = NULL;
+    SL_TRY(sl_ask_member_kind(doc, node, "delta", SL_JSON_OBJECT, &delta));
+    SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     bool first = (a->wire_state & SAID_ROLE << choice) == 0;
     a->wire_state |= SAID_ROLE << choice;
     SL_TRY(take_texts(a, doc, delta, choice, &t));
@@ -632,7 +637,8 @@ static sl_res take_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
     sl_json_object_end(w);
     sl_json_key(w, "logprobs");
     sl_json_null(w);
-    const sl_json_node *reason = sl_json_get_kind(doc, node, "finish_reason", SL_JSON_STRING);
+    const sl_json_node *reason = NULL;
+    SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     sl_json_put_str(w, "finish_reason",
                     a->choices[choice].cut ? "content_filter"
                     : reason == NULL       ? "stop"

@@ -30,7 +30,7 @@ static const sl_ask_member request_members[] = {
       .takes = SL_TAKES_OBJECT | SL_TAKES_NULL,
       .shape = &stream_options_shape },
     { .name = "n", .takes = INT_OR_NULL, .learn = SL_LEARN_CHOICES },
-    { .name = "best_of", .takes = INT_OR_NULL },
+    { .name = "best_of", .takes = INT_OR_NULL, .learn = SL_LEARN_TRIES },
     { .name = "max_tokens", .takes = INT_OR_NULL, .learn = SL_LEARN_TOKENS_MAX },
     { .name = "temperature", .takes = NUMBER_OR_NULL },
     { .name = "top_p", .takes = NUMBER_OR_NULL },
@@ -130,8 +130,11 @@ static const char *finish_word(const sl_json_node *reason)
 static sl_res choice_of(const sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
                         uint32_t *ret_choice)
 {
+    uint64_t n = 0;
+    const sl_json_node *index = NULL;
     SL_NEED(sl_json_is(node, SL_JSON_OBJECT), SL_E_TYPE);
-    uint64_t n = sl_ask_count(doc, node, "index");
+    SL_TRY(sl_ask_member_kind(doc, node, "index", SL_JSON_NUMBER, &index));
+    SL_TRY(index == NULL ? SL_DONE : sl_json_u64(index, &n));
     SL_NEED(n < a->options.request->choices, SL_E_RANGE);
     *ret_choice = (uint32_t)n;
     return SL_DONE;
@@ -148,7 +151,8 @@ static sl_res take_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_no
     if (a->choices[choice].ended) {
         return SL_DONE;
     }
-    const sl_json_node *reason = sl_json_get_kind(doc, node, "finish_reason", SL_JSON_STRING);
+    const sl_json_node *reason = NULL;
+    SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     SL_TRY(sl_ask_member_text(a, doc, node, "text", &has, &text));
     if (has) {
         SL_TRY(sl_answer_feed(a, SL_CHANNEL_ANSWER, choice, 0, text, &freed));
@@ -239,7 +243,8 @@ static sl_res put_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_js
     SL_NEED(has, SL_E_MISSING_FIELD);
     SL_TRY(sl_answer_feed(a, SL_CHANNEL_ANSWER, choice, 0, text, &freed));
     SL_TRY(sl_answer_end(a, SL_CHANNEL_ANSWER, choice, 0, &freed));
-    const sl_json_node *reason = sl_json_get_kind(doc, node, "finish_reason", SL_JSON_STRING);
+    const sl_json_node *reason = NULL;
+    SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     put_choice(choice, sl_buf_view(&freed),
                a->choices[choice].cut ? "content_filter"
                : reason == NULL       ? "stop"

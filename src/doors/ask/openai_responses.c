@@ -1042,6 +1042,7 @@ const sl_ask_dialect sl_ask_openai_responses = {
     .shape = &request_shape,
     .history = "input",
     .hear = responses_hear,
+    .begin_ends = true,
     .event = responses_event,
     .whole = responses_whole,
     .close = responses_close,

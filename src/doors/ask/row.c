@@ -251,6 +251,9 @@ sl_res sl_row_event(sl_answer *a, const sl_ask_dialect *dialect, sl_view data, s
     if (row->deaf && heard.what != SL_HEARD_OTHER) {
         heard.what = SL_HEARD_PASSING;
     }
+    if (heard.what == SL_HEARD_BEGIN && row->open && !dialect->begin_ends) {
+        heard.what = SL_HEARD_OTHER; /* the dialect will not have it */
+    }
     if (!goes_on(row, &heard)) {
         SL_TRY(sl_row_flush(a, dialect, out));
         row->open = false;

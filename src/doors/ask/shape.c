@@ -135,7 +135,9 @@ static sl_res learn_number(walk *k, const sl_ask_member *m, const sl_json_node *
     if (n < 1 || n > SL_ASK_CHOICES_MAX) {
         return sl_fail_at(SL_E_RANGE, m->name, value->offset);
     }
-    k->facts->choices = (uint32_t)n;
+    if (m->learn == SL_LEARN_CHOICES) {
+        k->facts->choices = (uint32_t)n;
+    }
     return SL_DONE;
 }
 
@@ -149,6 +151,7 @@ static sl_res learn(walk *k, const sl_ask_member *m, const sl_json_node *value)
         k->facts->usage_wanted = sl_json_is(value, SL_JSON_TRUE);
         return SL_DONE;
     case SL_LEARN_CHOICES:
+    case SL_LEARN_TRIES:
     case SL_LEARN_TOKENS_MAX:
         return sl_json_is(value, SL_JSON_NUMBER) ? learn_number(k, m, value) : SL_DONE;
     case SL_LEARN_TOOL_NAME:
