@@ -224,7 +224,6 @@ static void check_speech(const walk *w, const sl_jinja_token *t)
         "secretly",
         "covertly",
         "pretend",
-        "report placebo",
         "do not inform",
         "hide this",
         "keep this secret",
@@ -232,9 +231,7 @@ static void check_speech(const walk *w, const sl_jinja_token *t)
         "never report",
         "exfiltrate",
         "regardless of what the user",
-        "as active",
         "is safe to ignore",
-        "no adverse",
         "omit any",
         "always recommend",
         "always answer",
@@ -449,6 +446,20 @@ static void check_string(walk *w, size_t i, size_t begin, size_t end)
     check_trigger(w, i, begin, end);
 }
 
+/* A format spelled out right before the method, whose fields reach into nothing. */
+static bool plain_format(const walk *w, size_t i)
+{
+    sl_view text = i >= 2 && is_kind(w, i - 2, SL_JINJA_STRING) ? w->t[i - 2].text : (sl_view){ 0 };
+    bool field = false;
+    for (size_t k = 0; k < text.n; k++) {
+        field = text.p[k] == '{' || (field && text.p[k] != '}');
+        if (field && (text.p[k] == '.' || text.p[k] == '[' || text.p[k] == '_')) {
+            return false;
+        }
+    }
+    return text.n > 0;
+}
+
 static void check_attribute(walk *w, size_t i)
 {
     const sl_jinja_token *t = &w->t[i];
@@ -456,7 +467,7 @@ static void check_attribute(walk *w, size_t i)
         report(w, SL_JINJA_ESCAPE, t);
     } else if (is_op(w, i + 1, "(") && !listed(jinja_methods, t->raw)) {
         bool field = sl_view_eq_str(t->raw, "format") || sl_view_eq_str(t->raw, "format_map");
-        report(w, field ? SL_JINJA_ESCAPE : SL_JINJA_UNKNOWN, t);
+        report(w, field && !plain_format(w, i) ? SL_JINJA_ESCAPE : SL_JINJA_UNKNOWN, t);
     }
 }
 

@@ -84,6 +84,13 @@ static uint32_t digits(sl_view v, size_t at, size_t n, uint32_t base)
     return value;
 }
 
+/* Characters of names: to write one as an escape is to hide a name. Other characters are written so to
+ * please editors. */
+static bool spells_names(uint32_t c)
+{
+    return c < 0x80 && (is_letter((uint8_t)c) || is_digit((uint8_t)c));
+}
+
 /* One escape at `at` (a backslash) of `raw`: the code point and how many bytes it took. An escape that
  * Python keeps as it stands gives the backslash alone. */
 static uint32_t unescape(sl_view raw, size_t at, size_t *ret_used, bool *ret_hidden)
@@ -101,7 +108,7 @@ static uint32_t unescape(sl_view raw, size_t at, size_t *ret_used, bool *ret_hid
         uint32_t value = digits(raw, at + 2, width, 16);
         if (value != SL_UTF8_BAD) {
             *ret_used = 2 + width;
-            *ret_hidden |= value >= 0x20 && value < 0x7F;
+            *ret_hidden |= spells_names(value);
             return value;
         }
     }
@@ -112,7 +119,7 @@ static uint32_t unescape(sl_view raw, size_t at, size_t *ret_used, bool *ret_hid
     if (octal > 0) {
         *ret_used = 1 + octal;
         uint32_t value = digits(raw, at + 1, octal, 8);
-        *ret_hidden |= value >= 0x20 && value < 0x7F;
+        *ret_hidden |= spells_names(value);
         return value;
     }
     /* \N{LOW LINE} spells a character by its name: whoever writes it in a template hides something. */

@@ -68,6 +68,8 @@ static const bad_row bad_rows[] = {
     { "{{ range(1000000000)|list }}", SL_JINJA_ENDLESS },
     { "{{ 'x' * 1000000 }}", SL_JINJA_ENDLESS },
     { "{{ helper(1) }}", SL_JINJA_UNKNOWN },
+    { "{{ '{} {}'.format(1, 2) }}", SL_JINJA_UNKNOWN },
+    { "{{ x.format(1) }}", SL_JINJA_ESCAPE },
     { "{{ messages.run(1) }}", SL_JINJA_UNKNOWN },
     { "{{ messages|shell }}", SL_JINJA_UNKNOWN },
     { "{% exec x %}", SL_JINJA_UNKNOWN },
@@ -136,6 +138,7 @@ static const char *const good_rows[] = {
     "{{ name | replace('-', '_') }}{{ names[role] }}{{ map[message['role']] }}",
     "{% raw %}{{ x.__class__ }}{% endraw %}",
     "{# __class__ #}",
+    "{{ '\\u003cthink\\u003e\\x20\\n' }}",
     "{{ {'a': {'b': 1}}['a'] }}",
 };
 
