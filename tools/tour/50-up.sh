@@ -27,6 +27,10 @@ leaky_address=127.0.0.1:$(free_port) # a model that the drill will poison with c
 witness_name=witness.example/tour
 witness_vkey=$("$stoplog" ledger witness key --name "$witness_name" --key-file "$work/witness.key") ||
     cannot "no key for the witness"
+witness_address=127.0.0.1:$(free_port)
+background "$work/witness.log" "$stoplog" ledger witness serve --name "$witness_name" \
+    --key-file "$work/witness.key" --state "$work/witness" --listen "$witness_address" --log "$vkey"
+wait_for 10 "the witness" grep -q 'listens at' "$work/witness.log"
 cat >"$site/config.yml" <<YAML
 front:
   listen: "$front"
@@ -39,7 +43,13 @@ egress:
     - name: leaky
       url: "http://$leaky_address/v1"
 ledger:
-  witnesses: ["$witness_vkey"]
+  witness_every: 5s
+  witnesses:
+    - key: "$witness_vkey"
+      url: "http://$witness_address"
+assure:
+  max_records: 1000000
+  max_compartments: 2
 ask:
   restore_tools: [look_up]
   models:

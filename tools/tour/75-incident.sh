@@ -1,7 +1,8 @@
 # A stolen key: spent, signalled, contained, undone.
 
 step "A stolen key goes beyond its budget"
-must "$stoplog" grant eve trial --door ask --purpose research --until 1d --requests 3/h "${signed[@]}"
+must "$stoplog" grant eve trial --door ask --purpose research --until 1d --requests 3/h \
+    --records 1000/d "${signed[@]}"
 stolen=$("$stoplog" --json key issue eve "${signed[@]}" 2>>"$work/commands.log" | tail -n 1 |
     json_get summary key)
 tour_knock() { # one short request with the stolen key; prints the status

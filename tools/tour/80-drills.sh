@@ -1,7 +1,8 @@
 # Drills: attack ourselves, and read the result from the ledger.
 
 step "Attack ourselves: a recited canary, a stolen key, a key-less process, a changed ledger"
-must "$stoplog" grant mallory trial --door ask --purpose research --until 1d --requests 3/h "${signed[@]}"
+must "$stoplog" grant mallory trial --door ask --purpose research --until 1d --requests 3/h \
+    --records 1000/d "${signed[@]}"
 drilled=$("$stoplog" --json key issue mallory "${signed[@]}" 2>>"$work/commands.log" | tail -n 1 |
     json_get summary key)
 tour_drill() { # ID OPTION...
@@ -34,7 +35,7 @@ sed -e "s|@DIR@|$work/leaky-nginx|; s|@LISTEN@|$leaky_address|; s|@SOCKET@|$work
 background "$work/leaky-nginx.log" "$(PATH=$PATH:/usr/sbin command -v nginx)" \
     -p "$work/leaky-nginx" -e stderr -c "$work/leaky-nginx.conf"
 wait_for 10 "the leaky model" curl -sf "http://$leaky_address/v1/models"
-must "$stoplog" grant trudy trial --door ask --purpose research --until 1d "${signed[@]}"
+must "$stoplog" grant trudy trial --door ask --purpose research --until 1d --records 1000/d "${signed[@]}"
 leaked=$("$stoplog" --json key issue trudy "${signed[@]}" 2>>"$work/commands.log" | tail -n 1 |
     json_get summary key)
 sleep 1 # the grant reaches the door within a moment

@@ -430,6 +430,7 @@ static sl_res fold(ask_state *s, uint64_t index, sl_view leaves)
             return SL_DONE;
         }
         SL_TRY(sl_ask_known_leaf(s->known, index++, leaf));
+        SL_TRY(sl_ask_rosters_leaf(s->rosters, leaf));
         note_told(s, leaf);
     }
 }

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "detect/roster.h"
+#include "ledger/event.h"
 
 #define INDEX_BYTES_MAX (64 * SL_MIB)
 
@@ -24,6 +25,8 @@ struct sl_ask_rosters {
     int dir_fd;
     loaded *items;
     size_t count;
+    sl_uid *rostered; /* compartments that have one, as the ledger says */
+    size_t rostered_count;
     sl_detect **sets; /* all that were given out; the last is in force */
     size_t set_count;
 };
@@ -51,6 +54,7 @@ void sl_ask_rosters_free(sl_ask_rosters *rosters)
         sl_detect_free(rosters->sets[i]);
     }
     free(rosters->items);
+    free(rosters->rostered);
     free(rosters->sets);
     free(rosters);
 }
@@ -73,6 +77,33 @@ static sl_res item_of(sl_ask_rosters *r, const char *compartment, loaded **ret)
     return SL_DONE;
 }
 
+static bool has_one(const sl_ask_rosters *r, sl_view compartment)
+{
+    for (size_t i = 0; i < r->rostered_count; i++) {
+        if (sl_view_eq_str(compartment, r->rostered[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+sl_res sl_ask_rosters_leaf(sl_ask_rosters *r, sl_view text)
+{
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    if (sl_view_find(text, SL_LIT("\"roster.built\""), 0) == SIZE_MAX ||
+        !sl_ok(sl_leaf_read(text, &leaf)) || !sl_leaf_is(&leaf, "roster.built") ||
+        !sl_view_eq_str(leaf.by, "ingest") || leaf.compartment.n != SL_UID_CHARS ||
+        has_one(r, leaf.compartment)) {
+        return SL_DONE;
+    }
+    sl_uid *more = reallocarray(r->rostered, r->rostered_count + 1, sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    r->rostered = more;
+    memcpy(more[r->rostered_count], leaf.compartment.p, SL_UID_CHARS);
+    more[r->rostered_count++][SL_UID_CHARS] = '\0';
+    return SL_DONE;
+}
+
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -80,13 +111,17 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* Reads the compartment's index if it is another than the one in force. */
-static sl_res load(sl_ask_rosters *r, const char *compartment, sl_ask_lease lease, void *context,
-                   bool *ret_changed)
+static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, sl_ask_lease lease,
+                   void *context, bool *ret_changed)
 {
     struct stat st;
     loaded *item = NULL;
     if (fstatat(r->dir_fd, compartment, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return SL_DONE; /* nothing has entered this compartment */
+        /* Nothing has entered this compartment, or what protects its people was lost. */
+        return has_one(r, sl_view_str(id))
+                   ? sl_fail_at(SL_E_INTEGRITY,
+                                "state/roster: a file is missing that the ledger names", SL_NOWHERE)
+                   : SL_DONE;
     }
     SL_TRY(item_of(r, compartment, &item));
     if (same_file(&st, &item->seen)) {
@@ -140,7 +175,7 @@ sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll, sl_a
     const sl_compartment *list = sl_roll_compartments(roll, &count);
     for (size_t i = 0; i < count; i++) {
         if (list[i].state == SL_COMPARTMENT_OPEN) {
-            SL_TRY(load(rosters, list[i].name, lease, context, &changed));
+            SL_TRY(load(rosters, list[i].name, list[i].id, lease, context, &changed));
         }
     }
     if (changed) {

@@ -205,6 +205,18 @@ static sl_res merge_roster(int dir_fd, const char *compartment, sl_view index,
     return sl_file_replace(dir_fd, compartment, sl_buf_view(&all), 0444);
 }
 
+/* A new file in the place of a lost one would protect the new people alone, and look whole. */
+static sl_res roster_is_there(void *context, int dir_fd, const char *compartment)
+{
+    const daemon_state *d = context;
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
+    bool lost = c != NULL && sl_ingest_known_rostered(&d->known, c->id) &&
+                !sl_path_exists(dir_fd, compartment);
+    return lost ? sl_fail_at(SL_E_INTEGRITY,
+                             "state/roster: a file is missing that the ledger names", SL_NOWHERE)
+                : SL_DONE;
+}
+
 /* The ask door reads the file: keyed hashes, which say nothing without the key that it leases. */
 static sl_res world_publish(void *context, const char *compartment, sl_view index)
 {
@@ -212,6 +224,7 @@ static sl_res world_publish(void *context, const char *compartment, sl_view inde
     sl_roster_builder *builder = NULL;
     SL_OWN(int, dir_fd, sl_fd_close) = -1;
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
+    SL_TRY(roster_is_there(context, dir_fd, compartment));
     SL_TRY(world_lease(context, compartment, "roster", key));
     sl_res done = sl_roster_builder_new(key, &builder);
     sl_wipe(key, sizeof key);

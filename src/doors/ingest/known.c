@@ -13,6 +13,7 @@ void sl_ingest_known_free(sl_ingest_known *known)
 {
     sl_roll_free(known->roll);
     free(known->admitted);
+    free(known->rostered);
     *known = (sl_ingest_known){ 0 };
 }
 
@@ -74,12 +75,39 @@ static sl_res note_admitted(sl_ingest_known *known, uint64_t index, const sl_lea
     return SL_DONE;
 }
 
+bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id)
+{
+    for (size_t i = 0; i < known->rostered_count; i++) {
+        if (strcmp(known->rostered[i], compartment_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static sl_res note_roster(sl_ingest_known *known, const sl_leaf *leaf)
+{
+    sl_uid id;
+    set_uid(id, leaf->compartment);
+    if (sl_ingest_known_rostered(known, id)) {
+        return SL_DONE;
+    }
+    sl_uid *more = reallocarray(known->rostered, known->rostered_count + 1, sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    known->rostered = more;
+    memcpy(more[known->rostered_count++], id, sizeof id);
+    return SL_DONE;
+}
+
 sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text)
 {
     sl_fold did = SL_FOLD_OTHER;
     SL_TRY(sl_roll_fold(known->roll, index, text, &did));
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
+    if (sl_leaf_is(&leaf, "roster.built") && sl_view_eq_str(leaf.by, "ingest")) {
+        return note_roster(known, &leaf);
+    }
     if (sl_leaf_is(&leaf, "ingest.intent")) {
         note_intent(known, &leaf);
     } else if (sl_leaf_is(&leaf, "ingest.outcome")) {

@@ -31,6 +31,8 @@ typedef struct {
     size_t admitted_cap;
     sl_open_crossing open[SL_OPEN_CROSSINGS_MAX];
     size_t open_count;
+    sl_uid *rostered; /* compartments that have a roster */
+    size_t rostered_count;
 } sl_ingest_known;
 
 SL_MUST sl_res sl_ingest_known_init(sl_ingest_known *known);
@@ -41,6 +43,8 @@ SL_MUST sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_v
 /* The leaf that admitted this version, or NULL: then nothing on the disk is to be believed. */
 const sl_admitted *sl_ingest_known_find(const sl_ingest_known *known, const char *object,
                                         uint64_t version);
+/* Does the ledger say that this compartment (its id) has a roster? */
+bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id);
 /* A live grant for this door and compartment: who acts when the site's own user brings data. NULL:
  * nobody was granted it. */
 const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,

@@ -109,11 +109,40 @@ static void what_cannot_be_opened_is_a_failure(void **state)
     sl_ask_rosters_free(rosters);
 }
 
+static void a_roster_that_the_ledger_names_and_nobody_has_is_a_failure(void **state)
+{
+    static const char leaf[] =
+        "{\"by\":\"%s\",\"event\":{\"compartment\":\"%s\",\"fields\":{\"digest\":\"%s\","
+        "\"entries\":1,\"records\":1},\"type\":\"roster.built\"},\"time\":1,\"v\":1}";
+    static const char digest[] = "ab112233445566778899aabbccddeeffab112233445566778899aabbccddeeff";
+    static const char ours[] = "aa112233445566778899aabbccddeeff";
+    sl_ask_rosters *rosters = NULL;
+    const sl_detect *set = NULL;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 4096 };
+    assert_done(sl_ask_rosters_new(base, dir_fd, &rosters));
+    assert_done(sl_buf_addf(&text, leaf, "ingest", "bb112233445566778899aabbccddeeff", digest));
+    assert_done(sl_ask_rosters_leaf(rosters, sl_buf_view(&text))); /* another compartment's */
+    sl_buf_clear(&text);
+    assert_done(sl_buf_addf(&text, leaf, "watchd", ours, digest));
+    assert_done(sl_ask_rosters_leaf(rosters, sl_buf_view(&text))); /* not from who writes rosters */
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    sl_buf_clear(&text);
+    assert_done(sl_buf_addf(&text, leaf, "ingest", ours, digest));
+    assert_done(sl_ask_rosters_leaf(rosters, sl_buf_view(&text)));
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
+    write_index(match_key, "Maynard Mosciski");
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    assert_true(sl_detect_in_roster(set, SL_LIT("maynard mosciski")));
+    sl_ask_rosters_free(rosters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_enters_is_protected_after_a_refresh, begin, end),
         cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_a_failure, begin, end),
+        cmocka_unit_test_setup_teardown(a_roster_that_the_ledger_names_and_nobody_has_is_a_failure,
+                                        begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
