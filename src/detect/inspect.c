@@ -291,6 +291,8 @@ void sl_scratch_free(sl_scratch *scratch)
         sl_fold_work_free(&scratch->plain[i]);
         sl_views_free(&scratch->views[i]);
     }
+    sl_ciphers_free(&scratch->ciphers[0]);
+    sl_ciphers_free(&scratch->ciphers[1]);
     sl_fold_work_free(&scratch->unescaped);
     sl_findings_free(&scratch->raw);
     sl_findings_free(&scratch->found);

@@ -166,7 +166,7 @@ static normal reversed(const normal *v)
     return out;
 }
 
-/* ROT13 (`by` 13) or Atbash (`by` 0) of the letters. */
+/* A Caesar shift (`by` 1 to 25) or Atbash (`by` 0) of the letters. */
 static normal substituted(const normal *v, unsigned by)
 {
     normal out = *v;
@@ -188,9 +188,13 @@ static sl_res add_disguised(sl_roster_builder *b, const normal *v, entry e)
         SL_TRY(add_entry(b, &backwards, v->words, e));
     }
     if (v->letters >= 3) {
-        normal rotated = substituted(v, 13);
-        e.view = SL_VIEW_ROTATED;
-        SL_TRY(add_entry(b, &rotated, v->words, e));
+        /* Every shift of what was planted; of other values the one that people use. */
+        bool planted = (e.flags & SL_ROSTER_CANARY) != 0;
+        for (unsigned by = planted ? 1 : 13; by < (planted ? 26U : 14U); by++) {
+            normal rotated = substituted(v, by);
+            e.view = SL_VIEW_ROTATED;
+            SL_TRY(add_entry(b, &rotated, v->words, e));
+        }
         normal mirrored = substituted(v, 0);
         e.view = SL_VIEW_ATBASH;
         SL_TRY(add_entry(b, &mirrored, v->words, e));

@@ -84,6 +84,19 @@ static sl_res take_whole(look *l, sl_view decoded, size_t level, size_t start, s
     return SL_DONE;
 }
 
+/* The same inside a decoded run: each finding stands for the whole run. */
+static sl_res take_inner_ciphers(look *l, sl_view decoded, size_t start, size_t end)
+{
+    sl_ciphers *c = &l->scratch->ciphers[1];
+    SL_TRY(sl_ciphers_find(decoded, c));
+    for (size_t i = 0; i < c->n; i++) {
+        const sl_stretch *s = &c->items[i];
+        sl_view text = sl_view_sub(sl_buf_view(&c->bytes), s->at, s->at + (s->end - s->start));
+        SL_TRY(take_whole(l, text, 2, start, end, (sl_view_kind)s->kind));
+    }
+    return SL_DONE;
+}
+
 /* What a decoded run says, and what a run inside of it says. */
 static sl_res take_segment(look *l, const sl_folded *folded, const sl_segment *s)
 {
@@ -91,12 +104,48 @@ static sl_res take_segment(look *l, const sl_folded *folded, const sl_segment *s
     size_t start = sl_folded_start(folded, s->start);
     size_t end = sl_folded_end(folded, s->end);
     SL_TRY(take_whole(l, decoded, 1, start, end, (sl_view_kind)s->kind));
+    SL_TRY(take_inner_ciphers(l, decoded, start, end));
     sl_views *inner = &l->scratch->views[1];
     SL_TRY(sl_views_find(decoded, inner));
     for (size_t i = 0; i < inner->n; i++) {
         const sl_segment *in = &inner->items[i];
         sl_view text = sl_view_sub(sl_buf_view(&inner->bytes), in->at, in->at + in->n);
         SL_TRY(take_whole(l, text, 2, start, end, (sl_view_kind)in->kind));
+    }
+    return SL_DONE;
+}
+
+/* What stands in a stretch as it is has been seen: the same span of the same class says nothing new. */
+static bool is_known(const sl_findings *all, const sl_finding *f)
+{
+    for (size_t i = all->n; i > 0; i--) {
+        const sl_finding *k = &all->items[i - 1];
+        if (k->start == f->start && k->end == f->end && k->kind == f->kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shifted, mirrored, backward and leet stretches of the folded window. */
+static sl_res take_ciphers(look *l, const sl_folded *folded)
+{
+    sl_ciphers *c = &l->scratch->ciphers[0];
+    SL_TRY(sl_ciphers_find(folded->text, c));
+    for (size_t i = 0; i < c->n; i++) {
+        const sl_stretch *s = &c->items[i];
+        sl_view text = sl_view_sub(sl_buf_view(&c->bytes), s->at, s->at + (s->end - s->start));
+        SL_TRY(run_engines(l, text));
+        for (size_t k = 0; k < l->scratch->raw.n; k++) {
+            sl_finding f = l->scratch->raw.items[k];
+            size_t start = 0;
+            size_t end = 0;
+            sl_stretch_origin(s, f.start, f.end, &start, &end);
+            f.start = sl_folded_start(folded, start);
+            f.end = sl_folded_end(folded, end);
+            f.view = s->kind;
+            SL_TRY(is_known(l->out, &f) ? SL_DONE : sl_findings_add(l->out, f));
+        }
     }
     return SL_DONE;
 }
@@ -129,6 +178,21 @@ static sl_res take_payload(look *l, sl_view payload)
     return start < end ? take_whole(l, payload, 1, start, end, SL_VIEW_HIDDEN) : SL_DONE;
 }
 
+/* All that a decoded run says stands for the run: each class of it counts. */
+static bool is_another_class(const sl_findings *kept, size_t n, const sl_finding *f)
+{
+    bool beside = false;
+    for (size_t i = n; i > 0 && kept->items[i - 1].start == f->start; i--) {
+        const sl_finding *k = &kept->items[i - 1];
+        bool same = k->end == f->end && k->detector == f->detector;
+        if (same && k->kind == f->kind) {
+            return false;
+        }
+        beside = beside || same;
+    }
+    return beside && f->view != SL_VIEW_PLAIN;
+}
+
 /* Drops what lies inside a finding of the same engine; of equal spans the better score stays. A
  * pattern's finding inside one of the tagger (a postal code in an address) stays as well. */
 static void resolve(sl_findings *all)
@@ -140,7 +204,8 @@ static void resolve(sl_findings *all)
         sl_finding f = all->items[i];
         bool tagged = f.detector == SL_DETECTOR_PHI && f.rule == SL_NO_RULE;
         size_t engine = tagged ? SL_DETECTOR_COUNT : f.detector;
-        if (f.end <= covered[engine] || (tagged && f.end <= covered[SL_DETECTOR_PHI])) {
+        bool inside = f.end <= covered[engine] || (tagged && f.end <= covered[SL_DETECTOR_PHI]);
+        if (inside && !is_another_class(all, kept, &f)) {
             continue;
         }
         covered[engine] = f.end;
@@ -182,6 +247,7 @@ sl_res sl_window_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view w
         SL_TRY(take_mapped(&l, &unescaped, true));
         seen = &unescaped;
     }
+    SL_TRY(take_ciphers(&l, seen));
     SL_TRY(take_views(&l, seen, ret_open));
     to_boundaries(window, &scratch->found);
     resolve(&scratch->found);

@@ -5,6 +5,7 @@
 #ifndef SL_DETECT_WINDOW_H
 #define SL_DETECT_WINDOW_H
 
+#include "detect/cipher.h"
 #include "detect/exfil.h"
 #include "detect/fold.h"
 #include "detect/inject.h"
@@ -38,8 +39,9 @@ struct sl_scratch {
     sl_fold_work plain[SL_VIEW_LEVELS];
     sl_fold_work unescaped;
     sl_views views[SL_VIEW_LEVELS];
-    sl_findings raw;   /* of one view, offsets of that view */
-    sl_findings found; /* of a window, before it is taken over */
+    sl_ciphers ciphers[2]; /* of the window, of what was decoded from it */
+    sl_findings raw;       /* of one view, offsets of that view */
+    sl_findings found;     /* of a window, before it is taken over */
 };
 
 /* Appends to `findings` what all engines find in `window`; offsets count from `base`. `*ret_open` is

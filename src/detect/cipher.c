@@ -1,0 +1,381 @@
+/* Substituted, mirrored and backward text, leetspeak (cipher.h). */
+#include "detect/cipher.h"
+
+#include "detect/words.h"
+
+#define TABLE ((uint32_t)512)
+#define WORD_MIN ((size_t)3)
+#define WORD_MAX ((size_t)12)
+/* Two common words of one cipher at most so many words apart, of this weight together. */
+#define APART ((size_t)8)
+#define WEIGHT_MIN 4U
+/* A stretch reaches this far beyond its common words, to a blank. */
+#define AROUND ((size_t)40)
+#define BYTES_MAX ((size_t)1 << 26)
+
+/* Modes: 1 to 25 a shift, then these. */
+enum { MODE_NONE = 0, MODE_ATBASH = 26, MODE_BACKWARDS = 27, MODES = 28 };
+
+static const char COMMON[] =
+    "the and for are was has had his her she you not but with from that this have they who what when "
+    "patient name doctor date born phone number address mail email lives called seen said told about "
+    "please ignore previous instructions system prompt send secret password print record insurance "
+    "security social hospital medical street husband wife daughter mother father years contact their "
+    "which will would your into were been all can out our one see today home admitted visit "
+    "der die und ist das mit von nicht eine patientin adresse geboren les des est une pour dans avec "
+    "nom los las una por con para paciente nombre";
+
+void sl_ciphers_free(sl_ciphers *ciphers)
+{
+    sl_buf_free(&ciphers->bytes);
+}
+
+static uint8_t letter(uint8_t b)
+{
+    uint8_t low = sl_lower(b);
+    return low >= 'a' && low <= 'z' ? (uint8_t)(low - 'a') : 255;
+}
+
+/* A word's letters as numbers; false when it has others. */
+static bool letters_of(sl_view word, uint8_t out[WORD_MAX])
+{
+    if (word.n < WORD_MIN || word.n > WORD_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < word.n; i++) {
+        out[i] = letter(word.p[i]);
+        if (out[i] == 255) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The steps between letters, taken forwards or with their sign turned (Atbash); never 0. */
+static uint32_t steps(const uint8_t *w, size_t n, bool turned)
+{
+    uint32_t h = 2166136261U ^ (uint32_t)n;
+    for (size_t i = 1; i < n; i++) {
+        unsigned step = turned ? 26U + w[0] - w[i] : 26U + w[i] - w[0];
+        h = (h ^ (step % 26)) * 16777619U;
+    }
+    h ^= h >> 13;
+    return h == 0 ? 1 : h;
+}
+
+static void fill_table(sl_ciphers *c)
+{
+    for (sl_view rest = sl_view_str(COMMON); rest.n != 0;) {
+        sl_view word;
+        uint8_t w[WORD_MAX];
+        (void)sl_view_cut(rest, ' ', &word, &rest);
+        if (!letters_of(word, w)) {
+            continue;
+        }
+        uint32_t h = steps(w, word.n, false);
+        size_t at = h % TABLE;
+        while (c->table[at] != 0 && c->table[at] != h) {
+            at = (at + 1) % TABLE;
+        }
+        c->table[at] = h;
+        c->first[at] = w[0];
+    }
+}
+
+/* The first letter of the common word with these steps, or 255. */
+static uint8_t common_first(const sl_ciphers *c, uint32_t h)
+{
+    for (size_t at = h % TABLE; c->table[at] != 0; at = (at + 1) % TABLE) {
+        if (c->table[at] == h) {
+            return c->first[at];
+        }
+    }
+    return 255;
+}
+
+/* Which cipher turns the word into a common one; MODE_NONE also for common words as they are. */
+static unsigned mode_of(const sl_ciphers *c, sl_view word)
+{
+    uint8_t w[WORD_MAX];
+    uint8_t back[WORD_MAX];
+    if (!letters_of(word, w)) {
+        return MODE_NONE;
+    }
+    uint8_t first = common_first(c, steps(w, word.n, false));
+    if (first != 255) {
+        return (26U + w[0] - first) % 26; /* 0: it is common itself */
+    }
+    first = common_first(c, steps(w, word.n, true));
+    if (first != 255 && first == 25 - w[0]) {
+        return MODE_ATBASH;
+    }
+    for (size_t i = 0; i < word.n; i++) {
+        back[i] = w[word.n - 1 - i];
+    }
+    first = common_first(c, steps(back, word.n, false));
+    return first == back[0] ? MODE_BACKWARDS : MODE_NONE;
+}
+
+static uint8_t decoded(uint8_t b, unsigned mode)
+{
+    uint8_t at = letter(b);
+    if (at == 255) {
+        return b;
+    }
+    uint8_t base = b >= 'a' ? 'a' : 'A';
+    unsigned to = mode == MODE_ATBASH ? 25U - at : (26U + at - mode) % 26;
+    return (uint8_t)(base + to);
+}
+
+static sl_res add_stretch(sl_view text, sl_ciphers *c, size_t start, size_t end, unsigned mode)
+{
+    if (c->n == SL_CIPHER_STRETCHES_MAX) {
+        return SL_DONE;
+    }
+    sl_stretch s = { .start = start, .end = end, .at = c->bytes.n };
+    s.kind = mode == MODE_ATBASH      ? SL_VIEW_ATBASH
+             : mode == MODE_BACKWARDS ? SL_VIEW_REVERSED
+                                      : SL_VIEW_ROTATED;
+    for (size_t i = start; i < end; i++) {
+        uint8_t b =
+            mode == MODE_BACKWARDS ? text.p[end - 1 - (i - start)] : decoded(text.p[i], mode);
+        SL_TRY(sl_buf_add_byte(&c->bytes, b));
+    }
+    c->items[c->n++] = s;
+    return SL_DONE;
+}
+
+/* ---- shifts, Atbash, backwards ------------------------------------------------------------- */
+
+/* Common words of one mode that stand near one another. */
+typedef struct {
+    size_t start;
+    size_t end;
+    size_t word; /* index of the last */
+    unsigned weight;
+} trail;
+
+static size_t widen_back(sl_view text, size_t at)
+{
+    size_t low = at > AROUND ? at - AROUND : 0;
+    while (at > low && text.p[at - 1] != '\n') {
+        at--;
+    }
+    while (at > 0 && !sl_is_blank(text.p[at - 1]) && sl_is_word(text.p[at - 1])) {
+        at--;
+    }
+    return at;
+}
+
+static size_t widen_on(sl_view text, size_t at)
+{
+    size_t high = text.n - at > AROUND ? at + AROUND : text.n;
+    while (at < high && text.p[at] != '\n') {
+        at++;
+    }
+    while (at < text.n && sl_is_word(text.p[at])) {
+        at++;
+    }
+    return at;
+}
+
+static sl_res close_trail(sl_view text, sl_ciphers *c, trail *t, unsigned mode)
+{
+    bool enough = t->weight >= WEIGHT_MIN && t->end != 0;
+    sl_res r = enough
+                   ? add_stretch(text, c, widen_back(text, t->start), widen_on(text, t->end), mode)
+                   : SL_DONE;
+    *t = (trail){ 0 };
+    return r;
+}
+
+static sl_res take_word(sl_view text, sl_ciphers *c, trail *trails, size_t start, size_t end,
+                        size_t index)
+{
+    unsigned mode = mode_of(c, sl_view_sub(text, start, end));
+    if (mode == MODE_NONE) {
+        return SL_DONE;
+    }
+    trail *t = &trails[mode];
+    unsigned weight = (unsigned)(end - start) - 2;
+    if (t->end != 0 && index - t->word > APART) {
+        SL_TRY(close_trail(text, c, t, mode));
+    }
+    if (t->end == 0) {
+        *t = (trail){ .start = start };
+        weight = weight > WEIGHT_MIN - 1 ? WEIGHT_MIN - 1 : weight; /* one word alone is chance */
+    }
+    t->end = end;
+    t->word = index;
+    t->weight += weight;
+    return SL_DONE;
+}
+
+static sl_res find_shifts(sl_view text, sl_ciphers *c)
+{
+    trail trails[MODES] = { 0 };
+    size_t index = 0;
+    for (size_t i = 0; i < text.n; index++) {
+        while (i < text.n && letter(text.p[i]) == 255) {
+            i++;
+        }
+        size_t start = i;
+        while (i < text.n && letter(text.p[i]) != 255) {
+            i++;
+        }
+        if (start < i) {
+            SL_TRY(take_word(text, c, trails, start, i, index));
+        }
+    }
+    for (unsigned mode = 1; mode < MODES; mode++) {
+        SL_TRY(close_trail(text, c, &trails[mode], mode));
+    }
+    return SL_DONE;
+}
+
+/* ---- leetspeak ----------------------------------------------------------------------------- */
+
+/* The letter that a digit or sign stands for, or 0; `one` is what 1 stands for. */
+static uint8_t leet(uint8_t b, uint8_t one)
+{
+    switch (b) {
+    case '0':
+        return 'o';
+    case '1':
+    case '!':
+    case '|':
+        return one;
+    case '3':
+        return 'e';
+    case '4': /* not '@': it makes addresses */
+        return 'a';
+    case '5':
+    case '$':
+        return 's';
+    case '7':
+    case '+':
+        return 't';
+    case '8':
+        return 'b';
+    case '9':
+        return 'g';
+    default:
+        return 0;
+    }
+}
+
+static bool is_leet_byte(uint8_t b)
+{
+    return letter(b) != 255 || leet(b, 'i') != 0;
+}
+
+/* Four bytes, two letters, a substitute between letters: "J4n3", not "5mg", "q8h" or "HbA1c". */
+static bool is_leet_word(sl_view word, bool *ret_one)
+{
+    size_t letters = 0;
+    size_t between = 0;
+    *ret_one = false;
+    for (size_t i = 0; i < word.n; i++) {
+        bool substitute = letter(word.p[i]) == 255;
+        letters += !substitute;
+        between += substitute && letters != 0 && i + 1 < word.n && letter(word.p[i + 1]) != 255;
+        *ret_one = *ret_one || (substitute && leet(word.p[i], 'i') == 'i');
+    }
+    return word.n >= 4 && word.n <= 32 && letters >= 2 && between >= 1 &&
+           !sl_view_eq_nocase(word, SL_LIT("hba1c"));
+}
+
+/* Where one word is leet, every word with letters and substitutes is read so: "0rg", "7h3". */
+static bool is_mixed(sl_view word)
+{
+    size_t letters = 0;
+    for (size_t i = 0; i < word.n; i++) {
+        letters += letter(word.p[i]) != 255;
+    }
+    return letters != 0 && letters < word.n;
+}
+
+/* The stretch with its leet words in letters, others as they are. */
+static sl_res add_leet(sl_view text, sl_ciphers *c, size_t start, size_t end, uint8_t one)
+{
+    if (c->n == SL_CIPHER_STRETCHES_MAX) {
+        return SL_DONE;
+    }
+    c->items[c->n++] =
+        (sl_stretch){ .start = start, .end = end, .at = c->bytes.n, .kind = SL_VIEW_LEET };
+    for (size_t i = start; i < end;) {
+        size_t from = i;
+        while (i < end && is_leet_byte(text.p[i])) {
+            i++;
+        }
+        sl_view word = sl_view_sub(text, from, i);
+        bool is = is_mixed(word);
+        bool upper = word.n > 1 && word.p[0] < 'a' && word.p[1] < 'a' && word.p[1] >= 'A';
+        for (size_t k = 0; k < word.n; k++) {
+            uint8_t to = is ? leet(word.p[k], one) : 0;
+            to = upper && to != 0 ? (uint8_t)(to - 32) : to;
+            SL_TRY(sl_buf_add_byte(&c->bytes, to == 0 ? word.p[k] : to));
+        }
+        if (i < end) {
+            SL_TRY(sl_buf_add_byte(&c->bytes, text.p[i++]));
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res close_leet(sl_view text, sl_ciphers *c, size_t start, size_t end, bool ones)
+{
+    if (end == 0) {
+        return SL_DONE;
+    }
+    size_t from = widen_back(text, start);
+    size_t to = widen_on(text, end);
+    SL_TRY(add_leet(text, c, from, to, 'i'));
+    return ones ? add_leet(text, c, from, to, 'l') : SL_DONE;
+}
+
+static sl_res find_leet(sl_view text, sl_ciphers *c)
+{
+    size_t start = 0;
+    size_t end = 0;
+    bool ones = false;
+    for (size_t i = 0; i < text.n;) {
+        size_t from = i;
+        bool one = false;
+        while (i < text.n && is_leet_byte(text.p[i])) {
+            i++;
+        }
+        if (i > from && is_leet_word(sl_view_sub(text, from, i), &one)) {
+            if (end != 0 && from - end > AROUND) {
+                SL_TRY(close_leet(text, c, start, end, ones));
+                end = 0;
+            }
+            start = end == 0 ? from : start;
+            ones = end == 0 ? one : ones || one;
+            end = i;
+        }
+        i += i < text.n;
+    }
+    return close_leet(text, c, start, end, ones);
+}
+
+sl_res sl_ciphers_find(sl_view text, sl_ciphers *ciphers)
+{
+    sl_buf_clear(&ciphers->bytes);
+    ciphers->bytes.max = BYTES_MAX;
+    ciphers->n = 0;
+    if (!ciphers->filled) {
+        fill_table(ciphers);
+        ciphers->filled = true;
+    }
+    SL_TRY(find_shifts(text, ciphers));
+    return find_leet(text, ciphers);
+}
+
+void sl_stretch_origin(const sl_stretch *stretch, size_t from, size_t to, size_t *ret_start,
+                       size_t *ret_end)
+{
+    bool back = stretch->kind == SL_VIEW_REVERSED;
+    *ret_start = back ? stretch->end - to : stretch->start + from;
+    *ret_end = back ? stretch->end - from : stretch->start + to;
+}
