@@ -32,14 +32,46 @@ typedef struct {
     bool watch; /* the present cell opens like a formula */
 } csv;
 
+/* Functions that start programs or fetch addresses, with their bracket. */
+static const char *const calls[] = { "hyperlink(",  "webservice(", "importxml(",   "importdata(",
+                                     "importfeed(", "importhtml(", "importrange(", "image(",
+                                     "dde(",        "rtd(",        "filterxml(",   "exec(",
+                                     "shell(",      "call(",       "register.id(", "cmd|",
+                                     "msexcel|",    "mshta",       "rundll",       "powershell",
+                                     "cmd.exe" };
+
+/* Behind the sign, the upper-case name of a function and its bracket: "-ve (weak)" is a finding of a
+ * laboratory, "-SUM(A1)" is a formula. */
+static bool names_function(sl_view text)
+{
+    size_t at = 1;
+    while (at < text.n && ((text.p[at] >= 'A' && text.p[at] <= 'Z') || text.p[at] == '.' ||
+                           (at > 1 && text.p[at] >= '0' && text.p[at] <= '9'))) {
+        at++;
+    }
+    return at > 2 && at < text.n && text.p[at] == '(';
+}
+
+/* "=A1" or "=1+2" computes; "=5", "=== end ===" and "= see note" do not. */
+static bool computes(sl_view text)
+{
+    size_t at = 1;
+    while (at < text.n && text.p[at] >= 'A' && text.p[at] <= 'Z') {
+        at++;
+    }
+    bool reference = at > 1 && at < 5 && at < text.n && text.p[at] >= '0' && text.p[at] <= '9';
+    bool begins = text.p[1] == '(' || text.p[1] == '"' || text.p[1] == '+' || text.p[1] == '-' ||
+                  ((text.p[1] | 32) >= 'a' && (text.p[1] | 32) <= 'z') ||
+                  (text.p[1] >= '0' && text.p[1] <= '9');
+    bool operates = false;
+    for (size_t i = 2; i < text.n; i++) {
+        operates = operates || memchr("(+-*/&^!", text.p[i], 8) != NULL;
+    }
+    return reference || (begins && operates);
+}
+
 static void end_cell(csv *c)
 {
-    static const char *const calls[] = {
-        "cmd|",        "cmd.exe",     "powershell",  "hyperlink(",   "webservice(", "importxml(",
-        "importdata(", "importfeed(", "importhtml(", "importrange(", "image(",      "dde",
-        "rtd(",        "filterxml(",  "exec(",       "shell",        "mshta",       "rundll",
-        "msexcel|",    "call(",       "register.id"
-    };
     sl_view text = sl_view_of(c->cell, c->n);
     bool watch = c->watch && c->n > 1;
     c->watch = false;
@@ -47,27 +79,27 @@ static void end_cell(csv *c)
     if (!watch) {
         return;
     }
-    for (size_t i = 0; i < SL_COUNT_OF(calls); i++) {
-        if (sl_text_holds(text, calls[i])) {
-            sl_scan_report(c->scan, SL_RULE_CSV_CALL, c->offset, text);
-            return;
-        }
+    bool equals = text.p[0] == '=';
+    bool formula = equals ? computes(text) : names_function(text);
+    bool called = sl_view_find(text, SL_LIT("|'"), 0) != SIZE_MAX &&
+                  sl_view_find_byte(text, '!', 0) != SIZE_MAX; /* another program, told by DDE */
+    for (size_t i = 0; !called && (formula || equals) && i < SL_COUNT_OF(calls); i++) {
+        called = sl_text_holds(text, calls[i]);
     }
-    /* A sign before a number is a number; a handle is a handle. */
-    uint8_t next = text.p[1] | 32;
-    bool formula =
-        (text.p[0] == '=' && (next == '(' || next == '+' || next == '-' || next == '"' ||
-                              (next >= 'a' && next <= 'z') || (next >= '0' && next <= '9'))) ||
-        (text.p[0] != '=' && next >= 'a' && next <= 'z' &&
-         sl_view_find_byte(text, '(', 0) != SIZE_MAX);
-    if (formula) {
-        sl_scan_report(c->scan, SL_RULE_CSV_FORMULA, c->offset, text);
+    if (called || formula) {
+        sl_scan_report(c->scan, called ? SL_RULE_CSV_CALL : SL_RULE_CSV_FORMULA, c->offset, text);
     }
+}
+
+static bool ends_cell(uint8_t byte)
+{
+    return byte == ',' || byte == ';' || byte == '\t' || byte == '\n' || byte == '\r' ||
+           byte == '|';
 }
 
 static void read_byte(csv *c, uint8_t byte, uint64_t at)
 {
-    if (byte == ',' || byte == ';' || byte == '\t' || byte == '\n' || byte == '\r' || byte == '|') {
+    if (ends_cell(byte)) {
         bool pipe = byte == '|' && c->watch; /* "=cmd|' /C x'!A0" is one cell */
         if (!pipe) {
             end_cell(c);
@@ -100,7 +132,12 @@ sl_res sl_scan_csv(sl_scan *scan, sl_source *source)
             return sl_fail_at(SL_E_SYNTAX, "csv zero byte", at + zero);
         }
         for (size_t i = 0; i < piece.n; i++) {
-            read_byte(&c, piece.p[i], at + i);
+            while (!c.start && !c.watch && i < piece.n && !ends_cell(piece.p[i])) {
+                i++; /* inside of a cell that is no formula */
+            }
+            if (i < piece.n) {
+                read_byte(&c, piece.p[i], at + i);
+            }
         }
         at += piece.n;
     }
