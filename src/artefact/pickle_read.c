@@ -25,6 +25,26 @@ static const uint8_t forms[256] = {
 #undef P
 };
 
+#define BYTES_NONE 1
+#define BYTES_FIXED1 2
+#define BYTES_FIXED2 3
+#define BYTES_FIXED4 5
+#define BYTES_FIXED8 9
+#define BYTES_DATA1 0
+#define BYTES_DATA4 0
+#define BYTES_DATA8 0
+#define BYTES_LINE 0
+#define BYTES_LINES 0
+const uint8_t sl_pickle_fixed[256] = {
+#define P(code, name, form) [code] = BYTES_##form,
+#include "artefact/pickle_ops.def"
+#undef P
+};
+
+const uint64_t sl_pickle_masks[10] = {
+    [2] = 0xff, [3] = 0xffff, [5] = 0xffffffff, [9] = UINT64_MAX
+};
+
 static const uint8_t head_bytes[] = {
     [NO_OPCODE] = 1, [NONE] = 1,  [FIXED1] = 2, [FIXED2] = 3, [FIXED4] = 5, [FIXED8] = 9,
     [DATA1] = 2,     [DATA4] = 5, [DATA8] = 9,  [LINE] = 1,   [LINES] = 1

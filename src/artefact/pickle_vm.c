@@ -91,6 +91,10 @@ static void sum_up(sl_pickle *vm, sums *s, const sl_pvalue *items, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         sl_pvalue v = items[i];
+        if (sl_pv_kind(v) < SL_PV_TUPLE) {
+            s->weight++;
+            continue;
+        }
         if (container(sl_pv_kind(v))) {
             unsigned deep = nesting(vm, v) + 1;
             s->weight += weight_decode(sl_pv_tag(v) & ~TAINT);
@@ -145,17 +149,23 @@ static size_t floor_of(const sl_pickle *vm)
     return vm->mark_count > c->marks_from ? vm->marks[vm->mark_count - 1] : c->stack_from;
 }
 
-static sl_res push(sl_pickle *vm, sl_pvalue v)
+static sl_res grow_stack(sl_pickle *vm)
+{
+    if (vm->depth >= vm->budget->stack) {
+        return sl_fail_at(SL_E_LIMIT, "pickle stack", vm->op.at);
+    }
+    size_t wanted = vm->stack_room == 0 ? 256 : vm->stack_room * 2;
+    sl_pvalue *grown = reallocarray(vm->stack, wanted, sizeof *grown);
+    SL_NEED(grown != NULL, SL_E_MEMORY);
+    vm->stack = grown;
+    vm->stack_room = wanted;
+    return SL_DONE;
+}
+
+static inline sl_res push(sl_pickle *vm, sl_pvalue v)
 {
     if (vm->depth == vm->stack_room) {
-        if (vm->depth >= vm->budget->stack) {
-            return sl_fail_at(SL_E_LIMIT, "pickle stack", vm->op.at);
-        }
-        size_t wanted = vm->stack_room == 0 ? 256 : vm->stack_room * 2;
-        sl_pvalue *grown = reallocarray(vm->stack, wanted, sizeof *grown);
-        SL_NEED(grown != NULL, SL_E_MEMORY);
-        vm->stack = grown;
-        vm->stack_room = wanted;
+        SL_TRY(grow_stack(vm));
     }
     vm->stack[vm->depth++] = v;
     return SL_DONE;
@@ -699,32 +709,18 @@ static sl_res op_stop(sl_pickle *vm)
     return SL_DONE;
 }
 
-static sl_res op_memo(sl_pickle *vm)
+/* PUT and GET: the index as a line of text. */
+static sl_res op_memo_line(sl_pickle *vm)
 {
-    uint64_t index = vm->op.number;
-    switch (vm->op.code) {
-    case 'p':
-        SL_TRY(memo_line(vm, &index));
-        return memo_put(vm, index);
-    case 'g':
-        SL_TRY(memo_line(vm, &index));
-        return memo_get(vm, index);
-    case 'h':
-    case 'j':
-        return memo_get(vm, index);
-    case 0x94:
-        return memo_put(vm, vm->context[vm->contexts].memo_count);
-    default: /* q, r */
-        return memo_put(vm, index);
-    }
+    uint64_t index = 0;
+    SL_TRY(memo_line(vm, &index));
+    return vm->op.code == 'p' ? memo_put(vm, index) : memo_get(vm, index);
 }
 
-static sl_res op_number(sl_pickle *vm)
+static sl_res op_four_bytes(sl_pickle *vm)
 {
-    bool negative = vm->op.code == 'J' && (vm->op.number & 0x80000000U) != 0;
-    bool real = vm->op.code == 'G';
-    return push(vm,
-                negative || real ? sl_pv(SL_PV_DATA, 0, 0) : sl_pv(SL_PV_INT, 0, vm->op.number));
+    bool negative = (vm->op.number & 0x80000000U) != 0;
+    return push(vm, negative ? sl_pv(SL_PV_DATA, 0, 0) : sl_pv(SL_PV_INT, 0, vm->op.number));
 }
 
 static sl_res op_outside(sl_pickle *vm)
@@ -790,6 +786,11 @@ static sl_res step_effect(sl_pickle *vm)
 static sl_res step_constant(sl_pickle *vm)
 {
     switch (vm->op.code) {
+    case 'p':
+    case 'g':
+        return op_memo_line(vm);
+    case 'J':
+        return op_four_bytes(vm);
     case 'I':
     case 'L':
         return op_integer(vm);
@@ -824,21 +825,20 @@ static sl_res step(sl_pickle *vm)
     switch (vm->op.code) {
     case 'K':
     case 'M':
-    case 'J':
-    case 'G':
-        return op_number(vm);
+        return push(vm, sl_pv(SL_PV_INT, 0, vm->op.number));
     case 'N':
+    case 'G':
     case 0x88:
     case 0x89:
         return push(vm, sl_pv(SL_PV_DATA, 0, 0));
-    case 'q':
-    case 'r':
     case 0x94:
+        return memo_put(vm, vm->context[vm->contexts].memo_count);
     case 'h':
     case 'j':
-    case 'p':
-    case 'g':
-        return op_memo(vm);
+        return memo_get(vm, vm->op.number);
+    case 'q':
+    case 'r':
+        return memo_put(vm, vm->op.number);
     case '(':
         return push_mark(vm);
     case '.':
@@ -932,9 +932,11 @@ sl_res sl_pickle_run(sl_pickle *vm, uint64_t at)
 {
     rewind_machine(vm, at);
     while (!vm->stopped) {
-        sl_res r = sl_pickle_next(&vm->reader, &vm->op);
-        if (!sl_ok(r)) {
-            return unreadable(vm, r);
+        if (!sl_pickle_at_hand(&vm->reader, &vm->op)) {
+            sl_res r = sl_pickle_next(&vm->reader, &vm->op);
+            if (!sl_ok(r)) {
+                return unreadable(vm, r);
+            }
         }
         if (vm->frame_end != 0) {
             check_frame(vm);
