@@ -289,6 +289,17 @@ static bool storage(const sl_zip_entry *e)
            !sl_view_ends(e->name, SL_LIT(".pt")) && !sl_view_ends(e->name, SL_LIT(".pkl"));
 }
 
+/* Could a storage be something else than numbers? Asked while its first bytes are at hand. */
+static sl_res numbers(sl_zip *zip, const sl_zip_entry *e, bool *ret_numbers)
+{
+    static const char first[] = "\x80(c]}\x1f"
+                                "xB\xfdP\x93\x7fMG\x89\x5d\x28\x04";
+    sl_view v = { 0 };
+    SL_TRY(sl_source_at(zip->source, e->data, 1, &v));
+    *ret_numbers = e->method == 0 && (v.n == 0 || memchr(first, v.p[0], sizeof first - 1) == NULL);
+    return SL_DONE;
+}
+
 static sl_res open_content(sl_zip *zip, const sl_zip_entry *e, sl_expanded *about,
                            sl_source **ret_source)
 {
@@ -336,6 +347,10 @@ sl_res sl_zip_content(sl_zip *zip, const sl_zip_entry *e, bool hidden)
     if (e->data == 0 || (folder && e->packed == 0)) {
         return SL_DONE;
     }
+    bool plain = false;
+    if (storage(e)) {
+        SL_TRY(numbers(zip, e, &plain));
+    }
     sl_res r = open_content(zip, e, &about, &content);
     if (sl_is(r, SL_E_UNSUPPORTED)) {
         return SL_DONE;
@@ -357,6 +372,9 @@ sl_res sl_zip_content(sl_zip *zip, const sl_zip_entry *e, bool hidden)
     if (code) { /* the archive's own, compiled by the loader */
         return sl_scan_member_as(zip->scan, e->name, content, SL_KIND_TORCHSCRIPT);
     }
+    if (plain) {
+        return SL_DONE;
+    }
     return storage(e) ? sl_scan_member_on_trial(zip->scan, e->name, content)
                       : sl_scan_member(zip->scan, e->name, content);
 }
@@ -370,8 +388,9 @@ static void zip_end(sl_zip *zip)
 static sl_res scan_entries(sl_zip *zip)
 {
     SL_TRY(judge_names(zip));
-    SL_TRY(sl_zip_locals(zip));
-    for (size_t i = 0; i < zip->count; i++) {
+    for (size_t i = 0; i < zip->count;
+         i++) { /* header and content together: one pass over the file */
+        SL_TRY(sl_zip_local(zip, &zip->entries[i]));
         SL_TRY(sl_zip_content(zip, &zip->entries[i], false));
     }
     return sl_zip_gaps(zip);

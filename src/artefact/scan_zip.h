@@ -31,8 +31,8 @@ typedef struct {
     uint64_t shift;         /* bytes in front that offsets do not count */
 } sl_zip;
 
-/* scan_zip_local.c: the view from the front. Reads the local header of each entry and compares. */
-SL_MUST sl_res sl_zip_locals(sl_zip *zip);
+/* scan_zip_local.c: the view from the front. Reads the local header of an entry and compares. */
+SL_MUST sl_res sl_zip_local(sl_zip *zip, sl_zip_entry *entry);
 /* Looks at every byte that no entry accounts for: members that only this view has are queued. */
 SL_MUST sl_res sl_zip_gaps(sl_zip *zip);
 /* Queues one entry's content; `hidden`: it is in no directory. */

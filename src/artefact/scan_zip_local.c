@@ -89,7 +89,7 @@ static sl_res descriptor(sl_zip *zip, const sl_zip_entry *e, size_t *ret_n)
     return SL_DONE;
 }
 
-static sl_res read_one(sl_zip *zip, sl_zip_entry *e)
+sl_res sl_zip_local(sl_zip *zip, sl_zip_entry *e)
 {
     sl_zip_entry h = { 0 };
     sl_view name = { 0 };
@@ -108,14 +108,6 @@ static sl_res read_one(sl_zip *zip, sl_zip_entry *e)
         SL_TRY(descriptor(zip, e, &behind));
     }
     e->end = e->data + e->packed + behind;
-    return SL_DONE;
-}
-
-sl_res sl_zip_locals(sl_zip *zip)
-{
-    for (size_t i = 0; i < zip->count; i++) {
-        SL_TRY(read_one(zip, &zip->entries[i]));
-    }
     return SL_DONE;
 }
 
