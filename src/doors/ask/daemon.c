@@ -65,6 +65,9 @@ typedef struct {
     sl_ipc *keeper; /* NULL: lost */
     sl_scratch *scratch;
     sl_ask_inject inject;
+    sl_buf policy_text; /* the site's own, empty where the program's serves */
+    sl_buf flow_text;   /* likewise */
+    bool has_digest;
     sl_policy *policy;
     sl_ledger_client *ledger;
     sl_ask_server *server;
@@ -155,10 +158,20 @@ static sl_res lease_key(void *context, const char *compartment, const char *purp
     return whole ? SL_DONE : sl_fail(SL_E_SYNTAX);
 }
 
+/* New rosters are another snapshot; crossings that run keep the one they began with. */
 static sl_res refresh_rosters(ask_state *s)
 {
-    return sl_ask_rosters_refresh(s->rosters, sl_ask_known_folded(s->known), lease_key, s,
-                                  &s->site.detect);
+    const sl_detect *before = s->site.detect;
+    SL_TRY(sl_ask_rosters_refresh(s->rosters, sl_ask_known_folded(s->known), lease_key, s,
+                                  &s->site.detect));
+    if (!s->has_digest || s->site.detect != before) {
+        sl_digest digest =
+            sl_ask_snapshot_digest(s->rosters, sl_proc_config(s->self),
+                                   sl_buf_view(&s->policy_text), sl_buf_view(&s->flow_text));
+        memcpy(s->site.policy_digest, digest.b, sizeof digest.b);
+        s->has_digest = true;
+    }
+    return SL_DONE;
 }
 
 /* A refused lease is a leaf, and every leaf brings us here: not sooner than after a while. A crossing
@@ -537,17 +550,13 @@ static void on_control(void *context, int fd, unsigned events)
 /* The site's own policy when it has one, else the one that the program carries. */
 static sl_res load_policy(ask_state *s)
 {
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
-    sl_res r = sl_file_read(AT_FDCWD, "/policy/ask.yml", &text);
+    s->policy_text.max = SL_CONFIG_BYTES_MAX;
+    sl_res r = sl_file_read(AT_FDCWD, "/policy/ask.yml", &s->policy_text);
     if (sl_is(r, SL_E_NOT_FOUND)) {
-        SL_TRY(sl_policy_load_default(&s->policy));
-    } else {
-        SL_TRY(r);
-        SL_TRY(sl_policy_load(sl_buf_view(&text), &s->policy));
+        return sl_policy_load_default(&s->policy);
     }
-    sl_digest digest = sl_sha256(sl_buf_view(&text));
-    memcpy(s->site.policy_digest, digest.b, sizeof digest.b);
-    return SL_DONE;
+    SL_TRY(r);
+    return sl_policy_load(sl_buf_view(&s->policy_text), &s->policy);
 }
 
 static sl_res load_inject(ask_state *s)
@@ -668,6 +677,8 @@ static void drop(ask_state *s)
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
     sl_inject_work_free(s->inject.work);
+    sl_buf_free(&s->policy_text);
+    sl_buf_free(&s->flow_text);
     sl_inject_free(s->inject.packs[SL_INJECT_USER]);
     sl_inject_free(s->inject.packs[SL_INJECT_DATA]);
     sl_ask_rosters_free(s->rosters);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/secret.h"
+#include "detect/embedded.h"
 #include "detect/roster.h"
 #include "ledger/event.h"
 
@@ -183,6 +184,34 @@ sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll, sl_a
     }
     *ret_detect = rosters->set_count == 0 ? rosters->base : rosters->sets[rosters->set_count - 1];
     return SL_DONE;
+}
+
+/* One part: its name and the digest of its content, so that no two lists of parts read alike. */
+static void add_part(sl_hasher *all, sl_view name, sl_view content)
+{
+    sl_digest digest = sl_sha256(content);
+    sl_hasher_add(all, name);
+    sl_hasher_add(all, sl_view_of("", 1));
+    sl_hasher_add(all, sl_view_of(digest.b, sizeof digest.b));
+}
+
+sl_digest sl_ask_snapshot_digest(const sl_ask_rosters *rosters, sl_view config, sl_view policy,
+                                 sl_view flow)
+{
+    SL_OWN(sl_hasher, all, sl_hasher_free) = { 0 };
+    sl_hasher_start(&all);
+    add_part(&all, SL_LIT("config.yml"), config);
+    add_part(&all, SL_LIT("policy/ask.yml"), policy);
+    add_part(&all, SL_LIT("policy/flow.yml"), flow);
+    for (size_t i = 0; i < sl_embedded_count; i++) {
+        add_part(&all, sl_view_str(sl_embedded[i].name),
+                 sl_view_of(sl_embedded[i].bytes, sl_embedded[i].n));
+    }
+    for (size_t i = 0; i < rosters->count; i++) {
+        add_part(&all, sl_view_str(rosters->items[i].compartment),
+                 sl_buf_view(&rosters->items[i].index));
+    }
+    return sl_hasher_end(&all);
 }
 
 size_t sl_ask_rosters_count(const sl_ask_rosters *rosters)

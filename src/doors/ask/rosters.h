@@ -7,6 +7,7 @@
 #define SL_DOORS_ASK_ROSTERS_H
 
 #include "base/ipc.h"
+#include "crypto/hash.h"
 #include "detect/inspect.h"
 #include "doors/ask/leases.h"
 
@@ -27,6 +28,11 @@ SL_MUST sl_res sl_ask_rosters_leaf(sl_ask_rosters *rosters, sl_view leaf);
 SL_MUST sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll,
                                       sl_ask_lease lease, void *context,
                                       const sl_detect **ret_detect);
+/* SHA-256 over all that decides besides leaves: `config` (config.yml), `policy` and `flow` (the site's own,
+ * empty where the program's serve), the data that the program carries, and the rosters in force. Grants and
+ * keys are leaves that stand before the crossing's in the same ledger. */
+sl_digest sl_ask_snapshot_digest(const sl_ask_rosters *rosters, sl_view config, sl_view policy,
+                                 sl_view flow);
 /* Values in force, over all compartments. */
 size_t sl_ask_rosters_count(const sl_ask_rosters *rosters);
 

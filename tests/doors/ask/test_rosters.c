@@ -80,7 +80,14 @@ static void what_enters_is_protected_after_a_refresh(void **state)
     assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &first));
     assert_true(first == base);
     write_index(match_key, "Maynard Mosciski");
+    sl_digest before = sl_ask_snapshot_digest(rosters, SL_LIT("c"), SL_LIT("p"), SL_LIT("f"));
+    sl_digest other = sl_ask_snapshot_digest(rosters, SL_LIT("c"), SL_LIT("p2"), SL_LIT("f"));
+    assert_false(sl_digest_eq(&before, &other));
+    other = sl_ask_snapshot_digest(rosters, SL_LIT("cp"), SL_LIT(""), SL_LIT("f"));
+    assert_false(sl_digest_eq(&before, &other));
     assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &second));
+    other = sl_ask_snapshot_digest(rosters, SL_LIT("c"), SL_LIT("p"), SL_LIT("f"));
+    assert_false(sl_digest_eq(&before, &other)); /* a roster came */
     assert_true(sl_detect_in_roster(second, SL_LIT("maynard mosciski")));
     assert_false(sl_detect_in_roster(first, SL_LIT("maynard mosciski")));
     assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &third));
