@@ -38,6 +38,7 @@ typedef struct {
     const sl_policy *policy;
     sl_pseudonyms *pseudonyms;
     sl_view purpose;
+    uint32_t features;            /* granted, bit by sl_ask_feature */
     sl_view model;                /* the name the client asked for */
     const sl_ask_facts *request;  /* choices, declared tools, what was asked */
     const sl_view *restore_tools; /* tools whose arguments get originals back */

@@ -1,8 +1,9 @@
 /* Anthropic messages, streamed and whole.
  *
  * An answer is a row of content blocks: text goes through a release frontier; a tool's input is
- * held until its block ends and written anew. Thinking never leaves: its signature vouches for bytes
- * that the door may have to change. A cut ends the message with the stop reason `refusal`.
+ * held until its block ends and written anew. Thinking leaves where it is granted, through a frontier of
+ * its own and without its signature, which vouches for bytes that the door may have to change; else it
+ * is dropped. A cut ends the message with the stop reason `refusal`.
  * Reference: Anthropic API, "Messages" and "Streaming messages". Design: dialect.h. */
 #include "doors/ask/dialect.h"
 
@@ -129,7 +130,7 @@ static const sl_ask_member request_members[] = {
       .takes = SL_TAKES_FREE,
       .channel = SL_CHANNEL_METADATA,
       .act = SL_ACT_FEATURE,
-      .feature = SL_FEATURE_OPAQUE_PARTS },
+      .feature = SL_FEATURE_THINKING },
     { .name = "container",
       .takes = SL_TAKES_FREE,
       .channel = SL_CHANNEL_METADATA,
@@ -149,7 +150,41 @@ static const sl_ask_shape request_shape = { .name = "request",
  * wire_state: the kind of the open block in bits 0..7, the number of our next block in bits 8..23,
  * the number of the model server's open block in bits 24..39, flags above. */
 
-typedef enum { BLOCK_NONE, BLOCK_TEXT, BLOCK_TOOL, BLOCK_DROPPED } block_kind;
+typedef enum { BLOCK_NONE, BLOCK_TEXT, BLOCK_THINKING, BLOCK_TOOL, BLOCK_DROPPED } block_kind;
+
+/* How the blocks that hold running text are said. */
+typedef struct {
+    sl_channel channel;
+    const char *type;
+    const char *delta;
+    const char *member;
+} text_words;
+
+static const text_words words_of[] = {
+    [BLOCK_TEXT] = { SL_CHANNEL_ANSWER, "text", "text_delta", "text" },
+    [BLOCK_THINKING] = { SL_CHANNEL_REASONING, "thinking", "thinking_delta", "thinking" },
+    [BLOCK_TOOL] = { SL_CHANNEL_TOOL_ARGUMENTS, "tool_use", "input_json_delta", "partial_json" },
+};
+
+static bool runs(block_kind kind)
+{
+    return kind == BLOCK_TEXT || kind == BLOCK_THINKING;
+}
+
+static bool may_think(const sl_answer *a)
+{
+    return (a->options.features >> SL_FEATURE_THINKING & 1U) != 0;
+}
+
+/* What becomes of a block of the model server's; BLOCK_NONE when it does not say what it is. */
+static block_kind kind_of(const sl_answer *a, const sl_json_node *type)
+{
+    return type == NULL                                        ? BLOCK_NONE
+           : sl_json_text_is(type, "text")                     ? BLOCK_TEXT
+           : sl_json_text_is(type, "tool_use")                 ? BLOCK_TOOL
+           : sl_json_text_is(type, "thinking") && may_think(a) ? BLOCK_THINKING
+                                                               : BLOCK_DROPPED;
+}
 
 #define SAID_START ((uint64_t)1 << 40)
 #define SAID_STOP ((uint64_t)1 << 41)
@@ -250,11 +285,13 @@ static sl_res put_block_start(sl_answer *a, block_kind kind, uint32_t number, sl
     sl_json_put_uint(&w, "index", number);
     sl_json_key(&w, "content_block");
     sl_json_object_begin(&w);
-    if (kind == BLOCK_TEXT) {
-        sl_json_put_str(&w, "type", "text");
-        sl_json_put_str(&w, "text", "");
+    sl_json_put_str(&w, "type", words_of[kind].type);
+    if (runs(kind)) {
+        sl_json_put_str(&w, words_of[kind].member, "");
+        if (kind == BLOCK_THINKING) {
+            sl_json_put_str(&w, "signature", "");
+        }
     } else {
-        sl_json_put_str(&w, "type", "tool_use");
         SL_TRY(put_tool_id(a, number, &w));
         sl_json_put_string(&w, "name", sl_answer_tool_name(a, 0, number));
         sl_json_key(&w, "input");
@@ -275,8 +312,8 @@ static sl_res put_block_delta(block_kind kind, uint32_t number, sl_view text, sl
     sl_json_put_uint(&w, "index", number);
     sl_json_key(&w, "delta");
     sl_json_object_begin(&w);
-    sl_json_put_str(&w, "type", kind == BLOCK_TEXT ? "text_delta" : "input_json_delta");
-    sl_json_put_string(&w, kind == BLOCK_TEXT ? "text" : "partial_json", text);
+    sl_json_put_str(&w, "type", words_of[kind].delta);
+    sl_json_put_string(&w, words_of[kind].member, text);
     sl_json_object_end(&w);
     return event_end(out, &w);
 }
@@ -296,8 +333,8 @@ static sl_res end_block(sl_answer *a, sl_buf *out)
     block_kind kind = open_kind(a);
     uint32_t number = block_number(a);
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = 64 * SL_MIB };
-    if (kind == BLOCK_TEXT) {
-        SL_TRY(sl_answer_end(a, SL_CHANNEL_ANSWER, 0, number, &freed));
+    if (runs(kind)) {
+        SL_TRY(sl_answer_end(a, words_of[kind].channel, 0, number, &freed));
         SL_TRY(put_block_delta(kind, number, sl_buf_view(&freed), out));
         SL_TRY(put_block_stop(number, out));
     } else if (kind == BLOCK_TOOL) {
@@ -318,21 +355,17 @@ static sl_res begin_block(sl_answer *a, const sl_json_doc *doc, uint32_t theirs,
         sl_json_get_kind(doc, sl_json_root(doc), "content_block", SL_JSON_OBJECT);
     const sl_json_node *type = sl_json_get_kind(doc, block, "type", SL_JSON_STRING);
     uint32_t number = block_number(a);
-    SL_NEED(type != NULL && open_kind(a) == BLOCK_NONE && number < BLOCKS_MAX, SL_E_SYNTAX);
-    if (sl_json_text_is(type, "text")) {
-        set_block(a, BLOCK_TEXT, number, theirs);
-        return put_block_start(a, BLOCK_TEXT, number, out);
-    }
-    if (sl_json_text_is(type, "tool_use")) {
+    block_kind kind = kind_of(a, type);
+    SL_NEED(kind != BLOCK_NONE && open_kind(a) == BLOCK_NONE && number < BLOCKS_MAX, SL_E_SYNTAX);
+    set_block(a, kind, number, theirs);
+    if (kind == BLOCK_TOOL) {
         bool has = false;
         sl_view name;
         SL_TRY(sl_ask_member_text(a, doc, block, "name", &has, &name));
         SL_NEED(has, SL_E_MISSING_FIELD);
-        set_block(a, BLOCK_TOOL, number, theirs);
         return sl_answer_tool(a, 0, number, name);
     }
-    set_block(a, BLOCK_DROPPED, number, theirs);
-    return SL_DONE;
+    return runs(kind) ? put_block_start(a, kind, number, out) : SL_DONE;
 }
 
 static sl_res take_delta(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
@@ -345,14 +378,12 @@ static sl_res take_delta(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
     if (kind == BLOCK_DROPPED) {
         return SL_DONE;
     }
-    const char *member = kind == BLOCK_TEXT ? "text" : "partial_json";
-    SL_TRY(sl_ask_member_text(a, doc, delta, member, &has, &text));
+    SL_TRY(sl_ask_member_text(a, doc, delta, words_of[kind].member, &has, &text));
     if (!has) {
-        return SL_DONE; /* citations and the like */
+        return SL_DONE; /* citations, signatures and the like */
     }
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = 64 * SL_MIB };
-    sl_channel channel = kind == BLOCK_TEXT ? SL_CHANNEL_ANSWER : SL_CHANNEL_TOOL_ARGUMENTS;
-    SL_TRY(sl_answer_feed(a, channel, 0, block_number(a), text, &freed));
+    SL_TRY(sl_answer_feed(a, words_of[kind].channel, 0, block_number(a), text, &freed));
     return put_block_delta(kind, block_number(a), sl_buf_view(&freed), out);
 }
 
@@ -407,7 +438,7 @@ static sl_res put_stop(sl_answer *a, const char *reason, sl_buf *out)
 /* A cut message: the open text block is closed, a tool's block was never opened. */
 static sl_res put_cut(sl_answer *a, sl_buf *out)
 {
-    if (open_kind(a) == BLOCK_TEXT) {
+    if (runs(open_kind(a))) {
         SL_TRY(put_block_stop(block_number(a), out));
         set_block(a, BLOCK_NONE, block_number(a) + 1, 0);
     }
@@ -471,9 +502,12 @@ static sl_res messages_hear(sl_answer *a, const sl_json_doc *doc, sl_ask_heard *
     } else if (sl_json_text_is(type, "content_block_start")) {
         const sl_json_node *block = sl_json_get_kind(doc, root, "content_block", SL_JSON_OBJECT);
         const sl_json_node *kind = sl_json_get_kind(doc, block, "type", SL_JSON_STRING);
-        if (kind != NULL && !sl_json_text_is(kind, "tool_use")) {
-            ret_heard->what = sl_json_text_is(kind, "text") ? SL_HEARD_BEGIN : SL_HEARD_DROPPED;
-        }
+        static const sl_heard_what what[] = { [BLOCK_NONE] = SL_HEARD_OTHER,
+                                              [BLOCK_TEXT] = SL_HEARD_BEGIN,
+                                              [BLOCK_THINKING] = SL_HEARD_PASSING,
+                                              [BLOCK_TOOL] = SL_HEARD_OTHER,
+                                              [BLOCK_DROPPED] = SL_HEARD_DROPPED };
+        ret_heard->what = what[kind_of(a, kind)];
     } else if (sl_json_text_is(type, "content_block_delta")) {
         bool has = false;
         const sl_json_node *delta = sl_json_get_kind(doc, root, "delta", SL_JSON_OBJECT);
@@ -533,18 +567,22 @@ static sl_res put_whole_tool(sl_answer *a, const sl_json_doc *doc, const sl_json
 }
 
 static sl_res put_whole_text(sl_answer *a, const sl_json_doc *doc, const sl_json_node *block,
-                             uint32_t number, sl_json_writer *w)
+                             block_kind kind, uint32_t number, sl_json_writer *w)
 {
+    const text_words *words = &words_of[kind];
     bool has = false;
     sl_view text;
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = 64 * SL_MIB };
-    SL_TRY(sl_ask_member_text(a, doc, block, "text", &has, &text));
+    SL_TRY(sl_ask_member_text(a, doc, block, words->member, &has, &text));
     SL_NEED(has, SL_E_MISSING_FIELD);
-    SL_TRY(sl_answer_feed(a, SL_CHANNEL_ANSWER, 0, number, text, &freed));
-    SL_TRY(sl_answer_end(a, SL_CHANNEL_ANSWER, 0, number, &freed));
+    SL_TRY(sl_answer_feed(a, words->channel, 0, number, text, &freed));
+    SL_TRY(sl_answer_end(a, words->channel, 0, number, &freed));
     sl_json_object_begin(w);
-    sl_json_put_str(w, "type", "text");
-    sl_json_put_string(w, "text", freed.n == 0 ? sl_view_str("") : sl_buf_view(&freed));
+    sl_json_put_str(w, "type", words->type);
+    sl_json_put_string(w, words->member, freed.n == 0 ? sl_view_str("") : sl_buf_view(&freed));
+    if (kind == BLOCK_THINKING) {
+        sl_json_put_str(w, "signature", "");
+    }
     sl_json_object_end(w);
     return SL_DONE;
 }
@@ -574,10 +612,11 @@ static sl_res put_whole_content(sl_answer *a, const sl_json_doc *doc, const sl_j
     uint32_t number = 0;
     while (sl_json_each(doc, content, &it) && !a->choices[0].cut) {
         const sl_json_node *type = sl_json_get_kind(doc, it.value, "type", SL_JSON_STRING);
-        SL_NEED(type != NULL && number < BLOCKS_MAX, SL_E_SYNTAX);
-        if (sl_json_text_is(type, "text")) {
-            SL_TRY(put_whole_text(a, doc, it.value, number++, w));
-        } else if (sl_json_text_is(type, "tool_use")) {
+        block_kind kind = kind_of(a, type);
+        SL_NEED(kind != BLOCK_NONE && number < BLOCKS_MAX, SL_E_SYNTAX);
+        if (runs(kind)) {
+            SL_TRY(put_whole_text(a, doc, it.value, kind, number++, w));
+        } else if (kind == BLOCK_TOOL) {
             SL_TRY(put_whole_tool(a, doc, it.value, number++, w));
         }
     }

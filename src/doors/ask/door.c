@@ -608,6 +608,7 @@ static sl_res begin_answer(sl_ask_door *d)
                                   .policy = d->site->policy,
                                   .pseudonyms = d->pseudonyms,
                                   .purpose = sl_view_str(d->who.purpose),
+                                  .features = d->who.features,
                                   .model = d->route.name,
                                   .request = &d->facts,
                                   .restore_tools = d->who.restore_tools,

@@ -9,8 +9,8 @@
 enum { WORD_BYTES_MAX = 256, NUMBER_BYTES_MAX = 32 };
 
 static const char *const feature_names[SL_FEATURE_COUNT] = {
-    "none",         "logprobs", "remote_media", "opaque_parts",
-    "hosted_tools", "file_ids", "stored_state", "background",
+    "none",     "logprobs",     "remote_media", "opaque_parts", "hosted_tools",
+    "file_ids", "stored_state", "background",   "thinking",
 };
 
 const char *sl_ask_feature_name(sl_ask_feature feature)

@@ -22,6 +22,7 @@ typedef enum {
     SL_FEATURE_FILE_IDS,     /* content stored at the model server earlier */
     SL_FEATURE_STORED_STATE, /* previous_response_id, conversation */
     SL_FEATURE_BACKGROUND,   /* answers fetched later, past the door */
+    SL_FEATURE_THINKING,     /* what a model says to itself, inspected in a channel of its own */
     SL_FEATURE_COUNT
 } sl_ask_feature;
 

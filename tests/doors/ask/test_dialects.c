@@ -201,6 +201,55 @@ static void embeddings_are_numbers_and_nothing_else(void **state)
     rig_free(&r);
 }
 
+#define M_THINKING                                                                                 \
+    "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\","      \
+    "\"thinking\":\"\",\"signature\":\"\"}}"
+#define M_THINKS(text)                                                                             \
+    "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\","        \
+    "\"thinking\":\"" text "\"}}"
+#define M_SIGNS                                                                                    \
+    "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"signature_delta\","       \
+    "\"signature\":\"opaque\"}}"
+
+/* Thinking is dropped unless it is granted; then it is inspected like any text and leaves unsigned. */
+static void thinking_leaves_where_it_is_granted(void **state)
+{
+    static const char ask[] =
+        "{\"model\":\"trial-model\",\"max_tokens\":50,\"stream\":true,\"messages\":[{\"role\":"
+        "\"user\",\"content\":\"x\"}]%s}";
+    for (unsigned i = 0; i < 3; i++) {
+        SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+        SL_OWN(sl_buf, body, sl_buf_free) = { .max = 1 << 20 };
+        const char *thinks = i == 2 ? M_THINKS("long enough a thought CUTME then")
+                                    : M_THINKS("a thought of MASKME, and more of it");
+        rig r;
+        rig_init(&r);
+        r.who.features = i == 0 ? 0 : 1U << SL_FEATURE_THINKING;
+        assert_done(sl_buf_add(&body, sl_view_of(ask, sizeof ask - 4)));
+        assert_done(
+            sl_buf_addf(&body, "%s}", i == 0 ? "" : ",\"thinking\":{\"type\":\"enabled\"}"));
+        rig_post(&r, MESSAGES, sl_buf_cstr(&body));
+        assert_int_equal(r.connects, 1);
+        assert_true(rig_saw(&r.upstream, "enabled") == (i != 0));
+        rig_sse_head(&http);
+        rig_sse_event(&http, M_START);
+        rig_sse_event(&http, M_THINKING);
+        rig_sse_event(&http, thinks);
+        rig_sse_event(&http, M_SIGNS);
+        rig_sse_event(&http, M_STOP(0));
+        rig_sse_event(&http, M_END);
+        rig_sse_event(&http, "{\"type\":\"message_stop\"}");
+        rig_upstream(&r, sl_buf_view(&http), 9);
+        assert_true(sl_ask_door_over(r.door));
+        assert_true(rig_saw(&r.client, "thinking_delta") == (i != 0));
+        assert_true(rig_saw(&r.client, "a thought of [NAME]") == (i == 1));
+        assert_true(rig_saw(&r.leaves, "\"outcome\":\"cut\"") == (i == 2));
+        assert_false(rig_saw(&r.client, "MASKME") || rig_saw(&r.client, "then"));
+        assert_false(rig_saw(&r.client, "opaque"));
+        rig_free(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +257,7 @@ int main(void)
         cmocka_unit_test(messages_cross_with_text_and_tools),
         cmocka_unit_test(messages_are_cut_as_refusals),
         cmocka_unit_test(a_whole_message_is_written_anew),
+        cmocka_unit_test(thinking_leaves_where_it_is_granted),
         cmocka_unit_test(messages_refuse_in_their_own_shape),
         cmocka_unit_test(embeddings_are_numbers_and_nothing_else),
     };

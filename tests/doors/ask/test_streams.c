@@ -126,6 +126,9 @@ static void messages_open(sl_buf *http, says kind, unsigned index)
           kind == SAYS_CALL
               ? "{\"type\":\"content_block_start\",\"index\":%u,\"content_block\":{\"type\":"
                 "\"tool_use\",\"id\":\"t\",\"name\":\"find\",\"input\":{}}}"
+          : kind == SAYS_REASONING
+              ? "{\"type\":\"content_block_start\",\"index\":%u,\"content_block\":{\"type\":"
+                "\"thinking\",\"thinking\":\"\"}}"
               : "{\"type\":\"content_block_start\",\"index\":%u,\"content_block\":{\"type\":"
                 "\"text\",\"text\":\"\"}}",
           index);
@@ -134,7 +137,10 @@ static void messages_open(sl_buf *http, says kind, unsigned index)
 static void messages_piece(sl_buf *http, says kind, unsigned index, const char *text)
 {
     event(http, "{\"type\":\"content_block_delta\",\"index\":%u,\"delta\":{\"%s\":\"%s\"}}", index,
-          kind == SAYS_CALL ? "partial_json" : "text", text);
+          kind == SAYS_CALL        ? "partial_json"
+          : kind == SAYS_REASONING ? "thinking"
+                                   : "text",
+          text);
 }
 
 static void messages_shut(sl_buf *http, says kind, unsigned index)
@@ -168,7 +174,9 @@ static void messages_whole(sl_buf *json, const part *parts, size_t n)
             add_unescaped(json, parts[i].text);
             assert_done(sl_buf_add_str(json, "}"));
         } else {
-            assert_done(sl_buf_addf(json, "{\"type\":\"text\",\"text\":\"%s\"}", parts[i].text));
+            const char *type = parts[i].kind == SAYS_REASONING ? "thinking" : "text";
+            assert_done(
+                sl_buf_addf(json, "{\"type\":\"%s\",\"%s\":\"%s\"}", type, type, parts[i].text));
         }
     }
     assert_done(sl_buf_add_str(json, "],\"stop_reason\":\"end_turn\"}"));
@@ -274,13 +282,14 @@ static const wire wires[] = {
       .whole_marks = { "\"text\":\"" } },
     { .path = "/v1/messages",
       .request = ASK ",\"max_tokens\":9,\"tools\":[{\"name\":\"find\",\"input_schema\":{}}]}",
-      .can = { true, [SAYS_CALL] = true },
+      .can = { true, [SAYS_REASONING] = true, [SAYS_CALL] = true },
       .piece = messages_piece,
       .open = messages_open,
       .shut = messages_shut,
       .end = messages_end,
       .whole = messages_whole,
-      .marks = { "\"type\":\"text_delta\",\"text\":\"", NULL, NULL,
+      .marks = { "\"type\":\"text_delta\",\"text\":\"", NULL,
+                 "\"type\":\"thinking_delta\",\"thinking\":\"",
                  "\"type\":\"input_json_delta\",\"partial_json\":\"" },
       .whole_marks = { "\"type\":\"text\",\"text\":\"" } },
     { .path = "/v1/responses",
@@ -623,6 +632,7 @@ static void identifiers_do_not_reach_the_model_server(void **state)
 static int begin(void **state)
 {
     real_rig_init(&all);
+    all.r.who.features = 1U << SL_FEATURE_THINKING;
     return 0;
 }
 
