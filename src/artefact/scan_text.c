@@ -1,4 +1,5 @@
-/* Plain text: what is UTF-8 from end to end, without control characters, and nothing else claims.
+/* Plain text: what is UTF-8 or Windows-1252 from end to end, as the readers of records take it, without
+ * control characters, and nothing else claims.
  * It never runs by itself; the kinds that give text a meaning (JSON, templates, notebooks) have
  * identifiers of their own and come before this one. */
 #include "artefact/scan.h"
@@ -16,18 +17,37 @@ static bool plain(sl_view text)
     return true;
 }
 
+/* Could these bytes be Windows-1252, and mostly letters that every encoding has? */
+static bool western(sl_view text)
+{
+    size_t high = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        if (c == 0x81 || c == 0x8D || c == 0x8F || c == 0x90 || c == 0x9D) {
+            return false; /* not given to any character */
+        }
+        high += c >= 0x80 ? 1 : 0;
+    }
+    return high <= text.n / 3;
+}
+
 sl_identity sl_identify_text(const sl_probe *probe)
 {
     sl_view head = probe->head;
     size_t good = sl_utf8_check(head);
     size_t open = probe->size > head.n ? sl_utf8_open_tail(head) : 0;
-    bool text = head.n != 0 && good + open >= head.n && plain(sl_view_sub(head, 0, good));
+    bool utf8 = good + open >= head.n;
+    bool text = head.n != 0 && plain(head) && (utf8 || western(head));
     return text ? SL_IDENTIFY_MAYBE : SL_IDENTIFY_NO;
 }
 
+/* The whole is one of the two encodings; a piece that both could be decides nothing. */
 sl_res sl_scan_text(sl_scan *scan, sl_source *source)
 {
     (void)scan;
+    bool utf8 = true;
+    bool single = true;
+    uint64_t bad = 0;
     uint64_t at = 0;
     while (at < sl_source_size(source)) {
         sl_view piece = { 0 };
@@ -39,8 +59,11 @@ sl_res sl_scan_text(sl_scan *scan, sl_source *source)
         }
         sl_view whole = sl_view_sub(piece, 0, piece.n - open);
         size_t good = sl_utf8_check(whole);
-        if (good != whole.n) {
-            return sl_fail_at(SL_E_UTF8, "byte", at + good);
+        bad = utf8 && good != whole.n ? at + good : bad;
+        utf8 = utf8 && good == whole.n;
+        single = single && western(whole);
+        if (!utf8 && !single) {
+            return sl_fail_at(SL_E_UTF8, "byte", bad);
         }
         if (!plain(whole)) {
             return sl_fail_at(SL_E_SYNTAX, "control character", at);

@@ -35,7 +35,11 @@ sl_identity sl_identify_xml(const sl_probe *probe)
     bool plain = sl_view_starts(text, SL_LIT("<?xml")) || sl_view_starts(text, SL_LIT("<PMML"));
     bool type = sl_view_starts(text, SL_LIT("<!DOCTYPE")) &&
                 !sl_text_holds(sl_view_sub(text, 0, 64), "html");
-    return wide || plain || type ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    /* Without a declaration an element's name could begin anything, so the file's name must help. */
+    bool named =
+        text.n > 1 && text.p[0] == '<' && ((text.p[1] | 32) >= 'a' && (text.p[1] | 32) <= 'z') &&
+        (sl_view_ends(probe->name, SL_LIT(".xml")) || sl_view_ends(probe->name, SL_LIT(".pmml")));
+    return wide || plain || type || named ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
 static void tell(const reader *r, sl_rule rule, size_t at, sl_view evidence)
@@ -119,7 +123,8 @@ static sl_res read_tag(reader *r, size_t at, sl_view tag)
 static void read_instruction(reader *r, size_t at, sl_view text)
 {
     if (sl_view_starts(text, SL_LIT("xml-stylesheet"))) {
-        tell(r, SL_RULE_XML_INCLUDE, at, text);
+        tell(r, SL_RULE_XML_STYLE, at,
+             text); /* clinical documents carry one; data readers ignore it */
         return;
     }
     size_t encoding = sl_view_find(text, SL_LIT("encoding"), 0);

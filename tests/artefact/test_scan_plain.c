@@ -51,6 +51,7 @@ static const row bad_rows[] = {
         SL_RULE_TABLE_PICKLE),
     ROW("t.arrow", "ARROW1\0\0arrow.py_extension_type____\4\0\0\0ARROW1", SL_RULE_TABLE_PICKLE),
     ROW("t.arrow", "ARROW1\0\0____\4\0\0\0ARROW2", SL_RULE_TABLE_FOOTER),
+    ROW("letter.txt", "\x81\x8D\x8F\x90 is no text\n", SL_RULE_TYPE_DIFFERENT),
     ROW("m.msgpack", "\x81\xA1x\xD4\x09y", SL_RULE_MSGPACK_TYPE),
     ROW("m.msgpack", "\x81\xA1x\xDD\xFF\xFF\xFF\xFF", SL_RULE_SCAN_MALFORMED),
     ROW("m.msgpack", "\x81\xA1x\x01\x02", SL_RULE_SCAN_MALFORMED),
@@ -98,6 +99,11 @@ static const struct {
     ROW("m.msgpack", "\x82\xA1x\xC7\3\1abc\xA1y\x92\xC0\xCB________", SL_KIND_MSGPACK),
     ROW("p.png", "\x89PNG\r\n\x1a\n\0\0\0\0IEND____", SL_KIND_PICTURE),
     ROW("p.gif", "GIF89a;", SL_KIND_PICTURE),
+    ROW("letter.txt", "Subject\x92s height: 1,80\xA0m\n", SL_KIND_TEXT),
+    ROW("letter.txt",
+        "Gr\xC3\xB6\xC3\x9F"
+        "e\n",
+        SL_KIND_TEXT),
     ROW("tokenizer.model", "\x0a\x0a\x0a\3<s>\x15\0\0\0\0\x0a\x0a\x0a\3abc\x15\0\0\0\0\x12\2\x0a\0",
         SL_KIND_SENTENCEPIECE),
     ROW("fingerprint.pb",
@@ -149,6 +155,33 @@ static void lite_models_are_followed(void **state)
     assert_rule_of(sl_view_of(bytes, 80), "m.tflite", SL_RULE_SCAN_MALFORMED, "far root");
 }
 
+static void clinical_files_are_known(void **state)
+{
+    (void)state;
+    static uint8_t bytes[512];
+    memset(bytes, ' ', 240);
+    memcpy(bytes, "HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!", 48);
+    assert_clean_of(sl_view_of(bytes, 240), "ae.xpt", SL_KIND_SAS_TRANSPORT, "transport");
+    assert_rule_of(sl_view_of(bytes, 241), "ae.xpt", SL_RULE_SCAN_MALFORMED, "half a card");
+    memset(bytes, 0, sizeof(bytes));
+    memcpy(bytes + 128, "DICM\2\0\0\0", 8);
+    assert_clean_of(sl_view_of(bytes, 200), "a.dcm", SL_KIND_DICOM, "dicom");
+    bytes[5] = '!';
+    assert_rule_of(sl_view_of(bytes, 200), "a.dcm", SL_RULE_CLINICAL_PREAMBLE, "preamble");
+    memcpy(bytes, MZ_HEAD, sizeof(MZ_HEAD) - 1);
+    assert_rule_of(sl_view_of(bytes, 200), "a.dcm", SL_RULE_TYPE_POLYGLOT, "a program before it");
+    memset(bytes, 0, sizeof(bytes));
+    memcpy(bytes + 12,
+           "\xC2\xEA\x81\x60\xB3\x14\x11\xCF\xBD\x92\x08\0\x09\xC7\x31\x8C\x18\x1F\x10\x11", 20);
+    bytes[37] = 1;
+    sl_put_le32(bytes + 196, 288);
+    sl_put_le32(bytes + 200, 100);
+    sl_put_le32(bytes + 204, 2);
+    assert_clean_of(sl_view_of(bytes, 488), "ae.sas7bdat", SL_KIND_SAS_DATA, "data set");
+    assert_rule_of(sl_view_of(bytes, 489), "ae.sas7bdat", SL_RULE_CLINICAL_TRAILING, "trailing");
+    assert_rule_of(sl_view_of(bytes, 400), "ae.sas7bdat", SL_RULE_SCAN_MALFORMED, "cut short");
+}
+
 /* XGBoost's binary form from its own notation: names with their lengths as longs. */
 #define NAME(length, text) "L\0\0\0\0\0\0\0" length text
 #define INTS(count, items) "[$l#L\0\0\0\0\0\0\0" count items
@@ -189,10 +222,9 @@ static void binary_trees_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_rule_has_its_row),
-        cmocka_unit_test(good_files_are_clean),
-        cmocka_unit_test(lite_models_are_followed),
-        cmocka_unit_test(binary_trees_are_checked),
+        cmocka_unit_test(every_rule_has_its_row),   cmocka_unit_test(good_files_are_clean),
+        cmocka_unit_test(lite_models_are_followed), cmocka_unit_test(binary_trees_are_checked),
+        cmocka_unit_test(clinical_files_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
