@@ -15,10 +15,8 @@ import http.client
 import json
 import os
 import random
-import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,117 +28,10 @@ KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 50
 SEED = int(sys.argv[4]) if len(sys.argv) > 4 else int(time.time())
 sys.path.insert(0, os.path.join(ROOT, 'tests/e2e'))
 from oracle import judge  # noqa: E402
+from whole_site import Site, scripted_upstream  # noqa: E402
 
 CLIENTS = 4
 SITE_EVERY = 12  # one kill in so many takes the supervisor, and with it the site
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
-class Site:
-    def __init__(self, directory):
-        self.directory = directory
-        self.path = os.path.join(directory, 'site')
-        self.log = os.path.join(directory, 'up.log')
-        self.port = free_port()
-        self.operator = os.path.join(directory, 'operator.pem')
-        self.accept = []
-        self.supervisor = None
-        self.model = None
-        upstream = free_port()
-        self.model = subprocess.Popen(
-            [sys.executable, ROOT + '/tools/scripted-upstream/scripted-upstream', '--listen',
-             '127.0.0.1:%d' % upstream, '--log', os.path.join(directory, 'model.log'), '--delay-ms', '1'],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        public = self.run('operator', 'key', self.operator)[-1]['summary']['public_key']
-        self.run('init', '--operator', 'ada=' + public)
-        with open(os.path.join(self.path, 'config.yml'), 'w', encoding='utf-8') as out:
-            out.write('front:\n  listen: "127.0.0.1:%d"\n'
-                      'egress:\n  upstreams:\n    - name: main\n      url: "http://127.0.0.1:%d/v1"\n'
-                      'ask:\n  processes: 2\n  models:\n    - name: scripted\n      upstreams: [main]\n'
-                      '      compartments: [trial]\n' % (self.port, upstream))
-
-    def run(self, *arguments, want=0, wait_s=60):
-        done = subprocess.run([STOPLOG, '--site', self.path, '--json', *arguments], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=wait_s, check=False)
-        if want is not None and done.returncode != want:
-            raise SystemExit('%s: status %d\n%s%s' % (' '.join(arguments), done.returncode,
-                                                     done.stdout.decode()[-2000:], done.stderr.decode()[-2000:]))
-        return [json.loads(line) for line in done.stdout.decode().splitlines() if line.startswith('{')]
-
-    def up(self):
-        """Starts the site; what this machine cannot give is accepted by name."""
-        for _ in range(20):
-            at = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-            with open(self.log, 'ab') as out:
-                self.supervisor = subprocess.Popen([STOPLOG, '--site', self.path, 'up', *self.accept],
-                                                   stdout=out, stderr=out)
-            text = ''
-            while 'the site is up' not in text and self.supervisor.poll() is None:
-                time.sleep(0.05)
-                with open(self.log, encoding='utf-8') as source:
-                    source.seek(at)
-                    text = source.read()
-            if 'the site is up' in text:
-                return
-            missing = set(re.findall(r'--accept-missing ([a-z-]+)', text)) - set(self.accept)
-            if not missing:
-                raise SystemExit('the site did not come up:\n' + text[-3000:])
-            for layer in sorted(missing):
-                self.accept += ['--accept-missing', layer]
-        raise SystemExit('the site did not come up')
-
-    def prepare(self):
-        signed = ['--key', self.operator]
-        self.run('compartment', 'create', 'trial', *signed)
-        self.run('grant', 'dana', 'trial', '--door', 'ask', '--purpose', 'research', '--until', '1d', *signed)
-        return self.run('key', 'issue', 'dana', *signed)[-1]['summary']['key']
-
-    def processes(self):
-        """Those that serve now; nothing when nobody can be asked."""
-        try:
-            lines = self.run('status', want=None, wait_s=20)
-        except subprocess.TimeoutExpired:
-            return []
-        return [line for line in lines if 'process' in line]
-
-    def settle(self, seconds=60):
-        end = time.time() + seconds
-        while time.time() < end:
-            found = self.processes()
-            if found and all(p['state'] == 'serving' for p in found):
-                return True
-            time.sleep(0.2)
-        return False
-
-    def kill_site(self):
-        self.supervisor.kill()
-        self.supervisor.wait()
-        self.up()
-
-    def leaves(self):
-        """In the ledger's order, the event's own members and fields lifted beside each other."""
-        found = []
-        for line in self.run('ledger', 'export', wait_s=300):
-            if 'leaf' in line:
-                event = line['leaf']['event']
-                found.append(dict(event, **event.get('fields', {})))
-        return found
-
-    def down(self):
-        if self.supervisor is not None and self.supervisor.poll() is None:
-            self.supervisor.send_signal(signal.SIGTERM)
-            try:
-                self.supervisor.wait(60)
-            except subprocess.TimeoutExpired:
-                self.supervisor.kill()
-                self.supervisor.wait()
-        self.model.kill()
-        self.model.wait()
 
 
 class Client(threading.Thread):
@@ -289,7 +180,8 @@ def main():
         return 77
     directory = tempfile.mkdtemp(prefix='stoplog-traffic-')
     os.chmod(directory, 0o755)
-    site = Site(directory)
+    model, port = scripted_upstream(ROOT, os.path.join(directory, 'model.log'))
+    site = Site(STOPLOG, directory, [('main', 'http://127.0.0.1:%d/v1' % port)])
     wrong = ['it did not come to an end']
     try:
         site.up()
@@ -303,6 +195,8 @@ def main():
             wrong.append('not every process came back: %s' % site.processes())
     finally:
         site.down()
+        model.kill()
+        model.wait()
     verified = subprocess.run([STOPLOG, '--site', site.path, 'ledger', 'verify'], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if verified.returncode != 0:

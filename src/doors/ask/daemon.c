@@ -281,6 +281,12 @@ static void sent(void *context, uint64_t minute, bool went_out)
     sl_ask_counts_sent(&s->kept->counts, sl_proc_index(s->self), minute, went_out);
 }
 
+static void counted(void *context, uint64_t minute)
+{
+    ask_state *s = context;
+    sl_ask_counts_sure(&s->kept->counts, sl_proc_index(s->self), minute);
+}
+
 static void doubted(void *context, uint64_t minute)
 {
     ask_state *s = context;
@@ -362,11 +368,28 @@ static sl_res tell_health(ask_state *s, size_t at, bool sick, const char *why)
 static void record_health(void *context)
 {
     ask_state *s = context;
-    for (size_t i = 0; sl_proc_index(s->self) == 0 && s->ledger != NULL && i < s->health.n; i++) {
+    bool may = sl_proc_index(s->self) == 0 && s->ledger != NULL && s->caught_up;
+    for (size_t i = 0; may && i < s->health.n; i++) {
         const char *why = NULL;
         bool sick = sl_ask_health_is_sick(&s->health, i, &why);
         if (sick != s->told_sick[i] && sl_ok(tell_health(s, i, sick, why))) {
             s->told_sick[i] = sick;
+        }
+    }
+}
+
+/* What a predecessor told. */
+static void note_health(ask_state *s, sl_view text)
+{
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    sl_view mark = SL_LIT("\"type\":\"ask.upstream\"");
+    if (sl_view_find(text, mark, 0) == SIZE_MAX || !sl_ok(sl_leaf_read(text, &leaf)) ||
+        !sl_leaf_is(&leaf, "ask.upstream")) {
+        return;
+    }
+    for (size_t i = 0; i < s->health.n; i++) {
+        if (sl_view_eq(sl_leaf_text(&leaf, "upstream"), s->health.names[i])) {
+            s->told_sick[i] = sl_view_eq_str(sl_leaf_text(&leaf, "state"), "sick");
         }
     }
 }
@@ -415,6 +438,7 @@ static void look_for_orphans(ask_state *s)
 static void note_told(ask_state *s, sl_view leaf)
 {
     sl_ask_orphans_leaf(s->orphans, leaf);
+    note_health(s, leaf);
     uint64_t minute = 0;
     sl_minute_count count;
     if (sl_counted_read(leaf, "ask", &minute, &count) == SL_COUNTED_BY_DOOR) {
@@ -655,6 +679,7 @@ static sl_res serve(ask_state *s)
                                                     .knock = knock,
                                                     .sending = sending,
                                                     .sent = sent,
+                                                    .counted = counted,
                                                     .doubted = doubted } };
     SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
     uint64_t timer = 0;

@@ -107,19 +107,19 @@ static void pool_drop(sl_ask_server *s, int fd)
     close_watched(s, &fd);
 }
 
-/* Egress went away: had it read the request, or not? */
-static void doubt_crossing(connection *c)
+/* Egress has read the request, or nobody knows: it went away before it said anything. */
+static void settle_crossing(connection *c, bool counts)
 {
     const sl_ask_recorder *to = &c->server->options.recorder;
-    bool soon = now_of().boot_ms - c->upstream_asked_ms < DOUBT_MS;
-    if (c->upstream_asked && soon && to->doubted != NULL) {
-        to->doubted(to->context, c->upstream_minute);
+    if (c->upstream_asked && to->counted != NULL) {
+        (counts ? to->counted : to->doubted)(to->context, c->upstream_minute);
     }
+    c->upstream_asked = false;
 }
 
 static void close_upstream(connection *c)
 {
-    c->upstream_asked = false;
+    settle_crossing(c, true);
     close_watched(c->server, &c->upstream_fd);
 }
 
@@ -144,7 +144,7 @@ static void pool_add(sl_ask_server *s, int fd)
 static int give_up_upstream(connection *c)
 {
     int fd = c->upstream_fd;
-    c->upstream_asked = false;
+    settle_crossing(c, true);
     c->upstream_fd = -1;
     sl_loop_remove(c->server->loop, fd);
     return fd;
@@ -312,7 +312,10 @@ static void hand_over_knock(connection *c, sl_ask_out *out)
 static void make_upstream(connection *c, sl_ask_out *out, bool fresh)
 {
     out->connect = sl_view_of(NULL, 0);
-    close_upstream(c);
+    close_upstream(c); /* the one before, which this wish may be about, and not the new one */
+    out->upstream_close = false;
+    out->upstream_keep = false;
+    out->upstream_drain = false;
     if (!open_upstream(c, fresh)) {
         sl_ask_door_upstream_gone(c->door, now_of());
     }
@@ -337,7 +340,7 @@ static void let_upstream_go(connection *c, sl_ask_out *out)
 static void upstream_lost(connection *c)
 {
     bool stale = c->upstream_reused;
-    doubt_crossing(c);
+    settle_crossing(c, now_of().boot_ms - c->upstream_asked_ms >= DOUBT_MS);
     close_upstream(c);
     if (stale) {
         /* Egress closed an idle connection as we took it: nothing was answered, ask again. */
@@ -499,7 +502,7 @@ static void on_upstream(void *context, int fd, unsigned events)
             break;
         }
         c->upstream_reused = false;
-        c->upstream_asked = false;
+        settle_crossing(c, true);
         sl_ask_door_upstream_bytes(c->door, sl_view_of(s->buffer, (size_t)n), now_of());
         if (sl_ask_door_out(c->door)->client.n > CLIENT_HIGH ||
             !sl_ask_door_wants_upstream(c->door)) {
@@ -577,6 +580,9 @@ static void sweep(void *context)
                        now.boot_ms - c->stalled_since_ms >= s->options.stall_ms_max;
         if (stalled && !c->client_gone) {
             lose_client(c);
+        }
+        if (c->upstream_asked && now.boot_ms - c->upstream_asked_ms >= DOUBT_MS) {
+            settle_crossing(c, true);
         }
         sl_ask_door_tick(c->door, now);
         pump(c);

@@ -18,9 +18,11 @@ typedef struct {
     /* Count a refusal of somebody unknown; `source` is an address as text. May be NULL. */
     void (*knock)(void *context, const char *source, sl_res why);
     /* Count a request for egress under the minute it bears (counts.h): before its first bytes are
-     * sent, after that, and when egress went away at once without a word. May be NULL, all three. */
+     * sent, after that, when egress was heard or had time enough, or when it went away at once without
+     * a word. May be NULL, all four. */
     void (*sending)(void *context, uint64_t minute);
     void (*sent)(void *context, uint64_t minute, bool went_out);
+    void (*counted)(void *context, uint64_t minute);
     void (*doubted)(void *context, uint64_t minute);
 } sl_ask_recorder;
 

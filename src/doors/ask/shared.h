@@ -25,7 +25,7 @@ typedef struct {
 } sl_ask_shared;
 
 /* For the declaration of the process. A name changes with its layout. */
-#define SL_ASK_KEPT_NAME "ask-kept-1"
+#define SL_ASK_KEPT_NAME "ask-kept-2"
 #define SL_ASK_SHARED_NAME "ask-shared"
 
 #endif

@@ -24,6 +24,9 @@ static void one(sl_ask_counts *counts, unsigned by, uint64_t minute, bool went_o
 {
     sl_ask_counts_sending(counts, by, minute);
     sl_ask_counts_sent(counts, by, minute, went_out);
+    if (went_out) {
+        sl_ask_counts_sure(counts, by, minute);
+    }
 }
 
 static void assert_counts(const sl_ask_counts *counts, uint64_t minute, uint64_t sure,
@@ -55,7 +58,9 @@ static void what_egress_did_not_live_to_answer_is_in_doubt(void **state)
     (void)state;
     static sl_ask_counts counts;
     one(&counts, 1, M, true);
-    one(&counts, 1, M, true);
+    sl_ask_counts_sending(&counts, 1, M);
+    sl_ask_counts_sent(&counts, 1, M, true);
+    assert_counts(&counts, M, 1, 0); /* pending */
     sl_ask_counts_doubt(&counts, 1, M);
     assert_counts(&counts, M, 1, 1);
     sl_ask_counts_doubt(&counts, 2, M); /* it sent nothing */
@@ -74,6 +79,13 @@ static void a_dead_sender_leaves_its_request_in_doubt_once(void **state)
     assert_counts(&counts, M, 1, 1);
     sl_ask_counts_recover(&counts, 0);
     assert_counts(&counts, M, 1, 1);
+    for (unsigned i = 0; i < 3; i++) { /* and so does what it had pending, with the whole site */
+        sl_ask_counts_sending(&counts, 0, M);
+        sl_ask_counts_sent(&counts, 0, M, true);
+    }
+    sl_ask_counts_sure(&counts, 0, M);
+    sl_ask_counts_recover(&counts, 0);
+    assert_counts(&counts, M, 2, 3);
 }
 
 /* Each byte in the pipe is a request that went out. */
@@ -84,6 +96,7 @@ static void send_for_ever(sl_ask_counts *counts, int to)
         sl_ask_counts_sending(counts, 5, minute);
         ssize_t n = write(to, "x", 1);
         sl_ask_counts_sent(counts, 5, minute, n == 1);
+        sl_ask_counts_sure(counts, 5, minute);
     }
 }
 
