@@ -34,6 +34,12 @@ CLIENTS = 4
 SITE_EVERY = 12  # one kill in so many takes the supervisor, and with it the site
 
 
+def word_of(number):
+    """A name for a request in which no detector sees an identifier: words, no digits."""
+    words = ('visit', 'dose', 'week', 'note', 'plan', 'test', 'hour', 'walk', 'meal', 'rest')
+    return '-'.join(words[int(digit)] for digit in str(number))
+
+
 class Client(threading.Thread):
     """Asks without a pause and writes down what reached it."""
 
@@ -44,7 +50,7 @@ class Client(threading.Thread):
     def run(self):
         n = 0
         while not self.stop.is_set():
-            record = {'id': '%d-%d' % (self.number, n), 'receipt': None, 'complete': False, 'bytes': 0,
+            record = {'id': word_of(self.number * 1000000 + n), 'receipt': None, 'complete': False, 'bytes': 0,
                       'status': None}
             try:
                 self.ask(record, streamed=n % 3 != 0)
