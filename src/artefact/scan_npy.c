@@ -105,7 +105,7 @@ static sl_res type_word(literal *l, uint64_t *ret_bytes)
     if (t.n != 0 && memchr("<>|=", t.p[0], 4) != NULL) {
         t = sl_view_sub(t, 1, t.n);
     }
-    if (t.n == 0 || memchr("?bBhHiIlLqQefdgFDGSaUVOmMtc", t.p[0], 27) == NULL) {
+    if (t.n == 0 || memchr("?buBhHiIlLqQefdgFDGSaUVOmMtc", t.p[0], 28) == NULL) {
         return wrong(l);
     }
     l->object = l->object || t.p[0] == 'O';

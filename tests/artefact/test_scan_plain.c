@@ -182,6 +182,27 @@ static void clinical_files_are_known(void **state)
     assert_rule_of(sl_view_of(bytes, 400), "ae.sas7bdat", SL_RULE_SCAN_MALFORMED, "cut short");
 }
 
+/* Every kind of number that numpy writes by name. */
+static void arrays_of_all_numbers_are_clean(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        size_t bytes;
+    } types[] = { { "|u1", 1 },   { "<u2", 2 }, { ">u4", 4 },     { "<u8", 8 },
+                  { "|i1", 1 },   { "<i8", 8 }, { "<f2", 2 },     { "<f8", 8 },
+                  { "<c16", 16 }, { "|b1", 1 }, { "<M8[ns]", 8 }, { "<U3", 12 } };
+    for (size_t i = 0; i < SL_COUNT_OF(types); i++) {
+        char bytes[160] = "\x93NUMPY\1\0v";
+        int n = snprintf(bytes + 10, 119, "%s%s%s", "{'descr': '", types[i].type,
+                         "', 'fortran_order': False, 'shape': (1,), }");
+        memset(bytes + 10 + n, ' ', (size_t)(117 - n));
+        bytes[127] = '\n';
+        assert_clean_of(sl_view_of(bytes, 128 + types[i].bytes), "a.npy", SL_KIND_NPY,
+                        types[i].type);
+    }
+}
+
 /* XGBoost's binary form from its own notation: names with their lengths as longs. */
 #define NAME(length, text) "L\0\0\0\0\0\0\0" length text
 #define INTS(count, items) "[$l#L\0\0\0\0\0\0\0" count items
@@ -222,8 +243,11 @@ static void binary_trees_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_rule_has_its_row),   cmocka_unit_test(good_files_are_clean),
-        cmocka_unit_test(lite_models_are_followed), cmocka_unit_test(binary_trees_are_checked),
+        cmocka_unit_test(every_rule_has_its_row),
+        cmocka_unit_test(good_files_are_clean),
+        cmocka_unit_test(lite_models_are_followed),
+        cmocka_unit_test(arrays_of_all_numbers_are_clean),
+        cmocka_unit_test(binary_trees_are_checked),
         cmocka_unit_test(clinical_files_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
