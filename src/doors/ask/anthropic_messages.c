@@ -219,13 +219,6 @@ static sl_res event_begin(const char *name, sl_buf *out, sl_json_writer *w)
     return SL_DONE;
 }
 
-static sl_res event_end(sl_buf *out, sl_json_writer *w)
-{
-    sl_json_object_end(w);
-    SL_TRY(sl_json_finish(w));
-    return sl_buf_add_str(out, "\n\n");
-}
-
 /* The members of a message before its content. */
 static void put_message_head(const sl_answer *a, sl_json_writer *w)
 {
@@ -267,7 +260,7 @@ static sl_res put_start(sl_answer *a, sl_buf *out)
     sl_json_null(&w);
     put_usage(a, &w);
     sl_json_object_end(&w);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 static sl_res put_tool_id(const sl_answer *a, uint32_t number, sl_json_writer *w)
@@ -299,7 +292,7 @@ static sl_res put_block_start(sl_answer *a, block_kind kind, uint32_t number, sl
         sl_json_object_end(&w);
     }
     sl_json_object_end(&w);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 static sl_res put_block_delta(block_kind kind, uint32_t number, sl_view text, sl_buf *out)
@@ -315,7 +308,7 @@ static sl_res put_block_delta(block_kind kind, uint32_t number, sl_view text, sl
     sl_json_put_str(&w, "type", words_of[kind].delta);
     sl_json_put_string(&w, words_of[kind].member, text);
     sl_json_object_end(&w);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 static sl_res put_block_stop(uint32_t number, sl_buf *out)
@@ -323,7 +316,7 @@ static sl_res put_block_stop(uint32_t number, sl_buf *out)
     sl_json_writer w;
     SL_TRY(event_begin("content_block_stop", out, &w));
     sl_json_put_uint(&w, "index", number);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 /* The open block is complete: what was held of it leaves, or the message is cut. A tool's block is
@@ -430,9 +423,9 @@ static sl_res put_stop(sl_answer *a, const char *reason, sl_buf *out)
     sl_json_object_begin(&w);
     sl_json_put_uint(&w, "output_tokens", a->completion_tokens);
     sl_json_object_end(&w);
-    SL_TRY(event_end(out, &w));
+    SL_TRY(sl_ask_event_end(out, &w));
     SL_TRY(event_begin("message_stop", out, &w));
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 /* A cut message: the open text block is closed, a tool's block was never opened. */

@@ -74,6 +74,46 @@ sl_res sl_ask_openai_broken(const sl_answer *a, const sl_ask_error *error, sl_bu
     return sl_buf_add_str(out, "\n\n");
 }
 
+void sl_ask_openai_take_usage(sl_answer *a, const sl_json_doc *doc)
+{
+    const sl_json_node *usage = sl_json_get_kind(doc, sl_json_root(doc), "usage", SL_JSON_OBJECT);
+    if (usage != NULL) {
+        a->has_usage = true;
+        a->prompt_tokens = sl_ask_count(doc, usage, "prompt_tokens");
+        a->completion_tokens = sl_ask_count(doc, usage, "completion_tokens");
+    }
+}
+
+void sl_ask_openai_put_usage(const sl_answer *a, sl_json_writer *w)
+{
+    sl_json_key(w, "usage");
+    sl_json_object_begin(w);
+    sl_json_put_uint(w, "prompt_tokens", a->prompt_tokens);
+    sl_json_put_uint(w, "completion_tokens", a->completion_tokens);
+    sl_json_put_uint(w, "total_tokens", a->prompt_tokens + a->completion_tokens);
+    sl_json_object_end(w);
+}
+
+sl_res sl_ask_openai_choice(const sl_answer *a, const sl_json_doc *doc, const sl_json_node *choice,
+                            uint32_t *ret_number)
+{
+    uint64_t n = 0;
+    const sl_json_node *index = NULL;
+    SL_NEED(sl_json_is(choice, SL_JSON_OBJECT), SL_E_TYPE);
+    SL_TRY(sl_ask_member_kind(doc, choice, "index", SL_JSON_NUMBER, &index));
+    SL_TRY(index == NULL ? SL_DONE : sl_json_u64(index, &n));
+    SL_NEED(n < a->options.request->choices, SL_E_RANGE);
+    *ret_number = (uint32_t)n;
+    return SL_DONE;
+}
+
+sl_res sl_ask_event_end(sl_buf *out, sl_json_writer *w)
+{
+    sl_json_object_end(w);
+    SL_TRY(sl_json_finish(w));
+    return sl_buf_add_str(out, "\n\n");
+}
+
 bool sl_ask_says_error(const sl_json_doc *doc)
 {
     const sl_json_node *error = sl_json_get(doc, sl_json_root(doc), "error");

@@ -58,6 +58,13 @@ const sl_ask_dialect *const *sl_ask_dialects(size_t *ret_count);
 /* Shared by the OpenAI dialects. */
 sl_res sl_ask_openai_error(const sl_ask_error *error, sl_buf *out);
 sl_res sl_ask_openai_broken(const sl_answer *a, const sl_ask_error *error, sl_buf *out);
+/* Usage in the names of OpenAI's older APIs, and the number of a choice that was asked for. */
+void sl_ask_openai_take_usage(sl_answer *a, const sl_json_doc *doc);
+void sl_ask_openai_put_usage(const sl_answer *a, sl_json_writer *w);
+SL_MUST sl_res sl_ask_openai_choice(const sl_answer *a, const sl_json_doc *doc,
+                                    const sl_json_node *choice, uint32_t *ret_number);
+/* Ends the object of a server-sent event and the event. */
+SL_MUST sl_res sl_ask_event_end(sl_buf *out, sl_json_writer *w);
 /* Does the document say that the model server failed (an "error" member at its root)? */
 bool sl_ask_says_error(const sl_json_doc *doc);
 /* Read an unsigned count at `name`, 0 when absent or not a count. */

@@ -450,27 +450,13 @@ static sl_res take_calls(sl_answer *a, const sl_json_doc *doc, const sl_json_nod
     return SL_DONE;
 }
 
-static sl_res choice_number(const sl_answer *a, const sl_json_doc *doc, const sl_json_node *choice,
-                            uint32_t *ret_number)
-{
-    uint64_t n = 0;
-    const sl_json_node *index = sl_json_get(doc, choice, "index");
-    SL_NEED(sl_json_is(choice, SL_JSON_OBJECT), SL_E_TYPE);
-    if (index != NULL) {
-        SL_TRY(sl_json_u64(index, &n));
-    }
-    SL_NEED(n < a->options.request->choices, SL_E_RANGE);
-    *ret_number = (uint32_t)n;
-    return SL_DONE;
-}
-
 /* One choice of one chunk. */
 static sl_res take_chunk_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
                                 sl_buf *out)
 {
     uint32_t choice = 0;
     SL_OWN(texts, t, texts_free) = TEXTS;
-    SL_TRY(choice_number(a, doc, node, &choice));
+    SL_TRY(sl_ask_openai_choice(a, doc, node, &choice));
     sl_answer_choice *state = &a->choices[choice];
     if (state->ended) {
         return SL_DONE;
@@ -500,26 +486,6 @@ static sl_res take_chunk_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
     return SL_DONE;
 }
 
-static void take_usage(sl_answer *a, const sl_json_doc *doc)
-{
-    const sl_json_node *usage = sl_json_get_kind(doc, sl_json_root(doc), "usage", SL_JSON_OBJECT);
-    if (usage != NULL) {
-        a->has_usage = true;
-        a->prompt_tokens = sl_ask_count(doc, usage, "prompt_tokens");
-        a->completion_tokens = sl_ask_count(doc, usage, "completion_tokens");
-    }
-}
-
-static void put_usage(const sl_answer *a, sl_json_writer *w)
-{
-    sl_json_key(w, "usage");
-    sl_json_object_begin(w);
-    sl_json_put_uint(w, "prompt_tokens", a->prompt_tokens);
-    sl_json_put_uint(w, "completion_tokens", a->completion_tokens);
-    sl_json_put_uint(w, "total_tokens", a->prompt_tokens + a->completion_tokens);
-    sl_json_object_end(w);
-}
-
 static sl_res chat_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
 {
     if (doc == NULL) {
@@ -527,7 +493,7 @@ static sl_res chat_event(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
         return SL_DONE;
     }
     SL_NEED(!sl_ask_says_error(doc), SL_E_UPSTREAM);
-    take_usage(a, doc);
+    sl_ask_openai_take_usage(a, doc);
     const sl_json_node *choices =
         sl_json_get_kind(doc, sl_json_root(doc), "choices", SL_JSON_ARRAY);
     SL_NEED(choices != NULL, SL_E_MISSING_FIELD);
@@ -569,7 +535,7 @@ static sl_res chat_close(sl_answer *a, sl_buf *out)
         sl_json_key(&w, "choices");
         sl_json_array_begin(&w);
         sl_json_array_end(&w);
-        put_usage(a, &w);
+        sl_ask_openai_put_usage(a, &w);
         sl_json_object_end(&w);
         SL_TRY(sl_json_finish(&w));
         SL_TRY(sl_buf_add_str(out, "\n\n"));
@@ -615,7 +581,7 @@ static sl_res take_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
 {
     uint32_t choice = 0;
     SL_OWN(texts, t, texts_free) = TEXTS;
-    SL_TRY(choice_number(a, doc, node, &choice));
+    SL_TRY(sl_ask_openai_choice(a, doc, node, &choice));
     SL_NEED(!a->choices[choice].ended && !a->choices[choice].started, SL_E_DUPLICATE);
     const sl_json_node *says = sl_json_get_kind(doc, node, "message", SL_JSON_OBJECT);
     SL_NEED(says != NULL, SL_E_MISSING_FIELD);
@@ -665,8 +631,8 @@ static sl_res chat_whole(sl_answer *a, const sl_json_doc *doc, sl_buf *out)
         SL_TRY(take_whole_choice(a, doc, it.value, &w));
     }
     sl_json_array_end(&w);
-    take_usage(a, doc);
-    put_usage(a, &w);
+    sl_ask_openai_take_usage(a, doc);
+    sl_ask_openai_put_usage(a, &w);
     sl_json_object_end(&w);
     a->done = true;
     return sl_json_finish(&w);

@@ -90,16 +90,6 @@ static void put_choice(uint32_t choice, sl_view text, const char *finish, sl_jso
     sl_json_object_end(w);
 }
 
-static void put_usage(const sl_answer *a, sl_json_writer *w)
-{
-    sl_json_key(w, "usage");
-    sl_json_object_begin(w);
-    sl_json_put_uint(w, "prompt_tokens", a->prompt_tokens);
-    sl_json_put_uint(w, "completion_tokens", a->completion_tokens);
-    sl_json_put_uint(w, "total_tokens", a->prompt_tokens + a->completion_tokens);
-    sl_json_object_end(w);
-}
-
 static sl_res put_chunk(sl_answer *a, uint32_t choice, sl_view text, const char *finish,
                         sl_buf *out)
 {
@@ -127,19 +117,6 @@ static const char *finish_word(const sl_json_node *reason)
                                                        : "stop";
 }
 
-static sl_res choice_of(const sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
-                        uint32_t *ret_choice)
-{
-    uint64_t n = 0;
-    const sl_json_node *index = NULL;
-    SL_NEED(sl_json_is(node, SL_JSON_OBJECT), SL_E_TYPE);
-    SL_TRY(sl_ask_member_kind(doc, node, "index", SL_JSON_NUMBER, &index));
-    SL_TRY(index == NULL ? SL_DONE : sl_json_u64(index, &n));
-    SL_NEED(n < a->options.request->choices, SL_E_RANGE);
-    *ret_choice = (uint32_t)n;
-    return SL_DONE;
-}
-
 static sl_res take_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
                           sl_buf *out)
 {
@@ -147,7 +124,7 @@ static sl_res take_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_no
     bool has = false;
     sl_view text;
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = 64 * SL_MIB };
-    SL_TRY(choice_of(a, doc, node, &choice));
+    SL_TRY(sl_ask_openai_choice(a, doc, node, &choice));
     if (a->choices[choice].ended) {
         return SL_DONE;
     }
@@ -169,16 +146,6 @@ static sl_res take_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_no
                      out);
 }
 
-static void take_usage(sl_answer *a, const sl_json_doc *doc)
-{
-    const sl_json_node *usage = sl_json_get_kind(doc, sl_json_root(doc), "usage", SL_JSON_OBJECT);
-    if (usage != NULL) {
-        a->has_usage = true;
-        a->prompt_tokens = sl_ask_count(doc, usage, "prompt_tokens");
-        a->completion_tokens = sl_ask_count(doc, usage, "completion_tokens");
-    }
-}
-
 static sl_res choices_of(const sl_json_doc *doc, const sl_json_node **ret_choices)
 {
     SL_NEED(sl_json_is(sl_json_root(doc), SL_JSON_OBJECT), SL_E_TYPE);
@@ -196,7 +163,7 @@ static sl_res completions_event(sl_answer *a, const sl_json_doc *doc, sl_buf *ou
         return SL_DONE;
     }
     SL_TRY(choices_of(doc, &choices));
-    take_usage(a, doc);
+    sl_ask_openai_take_usage(a, doc);
     sl_json_iter it = { 0 };
     while (sl_json_each(doc, choices, &it)) {
         SL_TRY(take_choice(a, doc, it.value, out));
@@ -222,7 +189,7 @@ static sl_res completions_close(sl_answer *a, sl_buf *out)
         sl_json_writer_init(&w, out);
         put_head(a, &w);
         sl_json_array_end(&w);
-        put_usage(a, &w);
+        sl_ask_openai_put_usage(a, &w);
         sl_json_object_end(&w);
         SL_TRY(sl_json_finish(&w));
         SL_TRY(sl_buf_add_str(out, "\n\n"));
@@ -237,7 +204,7 @@ static sl_res put_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_js
     bool has = false;
     sl_view text;
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = 64 * SL_MIB };
-    SL_TRY(choice_of(a, doc, node, &choice));
+    SL_TRY(sl_ask_openai_choice(a, doc, node, &choice));
     SL_NEED(!a->choices[choice].ended && !a->choices[choice].started, SL_E_DUPLICATE);
     SL_TRY(sl_ask_member_text(a, doc, node, "text", &has, &text));
     SL_NEED(has, SL_E_MISSING_FIELD);
@@ -267,8 +234,8 @@ static sl_res completions_whole(sl_answer *a, const sl_json_doc *doc, sl_buf *ou
         SL_TRY(put_whole_choice(a, doc, it.value, &w));
     }
     sl_json_array_end(&w);
-    take_usage(a, doc);
-    put_usage(a, &w);
+    sl_ask_openai_take_usage(a, doc);
+    sl_ask_openai_put_usage(a, &w);
     sl_json_object_end(&w);
     a->done = true;
     return sl_json_finish(&w);

@@ -453,13 +453,6 @@ static sl_res event_begin(uint64_t sequence, const char *type, sl_buf *out, sl_j
     return SL_DONE;
 }
 
-static sl_res event_end(sl_buf *out, sl_json_writer *w)
-{
-    sl_json_object_end(w);
-    SL_TRY(sl_json_finish(w));
-    return sl_buf_add_str(out, "\n\n");
-}
-
 static sl_res put_response_event(const sl_answer *a, uint64_t sequence, const char *type,
                                  const response *r, sl_buf *out)
 {
@@ -467,7 +460,7 @@ static sl_res put_response_event(const sl_answer *a, uint64_t sequence, const ch
     SL_TRY(event_begin(sequence, type, out, &w));
     sl_json_key(&w, "response");
     put_response(a, r, &w);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 /* An event about the open item, or about the open part when there is one. */
@@ -493,7 +486,7 @@ static sl_res put_text_event(const sl_answer *a, memory *m, const char *type, co
     if (m->part == PART_TEXT) {
         put_list(&w, "logprobs", NULL);
     }
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 static sl_res put_part_event(const sl_answer *a, memory *m, const char *type, const sl_buf *text,
@@ -503,7 +496,7 @@ static sl_res put_part_event(const sl_answer *a, memory *m, const char *type, co
     SL_TRY(place_begin(a, m, type, out, &w));
     sl_json_key(&w, "part");
     put_part(m->part, text, &w);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 static sl_res put_item_event(const sl_answer *a, memory *m, const char *type, const char *status,
@@ -514,7 +507,7 @@ static sl_res put_item_event(const sl_answer *a, memory *m, const char *type, co
     sl_json_put_uint(&w, "output_index", m->items_n);
     sl_json_key(&w, "item");
     put_item(a, m, status, content, &w);
-    return event_end(out, &w);
+    return sl_ask_event_end(out, &w);
 }
 
 /* ---- answers: the open item and its open part ---- */
