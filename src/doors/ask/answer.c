@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "doors/ask/look.h"
 #include "doors/ask/row.h"
 
 enum { ARGUMENTS_BYTES_MAX = 1 << 20, EVENT_ARENA_BYTES_MAX = 8 << 20, TOOL_NAME_MAX = 128 };
@@ -261,8 +262,35 @@ static bool may_restore(const sl_answer *a, const sl_answer_channel *ch)
     return false;
 }
 
-/* Write one node of the arguments. Keys and numbers cannot be rewritten: if their inspection would
- * change them, the call is cut. */
+/* A key or a number of the arguments, which cannot be rewritten: if anything is to be done about it, the
+ * call is cut. */
+static sl_res fixed_text(sl_answer *a, sl_answer_channel *ch, sl_view text)
+{
+    SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+    sl_policy_context context = { SL_DOOR_ASK, ch->kind, a->options.purpose };
+    if (sl_utf8_control(text) != text.n) {
+        sl_answer_cut(a, ch->choice, SL_CUT_CONTROL);
+        return SL_DONE;
+    }
+    SL_TRY(sl_detect_inspect(a->options.detect, a->options.scratch, text, ch->kind, &found));
+    sl_ask_look_drop_guesses(&found);
+    sl_verdict verdict = sl_policy_judge(a->options.policy, &context, &found, 0);
+    ch->past.bytes_seen += text.n;
+    ch->past.bytes_released += verdict == SL_VERDICT_ALLOW ? text.n : 0;
+    for (size_t i = 0; i < found.n; i++) {
+        ch->past.by_class[found.items[i].kind]++;
+        if (found.items[i].verdict > SL_VERDICT_ALLOW && a->cut_reason == SL_CUT_NONE) {
+            a->cut_cause = found.items[i];
+            a->cut_channel = ch->kind;
+        }
+    }
+    if (verdict > SL_VERDICT_ALLOW) {
+        sl_answer_cut(a, ch->choice, SL_CUT_FINDING);
+    }
+    return SL_DONE;
+}
+
+/* Write one node of the arguments. */
 static sl_res put_argument(sl_answer *a, sl_answer_channel *ch, bool restore,
                            const sl_json_node *node, sl_json_writer *w)
 {
@@ -271,15 +299,13 @@ static sl_res put_argument(sl_answer *a, sl_answer_channel *ch, bool restore,
     if (text) {
         SL_TRY(sl_json_text(node, &a->event, &before));
     }
-    SL_OWN(sl_buf, after, sl_buf_free) = { .max = ARGUMENTS_BYTES_MAX };
-    SL_TRY(whole_text(a, ch, restore && node->kind == SL_JSON_STRING, before, &after));
     if (node->kind == SL_JSON_STRING) {
+        SL_OWN(sl_buf, after, sl_buf_free) = { .max = ARGUMENTS_BYTES_MAX };
+        SL_TRY(whole_text(a, ch, restore, before, &after));
         sl_json_string(w, sl_buf_view(&after));
         return SL_DONE;
     }
-    if (!sl_view_eq(before, sl_buf_view(&after))) {
-        sl_answer_cut(a, ch->choice, SL_CUT_FINDING);
-    }
+    SL_TRY(fixed_text(a, ch, before));
     if (node->kind == SL_JSON_KEY) {
         sl_json_key_view(w, before);
     } else {

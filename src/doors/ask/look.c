@@ -183,10 +183,23 @@ sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel c
     return verdict == SL_VERDICT_ALLOW ? SL_DONE : rewrite_row(look, texts, n);
 }
 
+void sl_ask_look_drop_guesses(sl_findings *findings)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < findings->n; i++) {
+        const sl_finding *f = &findings->items[i];
+        if (f->detector != SL_DETECTOR_PHI || f->rule != SL_NO_RULE) {
+            findings->items[kept++] = *f;
+        }
+    }
+    findings->n = kept;
+}
+
 sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel)
 {
     sl_findings_clear(&look->findings);
     SL_TRY(find(look, text, channel, &look->findings));
+    sl_ask_look_drop_guesses(&look->findings);
     SL_NEED(judge_findings(look, channel) == SL_VERDICT_ALLOW, SL_E_REFUSED);
     return SL_DONE;
 }

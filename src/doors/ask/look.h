@@ -57,6 +57,10 @@ SL_MUST sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel chan
  * Fails as sl_ask_look_text. */
 SL_MUST sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel channel);
 
+/* Drops names and places that the tagger guessed: it knows them by their sentence, and a key, a number or a
+ * protocol word stands in none. */
+void sl_ask_look_drop_guesses(sl_findings *findings);
+
 /* Inspect one string that cannot be rewritten without changing what it means to the protocol (a
  * name, a number, a member's key). Fails: SL_E_REFUSED also when a transform would be due. */
 SL_MUST sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel);

@@ -151,9 +151,10 @@ static void texts_that_nobody_reads_together_are_left_alone(void **state)
     };
     for (size_t i = 0; i < SL_COUNT_OF(apart); i++) {
         post(&all.r, &apart[i], "536-90-", "4399");
-        assert_true(rig_saw(&all.r.upstream, "\"At the visit in March the value was 536-90-\""));
-        assert_true(
-            rig_saw(&all.r.upstream, "\"4399 was written in the form by the nurse on duty.\""));
+        assert_int_equal(all.r.connects, 1);
+        /* Rewritten as one, the second text would begin behind its number. */
+        assert_false(
+            rig_saw(&all.r.upstream, "\" was written in the form by the nurse on duty.\""));
     }
 }
 
@@ -197,6 +198,21 @@ static void instructions_are_found_in_pieces(void **state)
     }
 }
 
+/* Names that the tagger guesses have no say over keys and protocol words: a request with tools passes. */
+static void keys_and_words_are_not_taken_for_names(void **state)
+{
+    rig_chat(&all.r,
+             "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":\"Go on.\"}],"
+             "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"find\",\"parameters\":{"
+             "\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\"},\"patient\":{"
+             "\"type\":\"string\"},\"Zebulon\":{}}}}}]}");
+    assert_int_equal(all.r.connects, 1);
+    rig_chat(&all.r,
+             "{\"model\":\"trial-model\",\"messages\":[{\"role\":\"user\",\"content\":\"Go on.\"}],"
+             "\"metadata\":{\"Zebulon Quixworth\":1}}");
+    assert_int_equal(all.r.connects, 0);
+}
+
 static int begin(void **state)
 {
     real_rig_init(&all);
@@ -217,6 +233,7 @@ int main(void)
         cmocka_unit_test(three_pieces_and_one_letter_each_are_found),
         cmocka_unit_test(surrogates_are_the_same_after_a_restart),
         cmocka_unit_test(instructions_are_found_in_pieces),
+        cmocka_unit_test(keys_and_words_are_not_taken_for_names),
         cmocka_unit_test(texts_that_nobody_reads_together_are_left_alone),
     };
     return cmocka_run_group_tests(tests, begin, end);
