@@ -54,13 +54,7 @@ static sl_res detect_new(sl_detect **ret)
 
 sl_res sl_detect_add_names(sl_detect *detect)
 {
-    for (size_t i = 0; i < sl_embedded_count; i++) {
-        if (strcmp(sl_embedded[i].name, "names.pack") == 0 && detect->tagger == NULL) {
-            return sl_tagger_open(sl_view_of(sl_embedded[i].bytes, sl_embedded[i].n),
-                                  &detect->tagger);
-        }
-    }
-    return sl_fail(SL_E_BUG);
+    return detect->tagger != NULL ? SL_DONE : sl_tagger_open_default(&detect->tagger);
 }
 
 sl_res sl_detect_add_names_of(sl_detect *detect, sl_view pack)

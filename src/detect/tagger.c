@@ -2,6 +2,7 @@
  * It keeps nothing between texts. Words of a list are found by hash; a chance hit costs a feature. */
 #include "detect/tagger.h"
 
+#include "detect/embedded.h"
 #include "detect/words.h"
 
 #define HEADER_BYTES ((size_t)32)
@@ -118,6 +119,16 @@ sl_res sl_tagger_open(sl_view pack, sl_tagger **ret_tagger)
     }
     *ret_tagger = t;
     return SL_DONE;
+}
+
+sl_res sl_tagger_open_default(sl_tagger **ret_tagger)
+{
+    for (size_t i = 0; i < sl_embedded_count; i++) {
+        if (strcmp(sl_embedded[i].name, "names.pack") == 0) {
+            return sl_tagger_open(sl_view_of(sl_embedded[i].bytes, sl_embedded[i].n), ret_tagger);
+        }
+    }
+    return sl_fail(SL_E_BUG);
 }
 
 sl_tagger *sl_tagger_share(sl_tagger *tagger)

@@ -75,6 +75,8 @@ typedef struct sl_tagger_work sl_tagger_work;
 
 /* Borrows the pack for its life. SL_E_VERSION, SL_E_TRUNCATED, SL_E_INTEGRITY. */
 SL_MUST sl_res sl_tagger_open(sl_view pack, sl_tagger **ret_tagger);
+/* The pack that the program carries (data/models/names.pack). */
+SL_MUST sl_res sl_tagger_open_default(sl_tagger **ret_tagger);
 /* One more owner; each owner frees. */
 sl_tagger *sl_tagger_share(sl_tagger *tagger);
 void sl_tagger_free(sl_tagger *tagger);

@@ -172,10 +172,16 @@ static sl_res survey_file(source *s, sl_view record_id, sl_survey *survey, sl_in
     return sl_survey_report(survey, found->format, found->encoding, &stats, report);
 }
 
+static void free_tagger(sl_tagger **tagger)
+{
+    sl_tagger_free(*tagger);
+}
+
 sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_taker taker,
                          sl_inspection *ret_inspection, sl_buf *report)
 {
     SL_OWN(source, s, free_source) = { 0 };
+    SL_OWN(sl_tagger *, tagger, free_tagger) = NULL;
     SL_OWN(sl_survey, survey, sl_survey_free) = { 0 };
     sl_inspection found = { 0 };
     SL_TRY(open_source(fd, &s));
@@ -186,6 +192,8 @@ sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_take
         return SL_DONE;
     }
     SL_TRY(sl_survey_init(&survey, found.format, taker.take, taker.ctx));
+    SL_TRY(sl_tagger_open_default(&tagger));
+    SL_TRY(sl_survey_names(&survey, tagger));
     SL_TRY(survey_file(&s, record_id, &survey, &found, report));
     *ret_inspection = found;
     return SL_DONE;

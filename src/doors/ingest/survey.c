@@ -5,6 +5,8 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "detect/fold.h"
+#include "detect/words.h"
 
 #define SLOTS (4 * SL_SURVEY_COLUMNS_MAX)
 
@@ -31,6 +33,23 @@ sl_res sl_survey_init(sl_survey *survey, sl_format format,
     return SL_DONE;
 }
 
+struct sl_survey_people {
+    const sl_tagger *tagger; /* borrowed */
+    sl_tagger_work *work;
+    sl_fold_work fold;
+    sl_findings found;
+};
+
+static void free_people(struct sl_survey_people *people)
+{
+    if (people != NULL) {
+        sl_tagger_work_free(people->work);
+        sl_fold_work_free(&people->fold);
+        sl_findings_free(&people->found);
+        free(people);
+    }
+}
+
 void sl_survey_free(sl_survey *survey)
 {
     for (size_t i = 0; i < survey->column_count; i++) {
@@ -38,7 +57,23 @@ void sl_survey_free(sl_survey *survey)
     }
     free(survey->columns);
     free(survey->slots);
+    free_people(survey->people);
     *survey = (sl_survey){ 0 };
+}
+
+sl_res sl_survey_names(sl_survey *survey, const sl_tagger *tagger)
+{
+    struct sl_survey_people *people = calloc(1, sizeof *people);
+    SL_NEED(people != NULL, SL_E_MEMORY);
+    people->tagger = tagger;
+    sl_res r = sl_tagger_work_new(&people->work);
+    if (!sl_ok(r)) {
+        free_people(people);
+        return r;
+    }
+    free_people(survey->people);
+    survey->people = people;
+    return SL_DONE;
 }
 
 static sl_res add_column(sl_survey *survey, sl_view name, size_t position)
@@ -230,6 +265,78 @@ static sl_class class_of_token(sl_view token)
                                      : SL_CLASS_COUNT;
 }
 
+/* ---- names in running text ----------------------------------------------------------------- */
+
+#define RUNNING_WORDS_MIN ((size_t)5)
+
+/* Sentences, not codes or terms: enough words, most of them in lower case. */
+static bool is_running(sl_view text)
+{
+    size_t words = 0;
+    size_t lower = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        bool begins = sl_is_word(text.p[i]) && (i == 0 || !sl_is_word(text.p[i - 1]));
+        words += begins;
+        lower += begins && text.p[i] >= 'a' && text.p[i] <= 'z';
+    }
+    return words >= RUNNING_WORDS_MIN && lower * 2 >= words;
+}
+
+/* The name without its titles; `*ret_words` counts what is left, `*ret_titled` says that there were. */
+static sl_view bare_name(sl_view name, size_t *ret_words, bool *ret_titled)
+{
+    size_t start = 0;
+    *ret_words = 0;
+    *ret_titled = false;
+    for (size_t i = 0; i < name.n;) {
+        size_t end = i;
+        while (end < name.n && sl_is_word(name.p[end])) {
+            end++;
+        }
+        if (end > i && *ret_words == 0 && sl_is_title(sl_view_sub(name, i, end))) {
+            *ret_titled = true;
+            start = end;
+            while (start < name.n && !sl_is_word(name.p[start])) {
+                start++;
+            }
+            i = start;
+            continue;
+        }
+        *ret_words += end - i > 1;
+        i = end > i ? end : i + 1;
+    }
+    return sl_view_sub(name, start, name.n);
+}
+
+static sl_res harvest_people(sl_survey *survey, sl_survey_column *column, sl_view text,
+                             uint64_t record)
+{
+    sl_folded folded;
+    struct sl_survey_people *people = survey->people;
+    if (people == NULL || !is_running(text)) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_fold(text, false, &people->fold, &folded, NULL));
+    sl_findings_clear(&people->found);
+    SL_TRY(sl_tagger_scan(people->tagger, people->work, folded.text, &people->found));
+    for (size_t i = 0; i < people->found.n; i++) {
+        const sl_finding *f = &people->found.items[i];
+        size_t words = 0;
+        bool titled = false;
+        if (f->kind != SL_CLASS_NAME) {
+            continue;
+        }
+        survey->classes[SL_CLASS_NAME]++;
+        column->identifiers++;
+        sl_view name = bare_name(sl_view_sub(folded.text, f->start, f->end), &words, &titled);
+        /* A given name alone says little. */
+        if (words >= 2 || (titled && words == 1)) {
+            SL_TRY(take(survey, SL_CLASS_NAME, name, record));
+        }
+    }
+    return SL_DONE;
+}
+
 /* Identifiers that stand as words of their own in running text. */
 static sl_res harvest_text(sl_survey *survey, sl_survey_column *column, sl_view text,
                            uint64_t record)
@@ -272,6 +379,7 @@ static sl_res harvest_cell(sl_survey *survey, sl_survey_column *column, const sl
     sl_view value = sl_view_trim(cell->value);
     if (column->is.kind == SL_CLASS_COUNT) {
         bool text = !cell->number && value.n >= 6;
+        SL_TRY(text ? harvest_people(survey, column, cell->value, record) : SL_DONE);
         return text ? harvest_text(survey, column, cell->value, record) : SL_DONE;
     }
     if (column->is.role == SL_ROLE_AGE && !over_89(value)) {

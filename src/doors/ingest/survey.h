@@ -8,7 +8,7 @@
 #define SL_DOORS_INGEST_SURVEY_H
 
 #include "artefact/record.h"
-#include "detect/finding.h"
+#include "detect/tagger.h"
 #include "doors/ingest/classify.h"
 
 /* Columns counted one by one; the paths of wide JSON beyond them are counted together. */
@@ -40,6 +40,7 @@ typedef struct {
     uint64_t subjects;                /* distinct, estimated */
     sl_res (*take)(void *ctx, sl_class kind, sl_view value, uint64_t record);
     void *take_ctx;
+    struct sl_survey_people *people; /* NULL: names in running text are not looked for */
 } sl_survey;
 
 /* `take` may be NULL; it borrows the value. Free with sl_survey_free, also after a failure. */
@@ -48,6 +49,10 @@ SL_MUST sl_res sl_survey_init(sl_survey *survey, sl_format format,
                                              uint64_t record),
                               void *take_ctx);
 void sl_survey_free(sl_survey *survey);
+
+/* From now on names of people in running text are identifiers too: whole names, and family names behind
+ * a title. `tagger` is borrowed. */
+SL_MUST sl_res sl_survey_names(sl_survey *survey, const sl_tagger *tagger);
 
 /* First pass. */
 sl_record_sink sl_survey_profile(sl_survey *survey);

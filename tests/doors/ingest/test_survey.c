@@ -60,6 +60,11 @@ static void identifiers_are_found_and_attributed(void **state)
         { "note.txt",
           SL_LIT("Subject 01-701-1083, seen 2013-08-02, wrote (a@example.org). 12,500/mm3"), "",
           "subject:01-701-1083@0|email:a@example.org@0|" },
+        { "visit.csv",
+          SL_LIT(
+              "USUBJID,NOTE\n01-701-1015,\"Seen with her husband, told us that Dr. Okafor and Jane "
+              "Holloway called.\"\n01-701-1023,HEADACHE\n"),
+          "", "subject:01-701-1015@0|name:Okafor@0|name:Jane Holloway@0|subject:01-701-1023@1|" },
         { "p.ndjson",
           SL_LIT(
               "{\"resourceType\":\"Patient\",\"id\":\"7a-11\",\"name\":[{\"family\":\"Roe\",\"given\":"
