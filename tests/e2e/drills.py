@@ -80,7 +80,7 @@ class Site:
             out.write('SUBJID,NAME,MRN\n' + ''.join(
                 '%04d,Given Family%d,%08d\n' % (i, i, 70000000 + i) for i in range(40)))
 
-    def up(self):
+    def up(self, again=False):
         command = [STOPLOG, '--site', self.site, 'up']
         if os.geteuid() != 0:
             for layer in ('uid', 'cgroup', 'user-ns', 'root', 'pid-ns', 'net-ns', 'ipc-ns', 'uts-ns',
@@ -88,6 +88,9 @@ class Site:
                 command += ['--accept-missing', layer]
         log = open(self.path('up.log'), 'ab')
         self.supervisor = subprocess.Popen(command, stdout=log, stderr=log)
+        if again:  # signals of the last minutes that no incident names are acted on once more
+            self.until(lambda: self.state() is not None, 'the warden answers', 60)
+            self.reopen()
         self.until(lambda: self.state() == 'open', 'the site is open')
 
     def down(self):
@@ -209,24 +212,29 @@ def without_the_watch(site):
     expect('keeper_probe without the watch', site.drill('keeper_probe'), 1, **blind)
     for name in ('tamper_flip', 'tamper_truncate', 'tamper_rollback'):
         expect(name + ' without the watch', site.drill(name), 1, **blind)
-    if site.call('drill', 'gate').returncode != 1:
-        problems.append('the gate passes failed drills')
+    site.until(lambda: site.call('drill', 'gate').returncode == 1, 'the gate sees failed drills')
     os.kill(watch, signal.SIGCONT)  # it lost nothing: what it says late still closes the site
     site.until(lambda: site.state() == 'closed', 'late, but contained')
     site.reopen()
 
 
+NO_CONTROL = """version: 1
+name: off
+rules:
+  - id: let-everything-pass
+    why: this test switches the control off
+    when:
+      channel: [answer, tool_arguments, reasoning, refusal]
+    then: allow
+"""
+
+
 def without_the_control(site):
-    """The site as before, but the rule that cuts canaries is gone, and the grant has no budget."""
+    """The site as before, but its policy lets every answer pass, and the grant has no budget."""
     site.down()
-    with open(ROOT + '/data/policies/default.yml', encoding='utf-8') as source:
-        rules = source.read().split('\n\n  - id: ')
-    kept = [rule for rule in rules if not rule.startswith('canary-out')]
-    assert len(kept) == len(rules) - 1
     with open(os.path.join(site.site, 'policy/ask.yml'), 'w', encoding='utf-8') as out:
-        out.write('\n\n  - id: '.join(kept).replace('- id: canary-in', '- id: let-canaries-pass')
-                  .replace('then: refuse', 'then: allow', 1))
-    site.up()
+        out.write(NO_CONTROL)
+    site.up(again=True)
     expect('canary without its rule', canary(site, site.principal('trudy3')), 1, no_effect='failed')
     found = site.drill('stolen_key', *chat(site, site.principal('mallory3')))
     expect('stolen_key without a budget', found, found[0], refused='failed')
