@@ -521,6 +521,11 @@ sl_res sl_flow_answer(const sl_flow *flow, sl_view text, sl_flow_findings *findi
     return r;
 }
 
+const char *sl_flow_rule_of(const sl_flow *flow, uint16_t rule)
+{
+    return sl_flow_rule_id(flow->rules, rule);
+}
+
 /* ---- explaining ---------------------------------------------------------------------------- */
 
 sl_res sl_flow_explain(const sl_flow_rules *rules, const sl_flow_finding *finding, sl_buf *out)

@@ -83,6 +83,8 @@ SL_MUST sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc
 /* Judges all links and images (Markdown, HTML, bare) of a text that the model wrote. */
 SL_MUST sl_res sl_flow_answer(const sl_flow *flow, sl_view text, sl_flow_findings *findings);
 
+/* The id of a rule of the conversation's rules; lives as long as they. */
+const char *sl_flow_rule_of(const sl_flow *flow, uint16_t rule);
 /* One finding as a line of JSON without any text: rule, why, spans, origin. */
 SL_MUST sl_res sl_flow_explain(const sl_flow_rules *rules, const sl_flow_finding *finding,
                                sl_buf *out);

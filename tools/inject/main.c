@@ -404,7 +404,7 @@ static sl_res calibrate(job *j, double *ret_threshold)
                                              NULL } };
     static const char *const DATA[][3] = { { "llmail_level_emails", NULL, NULL },
                                            { "pubmedqa", "medquad", NULL } };
-    double sum = 0;
+    double highest = -100;
     for (size_t fold = 0; fold < 2; fold++) {
         const char *const *sources = j->channel == SL_INJECT_USER ? USER[fold] : DATA[fold];
         holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
@@ -417,11 +417,11 @@ static sl_res calibrate(job *j, double *ret_threshold)
         SL_TRY(score_rows(j, &m, ships_ordinary, &o, &s));
         fprintf(stderr, "threshold by %s ...: %.3f (%zu texts)\n", sources[0],
                 threshold_of(&s, FALSE_ALARMS), s.n);
-        sum += threshold_of(&s, FALSE_ALARMS);
+        highest = fmax(highest, threshold_of(&s, FALSE_ALARMS));
         free(s.items);
         model_free(&m);
     }
-    *ret_threshold = sum / 2;
+    *ret_threshold = highest;
     return SL_DONE;
 }
 

@@ -28,7 +28,8 @@ struct sl_answer_channel {
 const char *sl_cut_reason_name(sl_cut_reason reason)
 {
     static const char *const names[] = { "none",  "finding", "undeclared_tool",
-                                         "valve", "limit",   "control_character" };
+                                         "valve", "limit",   "control_character",
+                                         "flow" };
     return reason < SL_COUNT_OF(names) ? names[reason] : "none";
 }
 
@@ -377,15 +378,37 @@ static sl_res put_arguments(sl_answer *a, sl_answer_channel *ch, const sl_json_d
     return a->choices[ch->choice].cut ? SL_DONE : sl_json_finish(&w);
 }
 
+/* Does the call need leave, because its address, number, words or very name come from untrusted text? */
+static sl_res judge_flow(sl_answer *a, sl_answer_channel *ch, const sl_json_doc *doc)
+{
+    sl_flow_findings found = { 0 };
+    if (a->options.flow == NULL) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_flow_call(a->options.flow, sl_view_of(ch->name, ch->name_n), doc, &found));
+    ch->past.by_class[SL_CLASS_TAINTED] += (uint32_t)found.n;
+    for (size_t i = 0; i < found.n && found.verdict >= SL_VERDICT_HOLD; i++) {
+        const sl_flow_finding *f = &found.items[i];
+        if (f->verdict == found.verdict && a->cut_rule == NULL) {
+            a->cut_rule = sl_flow_rule_of(a->options.flow, f->rule);
+        }
+    }
+    if (found.verdict >= SL_VERDICT_HOLD) {
+        sl_answer_cut(a, ch->choice, SL_CUT_FLOW);
+    }
+    return SL_DONE;
+}
+
 /* A call was complete. After a cut nothing of it leaves. */
 static sl_res end_arguments(sl_answer *a, sl_answer_channel *ch, sl_buf *released)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 2 * (size_t)ARGUMENTS_BYTES_MAX };
     if (ch->held.n == 0) {
-        return SL_DONE;
+        return judge_flow(a, ch, NULL);
     }
     if (sl_ok(sl_json_parse(sl_buf_view(&ch->held), &doc))) {
+        SL_TRY(judge_flow(a, ch, &doc));
         SL_TRY(put_arguments(a, ch, &doc, &out));
     } else {
         /* An answer that stopped at its length ends in half a document: then it is text. */

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "detect/flow.h"
 #include "detect/stream.h"
 #include "doors/ask/shape.h"
 
@@ -28,6 +29,7 @@ typedef enum {
     SL_CUT_VALVE,   /* a valve closed */
     SL_CUT_LIMIT,   /* more text than the door allows */
     SL_CUT_CONTROL, /* a character that no reader sees */
+    SL_CUT_FLOW,    /* a call made of what only untrusted text said: `cut_rule` */
 } sl_cut_reason;
 const char *sl_cut_reason_name(sl_cut_reason reason);
 
@@ -46,6 +48,7 @@ typedef struct {
     char id[SL_ASK_ID_CHARS + 1]; /* of the crossing, in hex */
     int64_t created_s;            /* Unix time */
     size_t text_bytes_max;        /* of one channel */
+    const sl_flow *flow;          /* where the request's texts came from; or NULL */
 } sl_answer_options;
 
 /* What one choice has come to. */
@@ -82,7 +85,8 @@ typedef struct sl_answer {
     sl_finding cut_cause;
     sl_channel cut_channel;
     uint64_t cut_offset;
-    sl_arena event; /* decoded strings of the event in hand */
+    const char *cut_rule; /* id of the flow rule, as long as the rules live */
+    sl_arena event;       /* decoded strings of the event in hand */
     /* Running texts begun so far, by kind, and what is known of those to come. */
     uint32_t texts_n[SL_CHANNEL_COUNT];
     sl_answer_note *notes;

@@ -68,6 +68,7 @@ typedef struct {
     sl_buf policy_text; /* the site's own, empty where the program's serves */
     sl_buf flow_text;   /* likewise */
     bool has_digest;
+    sl_flow_rules *flow_rules;
     sl_policy *policy;
     sl_ledger_client *ledger;
     sl_ask_server *server;
@@ -583,6 +584,21 @@ static sl_res load_policy(ask_state *s)
     return sl_policy_load(sl_buf_view(&s->policy_text), &s->policy);
 }
 
+/* Flow rules: the site's own where it has them (policy/flow.yml), else the program's. */
+static sl_res load_flow(ask_state *s)
+{
+    s->flow_text.max = SL_CONFIG_BYTES_MAX;
+    sl_res r = sl_file_read(AT_FDCWD, "/policy/flow.yml", &s->flow_text);
+    if (sl_is(r, SL_E_NOT_FOUND)) {
+        SL_TRY(sl_flow_rules_load_default(&s->flow_rules));
+    } else {
+        SL_TRY(r);
+        SL_TRY(sl_flow_rules_load(sl_buf_view(&s->flow_text), &s->flow_rules));
+    }
+    s->site.flow_rules = s->flow_rules;
+    return SL_DONE;
+}
+
 static sl_res load_inject(ask_state *s)
 {
     for (sl_inject_channel i = 0; i < SL_INJECT_CHANNELS; i++) {
@@ -607,6 +623,7 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
     SL_TRY(load_inject(s));
+    SL_TRY(load_flow(s));
     SL_TRY(load_policy(s));
     sl_ask_counts_recover(&s->kept->counts, sl_proc_index(s->self));
     SL_TRY(sl_ask_keys_init(&s->keys));
@@ -701,6 +718,7 @@ static void drop(ask_state *s)
     sl_loop_free(s->loop);
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
+    sl_flow_rules_free(s->flow_rules);
     sl_inject_work_free(s->inject.work);
     sl_buf_free(&s->policy_text);
     sl_buf_free(&s->flow_text);

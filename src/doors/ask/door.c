@@ -59,6 +59,7 @@ struct sl_ask_door {
     sl_view model;
     sl_ask_facts facts;
     sl_ask_look look;
+    sl_flow *flow;
     sl_buf forward;
     /* who and what */
     bool known; /* somebody was identified: refusals become leaves of their own */
@@ -147,6 +148,7 @@ void sl_ask_door_free(sl_ask_door *d)
     sl_buf_free(&d->last);
     sl_json_doc_free(&d->doc);
     sl_ask_look_free(&d->look);
+    sl_flow_free(d->flow);
     sl_pseudonyms_free(d->pseudonyms);
     sl_arena_free(&d->arena);
     sl_http_free(&d->http);
@@ -522,12 +524,16 @@ static sl_res inspect(sl_ask_door *d)
 {
     SL_TRY(open_pseudonyms(d));
     SL_TRY(open_commitments(d));
+    if (d->site->flow_rules != NULL) {
+        SL_TRY(sl_flow_new(d->site->flow_rules, &d->flow));
+    }
     d->look = (sl_ask_look){ .detect = d->site->detect,
                              .scratch = d->site->scratch,
                              .policy = d->site->policy,
                              .purpose = sl_view_str(d->who.purpose),
                              .pseudonyms = d->pseudonyms,
-                             .inject = d->site->inject };
+                             .inject = d->site->inject,
+                             .flow = d->flow };
     sl_ask_look_init(&d->look, d->forward.max);
     sl_ask_walk walk = { .doc = &d->doc,
                          .arena = &d->arena,
@@ -614,7 +620,8 @@ static sl_res begin_answer(sl_ask_door *d)
                                   .restore_tools = d->who.restore_tools,
                                   .restore_tools_n = d->who.restore_tools_n,
                                   .created_s = d->began.wall_ms / 1000,
-                                  .text_bytes_max = d->site->limits.text_bytes_max };
+                                  .text_bytes_max = d->site->limits.text_bytes_max,
+                                  .flow = d->flow };
     memcpy(options.id, d->id, sizeof options.id);
     sl_answer_init(&d->answer, &options);
     d->answering = true;
@@ -822,6 +829,9 @@ static const char *ending_word(sl_ask_door *d)
 {
     if (d->answering && d->answer.cut_reason == SL_CUT_FINDING) {
         return sl_policy_rule_id(d->site->policy, d->answer.cut_cause.policy_rule);
+    }
+    if (d->answering && d->answer.cut_reason == SL_CUT_FLOW) {
+        return d->answer.cut_rule;
     }
     if (d->answering && d->answer.cut_reason != SL_CUT_NONE) {
         return sl_cut_reason_name(d->answer.cut_reason);

@@ -44,8 +44,9 @@ typedef struct {
     const sl_detect *detect;
     sl_scratch *scratch;
     const sl_policy *policy;
-    const sl_ask_inject *inject; /* or NULL */
-    uint8_t policy_digest[32];   /* SHA-256 of the snapshot in force */
+    const sl_ask_inject *inject;     /* or NULL */
+    const sl_flow_rules *flow_rules; /* or NULL */
+    uint8_t policy_digest[32];       /* SHA-256 of the snapshot in force */
     const sl_ask_roll *roll;
     const sl_ask_valves *valves;
     sl_budget *budget;

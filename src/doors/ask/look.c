@@ -72,7 +72,15 @@ static sl_verdict judge_findings(sl_ask_look *look, sl_channel channel)
     return verdict;
 }
 
-sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_view *ret_text)
+/* What goes on, rewritten or not: surrogates are what the model can repeat. */
+static sl_res remember(sl_ask_look *look, sl_view text, sl_channel channel)
+{
+    return look->flow == NULL
+               ? SL_DONE
+               : sl_flow_take(look->flow, channel, (uint32_t)look->strings, (sl_view){ 0 }, text);
+}
+
+static sl_res look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_view *ret_text)
 {
     sl_findings_clear(&look->findings);
     SL_TRY(find(look, text, channel, &look->findings));
@@ -89,6 +97,12 @@ sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_
     look->transforms += applied;
     *ret_text = sl_buf_view(&look->rewritten);
     return SL_DONE;
+}
+
+sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_view *ret_text)
+{
+    SL_TRY(look_text(look, text, channel, ret_text));
+    return remember(look, *ret_text, channel);
 }
 
 /* What each text holds by itself and what they hold together; offsets in the joined text. */
@@ -180,7 +194,13 @@ sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel c
     SL_TRY(find_in_row(look, texts, n, channel));
     sl_verdict verdict = judge_findings(look, channel);
     SL_NEED(verdict <= SL_VERDICT_TRANSFORM, SL_E_REFUSED);
-    return verdict == SL_VERDICT_ALLOW ? SL_DONE : rewrite_row(look, texts, n);
+    if (verdict != SL_VERDICT_ALLOW) {
+        SL_TRY(rewrite_row(look, texts, n));
+    }
+    for (size_t i = 0; i < n; i++) {
+        SL_TRY(remember(look, texts[i], channel));
+    }
+    return SL_DONE;
 }
 
 void sl_ask_look_drop_guesses(sl_findings *findings)
@@ -201,5 +221,5 @@ sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel)
     SL_TRY(find(look, text, channel, &look->findings));
     sl_ask_look_drop_guesses(&look->findings);
     SL_NEED(judge_findings(look, channel) == SL_VERDICT_ALLOW, SL_E_REFUSED);
-    return SL_DONE;
+    return remember(look, text, channel);
 }

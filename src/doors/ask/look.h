@@ -7,6 +7,7 @@
 #ifndef SL_DOORS_ASK_LOOK_H
 #define SL_DOORS_ASK_LOOK_H
 
+#include "detect/flow.h"
 #include "detect/inject.h"
 #include "detect/inspect.h"
 #include "detect/policy.h"
@@ -26,6 +27,7 @@ typedef struct {
     sl_view purpose;
     sl_pseudonyms *pseudonyms;
     const sl_ask_inject *inject; /* NULL: instructions are not looked for */
+    sl_flow *flow;               /* takes every text as the model will read it; or NULL */
     /* Working memory, owned. */
     sl_findings findings;
     sl_buf rewritten;

@@ -46,6 +46,7 @@ typedef struct {
     sl_scratch *scratch;
     sl_policy *policy;
     sl_ask_inject inject;
+    sl_flow_rules *flow_rules;
 } real_rig;
 #define RIG_PERSON "Zebulon Quixworth"
 #define RIG_CANARY "CNRY-7F3A-91D2-KX"

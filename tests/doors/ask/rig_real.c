@@ -30,6 +30,8 @@ void real_rig_init(real_rig *all)
     }
     assert_done(sl_inject_work_new(&all->inject.work));
     all->r.site.inject = &all->inject;
+    assert_done(sl_flow_rules_load_default(&all->flow_rules));
+    all->r.site.flow_rules = all->flow_rules;
 }
 
 void real_rig_free(real_rig *all)
@@ -37,6 +39,7 @@ void real_rig_free(real_rig *all)
     rig_free(&all->r);
     sl_policy_free(all->policy);
     sl_scratch_free(all->scratch);
+    sl_flow_rules_free(all->flow_rules);
     sl_inject_work_free(all->inject.work);
     sl_inject_free(all->inject.packs[SL_INJECT_USER]);
     sl_inject_free(all->inject.packs[SL_INJECT_DATA]);
