@@ -8,8 +8,9 @@
 
 #define PIECE_LETTERS 56U
 #define LETTERS_MIN 14U
-#define PROSE 14  /* quarters of a bit a pair, over chance: as a piece of prose has at least */
-#define BETTER 10 /* by so much the turned piece must be better */
+#define PROSE 14 /* quarters of a bit a pair, over chance: as a piece of prose has at least */
+#define SURELY_PROSE 22
+#define BETTER 8 /* by so much the turned piece must be better */
 #define LEET_WORDS_MIN 2U
 
 /* How often one letter follows another in words of ten languages, in quarters of a bit over chance;
@@ -120,17 +121,18 @@ static void judge_letters(sl_view text, piece *one)
     collect(sl_view_sub(text, one->start, one->end), &p);
     int n = (int)p.n;
     int plain = rotated_score(&p, 0);
-    if (p.n < LETTERS_MIN / 2 || plain >= PROSE * n / 4) {
+    if (p.n < LETTERS_MIN / 2 || plain >= SURELY_PROSE * n / 4) {
         return;
     }
+    /* Prose written backwards still looks a little like prose; in other letters it does not at all. */
     int best = reversed_score(&p);
     one->kind = SL_VIEW_REVERSED;
-    int atbash = atbash_score(&p);
+    int atbash = plain < PROSE * n / 4 ? atbash_score(&p) : best;
     if (atbash > best) {
         best = atbash;
         one->kind = SL_VIEW_ATBASH;
     }
-    for (unsigned by = 1; by < 26; by++) {
+    for (unsigned by = 1; by < 26 && plain < PROSE * n / 4; by++) {
         int score = rotated_score(&p, by);
         if (score > best) {
             best = score;
