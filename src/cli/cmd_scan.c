@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "supply/scan_explain.h"
 #include "supply/scan_output.h"
 #include "supply/scan_walk.h"
 
@@ -16,12 +17,14 @@
 
 static const char USAGE[] =
     "scan [--json | --sarif | --svr] [--allow FILE] [--workers N] [--alone] [-v] PATH...\n"
+    "       stoplog scan --explain FILE\n"
     "\n"
     "Says what loading models, datasets and packages would do, without loading them. Folders are\n"
     "walked; every file is known by its content, hashed, and parsed in a confined worker.\n"
     "  --json         one line for each file, then a summary\n"
     "  --sarif        one SARIF 2.1.0 log, for code-scanning front ends\n"
     "  --svr          one in-toto statement with a verification result over all files\n"
+    "  --explain      what a pickle would do, as readable pseudo-code\n"
     "  --allow FILE   Python names of your own: name, may, reason, approver, expires (docs/scan.md)\n"
     "  --workers N    so many workers at once (default: one for each processor)\n"
     "  --alone        never two files in one worker: slower for many small files\n"
@@ -266,16 +269,24 @@ static int run(scanning *s, const char *allow, sl_scan_pool_options *options, in
     return status;
 }
 
+static int explain(sl_cli *cli, const char *path)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 16 * SL_MIB };
+    SL_OWN(int, fd, sl_fd_close) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    sl_res r = fd < 0 ? sl_fail_os(SL_E_IO, "file") : sl_scan_explain(fd, &text);
+    if (sl_ok(r)) {
+        r = sl_fd_write_all(STDOUT_FILENO, sl_buf_view(&text));
+    }
+    return sl_ok(r) ? 0 : sl_cli_fail(cli, "scan --explain", r);
+}
+
 int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        { "json", no_argument, NULL, 'j' },
-        { "sarif", no_argument, NULL, 's' },
-        { "svr", no_argument, NULL, 'i' },
-        { "allow", required_argument, NULL, 'a' },
-        { "workers", required_argument, NULL, 'w' },
-        { "alone", no_argument, NULL, 'o' },
-        { 0 },
+        { "json", no_argument, NULL, 'j' },          { "sarif", no_argument, NULL, 's' },
+        { "svr", no_argument, NULL, 'i' },           { "allow", required_argument, NULL, 'a' },
+        { "workers", required_argument, NULL, 'w' }, { "alone", no_argument, NULL, 'o' },
+        { "explain", required_argument, NULL, 'e' }, { 0 },
     };
     scanning s = { .cli = cli, .form = cli->json ? FORM_JSON : FORM_TABLE };
     sl_scan_pool_options options = { 0 };
@@ -300,6 +311,8 @@ int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
         case 'o':
             options.alone = true;
             break;
+        case 'e':
+            return explain(cli, optarg);
         case 'v':
             s.verbose = true;
             break;

@@ -1,0 +1,107 @@
+/* The explanation's worker (scan_explain.h): as the pool's, for one file and one text. */
+#include "supply/scan_explain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "artefact/pickle_explain.h"
+#include "base/confine_worker.h"
+#include "base/file.h"
+
+#define TEXT_BYTES_MAX ((size_t)4 << 20)
+
+static sl_res read_fd(void *ctx, uint64_t offset, void *to, size_t n, size_t *ret_got)
+{
+    size_t got = 0;
+    while (got < n) {
+        ssize_t k = pread(*(const int *)ctx, (uint8_t *)to + got, n - got, (off_t)(offset + got));
+        if (k < 0 && errno == EINTR) {
+            continue;
+        }
+        if (k < 0) {
+            return sl_fail_os(SL_E_IO, "file");
+        }
+        if (k == 0) {
+            break;
+        }
+        got += (size_t)k;
+    }
+    *ret_got = got;
+    return SL_DONE;
+}
+
+static _Noreturn void run_worker(int fd, int pipe_fd, uint64_t size)
+{
+    const int keep[] = { fd, pipe_fd };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = TEXT_BYTES_MAX };
+    SL_OWN(sl_source *, source, sl_source_free) = NULL;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sl_res r = sl_confine_worker(keep, SL_COUNT_OF(keep));
+    if (sl_ok(r)) {
+        r = sl_source_reader(read_fd, &fd, size, &source);
+    }
+    if (sl_ok(r)) {
+        r = sl_pickle_explain(source, &text);
+    }
+    if (sl_ok(r)) {
+        r = sl_fd_write_all(pipe_fd, sl_buf_view(&text));
+    }
+    _exit(sl_ok(r) ? 0 : 1);
+}
+
+static sl_res collect(int pipe_fd, sl_buf *out)
+{
+    for (;;) {
+        uint8_t piece[4096];
+        ssize_t n = read(pipe_fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return sl_fail_os(SL_E_IO, "pipe");
+        }
+        if (n == 0) {
+            return SL_DONE;
+        }
+        for (ssize_t i = 0; i < n; i++) { /* nothing of a worker reaches a terminal unchecked */
+            bool good = (piece[i] >= 0x20 && piece[i] < 0x7f) || piece[i] == '\n';
+            piece[i] = good ? piece[i] : '?';
+        }
+        SL_TRY(sl_buf_add(out, sl_view_of(piece, (size_t)n)));
+    }
+}
+
+sl_res sl_scan_explain(int fd, sl_buf *out)
+{
+    struct stat st;
+    int ends[2] = { -1, -1 };
+    int status = 0;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return sl_fail_at(SL_E_TYPE, "file", SL_NOWHERE);
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return sl_fail_os(SL_E_IO, "pipe");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_worker(fd, ends[1], (uint64_t)st.st_size);
+    }
+    sl_fd_close(&ends[1]);
+    sl_res r = pid < 0 ? sl_fail_os(SL_E_IO, "fork") : collect(ends[0], out);
+    sl_fd_close(&ends[0]);
+    if (pid > 0) {
+        if (!sl_ok(r)) {
+            (void)kill(pid, SIGKILL);
+        }
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    }
+    SL_TRY(r);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0
+               ? SL_DONE
+               : sl_fail_at(SL_E_REFUSED, "the worker died", SL_NOWHERE);
+}
