@@ -96,8 +96,8 @@ static uint8_t common_first(const sl_ciphers *c, uint32_t h)
 /* Which cipher turns the word into a common one; MODE_NONE also for common words as they are. */
 static unsigned mode_of(const sl_ciphers *c, sl_view word)
 {
-    uint8_t w[WORD_MAX];
-    uint8_t back[WORD_MAX];
+    uint8_t w[WORD_MAX] = { 0 };
+    uint8_t back[WORD_MAX] = { 0 };
     if (!letters_of(word, w)) {
         return MODE_NONE;
     }
