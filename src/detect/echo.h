@@ -19,8 +19,9 @@
 #include "base/bytes.h"
 #include "detect/echo_kernel.h"
 
-/* One index is made of segments, one for each object or build; each costs every query a probe. */
-#define SL_ECHO_SEGMENTS_MAX ((size_t)64)
+/* One index is made of segments, one for each object or build; each costs every token a probe: some
+ * nanoseconds. */
+#define SL_ECHO_SEGMENTS_MAX ((size_t)4096)
 #define SL_ECHO_INDEX_BYTES_MAX ((size_t)4 << 30)
 /* Names of sources (files, object versions). */
 #define SL_ECHO_NAME_BYTES_MAX ((size_t)1024)

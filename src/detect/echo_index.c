@@ -390,8 +390,17 @@ static double count_of(const sl_echo_segment *s, uint64_t before, uint64_t hash,
     uint64_t mask = ((uint64_t)1 << s->sketch_log2) - 1;
     uint8_t a = s->sketch[cell & mask];
     uint8_t b = s->sketch[cell >> 32 & mask];
-    uint8_t least = a < b ? a : b;
-    return least == 0 ? 0 : exp2((least - 1) / 8.0);
+    unsigned least = a < b ? a : b;
+    /* 2 to the power of eighths. */
+    static const double PART[8] = { 1.0,
+                                    1.0905077326652577,
+                                    1.189207115002721,
+                                    1.2968395546510096,
+                                    1.4142135623730951,
+                                    1.5422108254079407,
+                                    1.681792830507429,
+                                    1.8340080864093424 };
+    return least == 0 ? 0 : PART[(least - 1) % 8] * (double)((uint64_t)1 << (least - 1) / 8);
 }
 
 /* Words nobody has seen share this many places. */

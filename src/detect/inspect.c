@@ -4,6 +4,7 @@
 #include "detect/window.h"
 
 #include "base/secret.h"
+#include "detect/echo_watch.h"
 #include "detect/embedded.h"
 #include "detect/scan_frontier.h"
 
@@ -28,6 +29,25 @@ sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t matc
         return r;
     }
     detect->rosters[detect->roster_count++] = one;
+    return SL_DONE;
+}
+
+sl_res sl_detect_add_echo(sl_detect *detect, sl_view index, const uint8_t match_key[32])
+{
+    SL_NEED(detect->echo_count < SL_DETECT_ECHOES_MAX, SL_E_LIMIT);
+    sl_detect_echo *more = realloc(detect->echoes, (detect->echo_count + 1) * sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    detect->echoes = more;
+    sl_detect_echo one = { .bytes = { .max = SL_ECHO_INDEX_BYTES_MAX } };
+    sl_res r = sl_buf_add(&one.bytes, index);
+    if (sl_ok(r)) {
+        r = sl_echo_open(sl_buf_view(&one.bytes), match_key, &one.index);
+    }
+    if (!sl_ok(r)) {
+        sl_buf_free(&one.bytes);
+        return r;
+    }
+    detect->echoes[detect->echo_count++] = one;
     return SL_DONE;
 }
 
@@ -159,6 +179,11 @@ void sl_detect_free(sl_detect *detect)
         sl_buf_free(&detect->rosters[i].bytes);
     }
     free(detect->rosters);
+    for (size_t i = 0; i < detect->echo_count; i++) {
+        sl_echo_index_free(detect->echoes[i].index);
+        sl_buf_free(&detect->echoes[i].bytes);
+    }
+    free(detect->echoes);
     sl_buf_free(&detect->allowed_hosts);
     free(detect);
 }
@@ -281,6 +306,7 @@ void sl_scratch_free(sl_scratch *scratch)
     sl_pattern_work_free(scratch->patterns);
     sl_tagger_work_free(scratch->tagger);
     sl_inject_work_free(scratch->inject);
+    sl_echo_scratch_free(scratch->echo);
     for (size_t i = 0; i < SL_VIEW_LEVELS; i++) {
         sl_fold_work_free(&scratch->plain[i]);
         sl_views_free(&scratch->views[i]);
@@ -333,12 +359,45 @@ static sl_res inspect_windows(const sl_detect *detect, sl_scratch *scratch, sl_v
     return SL_DONE;
 }
 
+/* Records are looked for where text may leave a compartment; who sends one in has it already. */
+static bool may_recite(sl_channel channel)
+{
+    return channel == SL_CHANNEL_ANSWER || channel == SL_CHANNEL_TOOL_ARGUMENTS ||
+           channel == SL_CHANNEL_REASONING || channel == SL_CHANNEL_REFUSAL ||
+           channel == SL_CHANNEL_DOCUMENT;
+}
+
+static sl_res inspect_echo(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                           sl_channel channel, sl_findings *findings)
+{
+    sl_echo_watch *watch = NULL;
+    uint64_t early = 0;
+    if (may_recite(channel)) {
+        SL_TRY(sl_echo_watch_new(detect, scratch, &watch));
+    }
+    if (watch == NULL) {
+        return SL_DONE;
+    }
+    sl_res r = sl_echo_watch_feed(watch, text, true);
+    if (sl_ok(r)) {
+        r = sl_echo_watch_findings(watch, 0, 0, findings, &early);
+    }
+    sl_echo_watch_free(watch);
+    return r;
+}
+
 sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
                          sl_channel channel, sl_findings *findings)
 {
     size_t from = findings->n;
     sl_inject_channel kind;
     SL_TRY(inspect_windows(detect, scratch, text, channel, findings));
+    size_t windows = findings->n;
+    SL_TRY(inspect_echo(detect, scratch, text, channel, findings));
+    if (findings->n > windows) {
+        sl_findings own = { .items = findings->items + from, .n = findings->n - from };
+        sl_findings_sort(&own);
+    }
     if (!sl_inject_channel_for(channel, &kind) || detect->inject[kind] == NULL) {
         return SL_DONE;
     }

@@ -46,6 +46,11 @@ SL_MUST sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
  * SL_DETECT_ROSTERS_MAX. Not while the set is in use. Errors as sl_roster_open, SL_E_LIMIT. */
 #define SL_DETECT_ROSTERS_MAX ((size_t)1024)
 SL_MUST sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t match_key[32]);
+/* Adds the echo index of a compartment under its match key (echo.h; copied): records that are recited
+ * in what a model says, or in documents, become findings. At most SL_DETECT_ECHOES_MAX. Not while the
+ * set is in use; not part of a snapshot. Errors as sl_echo_open, SL_E_LIMIT. */
+#define SL_DETECT_ECHOES_MAX ((size_t)256)
+SL_MUST sl_res sl_detect_add_echo(sl_detect *detect, sl_view index, const uint8_t match_key[32]);
 /* As a snapshot section for other processes (patterns already compiled) and back. Opening copies
  * what it keeps. A snapshot of another version or another processor is refused: SL_E_VERSION. */
 SL_MUST sl_res sl_detect_save(const sl_detect *detect, sl_buf *out);

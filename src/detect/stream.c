@@ -3,6 +3,7 @@
  * The positions themselves follow from the text and its findings. Design: README.md here. */
 #include "detect/stream.h"
 
+#include "detect/echo_watch.h"
 #include "detect/scan_frontier.h"
 #include "detect/window.h"
 
@@ -21,7 +22,10 @@ struct sl_stream {
     uint64_t next;    /* absolute; where the next decision falls */
     sl_findings found;
     sl_findings final;
-    sl_findings noted; /* offsets in the channel's text */
+    sl_echo_watch *echo; /* or NULL; takes every byte once */
+    uint64_t echoed;     /* absolute; what it has taken */
+    uint64_t early;      /* bytes of the longest echo before the window */
+    sl_findings noted;   /* offsets in the channel's text */
     bool ended;
 };
 
@@ -34,6 +38,11 @@ sl_res sl_stream_new(const sl_stream_options *options, sl_stream **ret_stream)
     s->next = STEP_BYTES;
     s->report.verdict = SL_VERDICT_ALLOW;
     s->report.cut_offset = UINT64_MAX;
+    sl_res r = sl_echo_watch_new(options->detect, options->scratch, &s->echo);
+    if (!sl_ok(r)) {
+        free(s);
+        return r;
+    }
     *ret_stream = s;
     return SL_DONE;
 }
@@ -179,7 +188,21 @@ static sl_res add_noted(sl_stream *s, sl_view window, size_t *io_open)
     return SL_DONE;
 }
 
-static sl_res look(sl_stream *s, sl_view window, size_t *ret_open)
+/* Gives the echo engine what is new since the last decision, and takes what it says. */
+static sl_res listen(sl_stream *s, sl_view window, bool last)
+{
+    if (s->echo == NULL) {
+        return SL_DONE;
+    }
+    sl_view fresh = sl_view_sub(window, (size_t)(s->echoed - s->base), window.n);
+    SL_TRY(sl_echo_watch_feed(s->echo, fresh, last));
+    s->echoed = s->base + window.n;
+    SL_TRY(sl_echo_watch_findings(s->echo, s->base, s->decided, &s->found, &s->early));
+    sl_findings_sort(&s->found);
+    return SL_DONE;
+}
+
+static sl_res look(sl_stream *s, sl_view window, bool last, size_t *ret_open)
 {
     sl_findings_clear(&s->found);
     SL_TRY(sl_window_inspect(s->options.detect, s->options.scratch, window,
@@ -190,7 +213,7 @@ static sl_res look(sl_stream *s, sl_view window, size_t *ret_open)
         sl_findings_sort(&s->found);
         sl_pseudonyms_shadow(window, &s->found);
     }
-    return SL_DONE;
+    return listen(s, window, last);
 }
 
 /* Forgets text that no later decision needs. */
@@ -206,7 +229,7 @@ static sl_res decide(sl_stream *s, bool last, sl_buf *released)
     sl_view window = sl_buf_view(&s->tail);
     size_t decided = (size_t)(s->decided - s->base);
     size_t open = window.n;
-    SL_TRY(look(s, window, &open));
+    SL_TRY(look(s, window, last, &open));
     size_t frontier = window.n;
     size_t limit = window.n;
     if (!last) {
@@ -226,6 +249,7 @@ static sl_res decide(sl_stream *s, bool last, sl_buf *released)
     s->decided = s->base + frontier;
     if (worst != NULL) {
         count(s, &cause, decided);
+        s->report.bytes_too_late += cause.detector == SL_DETECTOR_ECHO ? s->early : 0;
         cut(s, &cause, s->base);
         return SL_DONE;
     }

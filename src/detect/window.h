@@ -6,6 +6,7 @@
 #define SL_DETECT_WINDOW_H
 
 #include "detect/cipher.h"
+#include "detect/echo.h"
 #include "detect/exfil.h"
 #include "detect/fold.h"
 #include "detect/inject.h"
@@ -20,12 +21,19 @@ typedef struct {
     sl_buf bytes;
 } sl_detect_roster;
 
+typedef struct {
+    sl_echo_index *index;
+    sl_buf bytes;
+} sl_detect_echo;
+
 struct sl_detect {
     sl_patterns *patterns;                 /* shared by engine sets that were made of one another */
     sl_tagger *tagger;                     /* likewise; or NULL */
     sl_inject *inject[SL_INJECT_CHANNELS]; /* likewise; over whole strings, not windows */
     sl_detect_roster *rosters;
     size_t roster_count;
+    sl_detect_echo *echoes; /* over streams and whole strings, not windows */
+    size_t echo_count;
     sl_buf allowed_hosts;
 };
 
@@ -36,6 +44,7 @@ struct sl_scratch {
     sl_pattern_work *patterns;
     sl_tagger_work *tagger;
     sl_inject_work *inject;
+    sl_echo_scratch *echo; /* made when it is first needed */
     sl_fold_work plain[SL_VIEW_LEVELS];
     sl_fold_work unescaped;
     sl_views views[SL_VIEW_LEVELS];

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "detect/embedded.h"
+#include "detect/echo.h"
 #include "detect/roster.h"
 #include "ledger/event.h"
 
@@ -19,6 +20,9 @@ typedef struct {
     struct stat seen; /* of the file that was loaded */
     uint8_t key[32];
     sl_buf index;
+    struct stat echo_seen; /* of the index of records, which stands beside it */
+    uint8_t echo_key[32];
+    sl_buf echo;
 } loaded;
 
 struct sl_ask_rosters {
@@ -50,6 +54,8 @@ void sl_ask_rosters_free(sl_ask_rosters *rosters)
     for (size_t i = 0; i < rosters->count; i++) {
         sl_wipe(rosters->items[i].key, sizeof rosters->items[i].key);
         sl_buf_free(&rosters->items[i].index);
+        sl_wipe(rosters->items[i].echo_key, sizeof rosters->items[i].echo_key);
+        sl_buf_free(&rosters->items[i].echo);
     }
     for (size_t i = 0; i < rosters->set_count; i++) {
         sl_detect_free(rosters->sets[i]);
@@ -72,7 +78,8 @@ static sl_res item_of(sl_ask_rosters *r, const char *compartment, loaded **ret)
     loaded *items = reallocarray(r->items, r->count + 1, sizeof *items);
     SL_NEED(items != NULL, SL_E_MEMORY);
     r->items = items;
-    items[r->count] = (loaded){ .index = { .max = INDEX_BYTES_MAX } };
+    items[r->count] =
+        (loaded){ .index = { .max = INDEX_BYTES_MAX }, .echo = { .max = SL_ECHO_INDEX_BYTES_MAX } };
     memcpy(items[r->count].compartment, compartment, strlen(compartment) + 1);
     *ret = &items[r->count++];
     return SL_DONE;
@@ -141,12 +148,43 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, s
     return SL_DONE;
 }
 
+/* Likewise the index of the compartment's records. */
+static sl_res load_echo(sl_ask_rosters *r, const char *compartment, sl_ask_lease lease,
+                        void *context, bool *ret_changed)
+{
+    struct stat st;
+    loaded *item = NULL;
+    char name[SL_NAME_BYTES_MAX + 8];
+    (void)snprintf(name, sizeof name, "%s:echo", compartment);
+    if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return SL_DONE;
+    }
+    SL_TRY(item_of(r, compartment, &item));
+    if (same_file(&st, &item->echo_seen)) {
+        return SL_DONE;
+    }
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
+    SL_TRY(sl_file_read(r->dir_fd, name, &index));
+    SL_TRY(lease(context, compartment, "echo", item->echo_key));
+    sl_echo_index *proof = NULL;
+    SL_TRY(sl_echo_open(sl_buf_view(&index), item->echo_key, &proof));
+    sl_echo_index_free(proof);
+    sl_buf_free(&item->echo);
+    item->echo = sl_buf_take(&index);
+    item->echo_seen = st;
+    *ret_changed = true;
+    return SL_DONE;
+}
+
 static sl_res add_all(const sl_ask_rosters *r, sl_detect *set)
 {
     for (size_t i = 0; i < r->count; i++) {
         const loaded *item = &r->items[i];
         if (item->index.n != 0) {
             SL_TRY(sl_detect_add_roster(set, sl_buf_view(&item->index), item->key));
+        }
+        if (item->echo.n != 0) {
+            SL_TRY(sl_detect_add_echo(set, sl_buf_view(&item->echo), item->echo_key));
         }
     }
     return SL_DONE;
@@ -177,6 +215,7 @@ sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll, sl_a
     for (size_t i = 0; i < count; i++) {
         if (list[i].state == SL_COMPARTMENT_OPEN) {
             SL_TRY(load(rosters, list[i].name, list[i].id, lease, context, &changed));
+            SL_TRY(load_echo(rosters, list[i].name, lease, context, &changed));
         }
     }
     if (changed) {

@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "base/yaml.h"
 #include "crypto/crypto.h"
+#include "detect/echo.h"
 #include "detect/roster.h"
 #include "doors/ingest/door.h"
 #include "doors/ingest/known.h"
@@ -234,6 +235,33 @@ static sl_res world_publish(void *context, const char *compartment, sl_view inde
     return done;
 }
 
+/* The index of the records stands beside the roster; a compartment's name holds no colon. */
+static sl_res join_echo(int dir_fd, const char *name, sl_view index, const uint8_t key[32])
+{
+    SL_OWN(sl_buf, old, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
+    SL_OWN(sl_buf, all, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
+    sl_res read = sl_file_read(dir_fd, name, &old);
+    if (!sl_ok(read) && !sl_is(read, SL_E_NOT_FOUND)) {
+        return read;
+    }
+    sl_view parts[] = { index, sl_buf_view(&old) };
+    SL_TRY(sl_echo_join(key, parts, sl_ok(read) ? 2 : 1, &all));
+    return sl_file_replace(dir_fd, name, sl_buf_view(&all), 0444);
+}
+
+static sl_res world_publish_echo(void *context, const char *compartment, sl_view index)
+{
+    uint8_t key[SL_KEY_BYTES];
+    char name[SL_NAME_BYTES_MAX + 8];
+    SL_OWN(int, dir_fd, sl_fd_close) = -1;
+    (void)snprintf(name, sizeof name, "%s:echo", compartment);
+    SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
+    SL_TRY(world_lease(context, compartment, "echo", key));
+    sl_res done = join_echo(dir_fd, name, index, key);
+    sl_wipe(key, sizeof key);
+    return done;
+}
+
 /* ---- the valves ---- */
 
 static bool id_of(const char *uid, sl_valve_id *ret)
@@ -376,7 +404,8 @@ static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *
                               .key_forget = world_key_forget,
                               .lease = world_lease,
                               .random = world_random,
-                              .publish = world_publish };
+                              .publish = world_publish,
+                              .publish_echo = world_publish_echo };
     SL_TRY(follow(d));
     if (sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) == NULL) {
         return sl_fail_at(SL_E_NOT_FOUND, "compartment", SL_NOWHERE);

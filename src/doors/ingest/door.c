@@ -3,11 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/secret.h"
+#include "detect/echo.h"
 #include "detect/roster.h"
 #include "ledger/events.gen.h"
 #include "vault/canary.h"
@@ -26,7 +28,10 @@ typedef struct {
     sl_uid crossing;
     sl_roster_builder *roster; /* made with the first identifier */
     bool named_after_person;   /* the file's name holds an identifier found inside */
+    sl_echo_builder *echo;     /* made with the first text */
+    bool echo_keeps;           /* the texts come for the second time */
     sl_buf report;
+    sl_buf echoes;  /* the finished index of records */
     sl_buf index;   /* the finished roster */
     sl_buf planted; /* canaries, a line each */
     sl_draft *draft;
@@ -36,6 +41,8 @@ typedef struct {
 static void end_crossing(crossing *c)
 {
     sl_roster_builder_free(c->roster);
+    sl_echo_builder_free(c->echo);
+    sl_buf_free(&c->echoes);
     sl_draft_free(&c->draft);
     sl_buf_free(&c->report);
     sl_buf_free(&c->index);
@@ -133,9 +140,43 @@ static sl_res take_identifier(void *ctx, sl_class kind, sl_view value, uint64_t 
     return SL_DONE;
 }
 
+/* As with the roster: only now, so that the worker cannot have the key. */
+static sl_res begin_echo(crossing *c)
+{
+    struct stat st;
+    uint8_t key[SL_KEY_BYTES];
+    if (fstat(c->fd, &st) != 0) {
+        return sl_fail_os(SL_E_IO, "file");
+    }
+    sl_echo_build_options options = { .bytes = (uint64_t)st.st_size };
+    SL_TRY(c->world->lease(c->world->context, c->request->compartment, "echo", key));
+    sl_res made = sl_echo_builder_new(key, &options, &c->echo);
+    sl_wipe(key, sizeof key);
+    return made;
+}
+
+static sl_res take_text(void *ctx, const sl_ingest_text *text)
+{
+    crossing *c = ctx;
+    if (c->echo == NULL) {
+        SL_TRY(begin_echo(c));
+    }
+    if (!text->keep) {
+        return sl_echo_builder_count(c->echo, text->text, text->continues);
+    }
+    if (!c->echo_keeps) {
+        c->echo_keeps = true;
+        SL_TRY(sl_echo_builder_settle(c->echo));
+        SL_TRY(sl_echo_builder_source(c->echo, sl_view_str(c->ref.uid)));
+    }
+    return sl_echo_builder_add(c->echo, text->text, text->continues, text->offset, text->length);
+}
+
 static sl_res inspect(crossing *c)
 {
-    sl_ingest_taker taker = { .ctx = c, .take = take_identifier };
+    sl_ingest_taker taker = { .ctx = c,
+                              .take = take_identifier,
+                              .text = c->world->publish_echo == NULL ? NULL : take_text };
     return sl_ingest_worker(c->fd, sl_view_str(c->request->file_name),
                             sl_view_str(c->request->record_id), c->world->confined, taker,
                             &c->result->inspection, &c->report);
@@ -247,6 +288,9 @@ static sl_res decide(crossing *c)
     choose_name(c);
     SL_TRY(choose_version(c));
     SL_TRY(plant(c));
+    if (c->echo_keeps) {
+        SL_TRY(sl_echo_builder_finish(c->echo, &c->echoes));
+    }
     return c->roster == NULL ? SL_DONE : sl_roster_finish(c->roster, &c->index);
 }
 
@@ -415,6 +459,10 @@ static sl_res act(crossing *c, const sl_key_request *asked)
         SL_TRY(seal_part(c, SL_PART_ROSTER, sl_buf_view(&c->index)));
         SL_TRY(c->world->publish(c->world->context, c->ref.compartment, sl_buf_view(&c->index)));
     }
+    if (c->echoes.n != 0) {
+        SL_TRY(
+            c->world->publish_echo(c->world->context, c->ref.compartment, sl_buf_view(&c->echoes)));
+    }
     if (c->planted.n != 0) {
         SL_TRY(seal_part(c, SL_PART_CANARY, sl_buf_view(&c->planted)));
     }
@@ -480,6 +528,7 @@ sl_res sl_ingest_cross(const sl_ingest_world *world, int vault_fd, int fd,
                                           .fd = fd,
                                           .report = { .max = SL_REPORT_BYTES_MAX },
                                           .index = { .max = ROSTER_BYTES_MAX },
+                                          .echoes = { .max = SL_ECHO_INDEX_BYTES_MAX },
                                           .planted = { .max = SL_MIB } };
     SL_TRY(draw_uid(&c, c.crossing));
     SL_TRY(draw_uid(&c, c.ref.uid));

@@ -39,6 +39,9 @@ typedef struct {
     /* Puts the object's identifiers into the compartment's roster, before the object can be used. What
      * is there too much after a failure only protects more. */
     sl_res (*publish)(void *context, const char *compartment, sl_view index);
+    /* Likewise the index of its records, by which the ask door knows them when they are recited
+     * (detect/echo.h). NULL: none is made. */
+    sl_res (*publish_echo)(void *context, const char *compartment, sl_view index);
 } sl_ingest_world;
 
 typedef struct {

@@ -158,13 +158,68 @@ sl_verdict sl_ingest_judge(const sl_inspection *inspection)
     return cleared ? SL_VERDICT_ALLOW : SL_VERDICT_HOLD;
 }
 
-static sl_res survey_file(source *s, sl_view record_id, sl_survey *survey, sl_inspection *found,
-                          sl_buf *report)
+/* A record goes to the survey, and its values as text to whoever wants texts. */
+typedef struct {
+    sl_record_sink survey;
+    const sl_ingest_taker *taker;
+    bool keep;
+    uint64_t next; /* the number of the document read last, plus one */
+    sl_buf text;
+} tee;
+
+static void free_tee(tee *t)
+{
+    sl_buf_free(&t->text);
+}
+
+static sl_res tee_header(void *ctx, const sl_cell *cells, size_t count)
+{
+    tee *t = ctx;
+    return t->survey.header == NULL ? SL_DONE : t->survey.header(t->survey.ctx, cells, count);
+}
+
+static sl_res tee_record(void *ctx, const sl_record *record)
+{
+    tee *t = ctx;
+    SL_TRY(t->survey.record(t->survey.ctx, record));
+    if (t->taker->text == NULL) {
+        return SL_DONE;
+    }
+    sl_buf_clear(&t->text);
+    for (size_t i = 0; i < record->cell_count; i++) {
+        SL_TRY(sl_buf_add(&t->text, record->cells[i].value));
+        SL_TRY(sl_buf_add_byte(&t->text, '\n'));
+    }
+    sl_ingest_text part = { .keep = t->keep,
+                            .continues = record->part > 0 && t->next == record->number + 1,
+                            .offset = record->offset,
+                            .length = record->length };
+    t->next = record->number + 1;
+    for (size_t at = 0; at < t->text.n; at += SL_INGEST_TEXT_BYTES) {
+        part.text = sl_view_sub(sl_buf_view(&t->text), at, at + SL_INGEST_TEXT_BYTES);
+        SL_TRY(t->taker->text(t->taker->ctx, &part));
+        part.continues = true;
+    }
+    return SL_DONE;
+}
+
+static sl_res read_twice(source *s, const sl_inspection *found, sl_record_sink survey,
+                         const sl_ingest_taker *taker, bool keep, sl_reader_stats *ret_stats)
+{
+    SL_OWN(tee, t, free_tee) = {
+        .survey = survey, .taker = taker, .keep = keep, .text.max = 2 * SL_DOCUMENT_BYTES_MAX
+    };
+    sl_record_sink sink = { .ctx = &t, .header = tee_header, .record = tee_record };
+    return read_records(s, found, sink, ret_stats);
+}
+
+static sl_res survey_file(source *s, sl_view record_id, sl_survey *survey,
+                          const sl_ingest_taker *taker, sl_inspection *found, sl_buf *report)
 {
     sl_reader_stats stats = { 0 };
-    SL_TRY(read_records(s, found, sl_survey_profile(survey), &stats));
+    SL_TRY(read_twice(s, found, sl_survey_profile(survey), taker, false, &stats));
     SL_TRY(sl_survey_settle(survey, record_id));
-    SL_TRY(read_records(s, found, sl_survey_harvest(survey), &stats));
+    SL_TRY(read_twice(s, found, sl_survey_harvest(survey), taker, true, &stats));
     found->records = stats.records;
     found->subjects = survey->subjects;
     found->identifiers = survey->identifiers;
@@ -194,7 +249,7 @@ sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_take
     SL_TRY(sl_survey_init(&survey, found.format, taker.take, taker.ctx));
     SL_TRY(sl_tagger_open_default(&tagger));
     SL_TRY(sl_survey_names(&survey, tagger));
-    SL_TRY(survey_file(&s, record_id, &survey, &found, report));
+    SL_TRY(survey_file(&s, record_id, &survey, &taker, &found, report));
     *ret_inspection = found;
     return SL_DONE;
 }

@@ -9,10 +9,23 @@
 #include "detect/finding.h"
 #include "doors/ingest/survey.h"
 
-/* Who receives the identifiers, as they are found. */
+/* The text of a record, or a part of it; all of a file come twice: to be counted, then to be kept. */
+typedef struct {
+    sl_view text;
+    bool keep;       /* the second time */
+    bool continues;  /* what it follows on was of the same record or document */
+    uint64_t offset; /* of the record in the file, and its bytes there */
+    uint64_t length;
+} sl_ingest_text;
+
+/* A part of a record's text at most. */
+#define SL_INGEST_TEXT_BYTES ((size_t)32768)
+
+/* Who receives the identifiers, as they are found, and the texts (may be NULL). */
 typedef struct {
     void *ctx;
     sl_res (*take)(void *ctx, sl_class kind, sl_view value, uint64_t record);
+    sl_res (*text)(void *ctx, const sl_ingest_text *text);
 } sl_ingest_taker;
 
 /* What the door learns. */

@@ -1,7 +1,8 @@
 /* The worker process and the frames that it sends (worker.h).
  *
  * A frame: u8 kind, u8 class, u16 zero, u32 length, u64 number, then `length` bytes, little endian.
- * 'I' an identifier (number: its record), 'R' a piece of the report, 'E' an error (number: its code,
+ * 'I' an identifier (number: its record), 'T' a record's text (class: 1 to be kept, 2 it continues;
+ * number: the record's offset; bytes: its length, then the text), 'R' a piece of the report, 'E' an error (number: its code,
  * bytes: its offset), 'D' the end (bytes: the inspection in numbers). */
 #include "doors/ingest/worker.h"
 
@@ -55,6 +56,21 @@ static sl_res send_identifier(void *ctx, sl_class kind, sl_view value, uint64_t 
     return send_frame(ctx, 'I', (uint8_t)kind, record, value);
 }
 
+enum { TEXT_KEEP = 1, TEXT_CONTINUES = 2, TEXT_HEAD_BYTES = 8 };
+
+static sl_res send_text(void *ctx, const sl_ingest_text *text)
+{
+    sender *s = ctx;
+    uint8_t length[TEXT_HEAD_BYTES];
+    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = TEXT_HEAD_BYTES + SL_INGEST_TEXT_BYTES };
+    sl_put_le64(length, text->length);
+    SL_TRY(sl_buf_add(&bytes, sl_view_of(length, sizeof length)));
+    SL_TRY(sl_buf_add(&bytes, text->text));
+    uint8_t about =
+        (uint8_t)((text->keep ? TEXT_KEEP : 0) | (text->continues ? TEXT_CONTINUES : 0));
+    return send_frame(s, 'T', about, text->offset, sl_buf_view(&bytes));
+}
+
 static sl_res send_done(sender *s, const sl_inspection *found)
 {
     uint8_t bytes[DONE_BYTES];
@@ -94,25 +110,26 @@ static sl_res send_error(sender *s, sl_res why)
     return flush(s);
 }
 
-static sl_res work(sender *s, int fd, sl_view name, sl_view record_id)
+static sl_res work(sender *s, int fd, sl_view name, sl_view record_id, bool texts)
 {
     sl_inspection found;
     SL_OWN(sl_buf, report, sl_buf_free) = { .max = SL_REPORT_BYTES_MAX };
-    sl_ingest_taker taker = { .ctx = s, .take = send_identifier };
+    sl_ingest_taker taker = { .ctx = s, .take = send_identifier, .text = texts ? send_text : NULL };
     SL_TRY(sl_ingest_inspect(fd, name, record_id, taker, &found, &report));
     SL_TRY(send_report(s, sl_buf_view(&report)));
     return send_done(s, &found);
 }
 
 /* What the child does; never returns. */
-static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view record_id, bool confined)
+static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view record_id, bool texts,
+                                bool confined)
 {
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4 * FRAME_BYTES_MAX };
     sender s = { .fd = pipe_fd, .out = out };
     const int keep[] = { fd, pipe_fd };
     sl_res r = confined ? sl_confine_worker(keep, SL_COUNT_OF(keep)) : SL_DONE;
     if (sl_ok(r)) {
-        r = work(&s, fd, name, record_id);
+        r = work(&s, fd, name, record_id, texts);
     }
     if (!sl_ok(r)) {
         sl_buf_clear(&s.out);
@@ -156,6 +173,23 @@ static sl_res take_error(uint64_t code, sl_view bytes)
     return sl_fail_at((sl_code)code, "file", sl_get_le64(bytes.p));
 }
 
+static sl_res take_text(sl_worker_frames *frames, uint8_t about, uint64_t offset, sl_view bytes)
+{
+    SL_NEED(frames->taker.text != NULL && about <= (TEXT_KEEP | TEXT_CONTINUES) &&
+                bytes.n > TEXT_HEAD_BYTES && bytes.n <= TEXT_HEAD_BYTES + SL_INGEST_TEXT_BYTES,
+            SL_E_SYNTAX);
+    sl_ingest_text text = { .text = sl_view_sub(bytes, TEXT_HEAD_BYTES, bytes.n),
+                            .keep = (about & TEXT_KEEP) != 0,
+                            .continues = (about & TEXT_CONTINUES) != 0,
+                            .offset = offset,
+                            .length = sl_get_le64(bytes.p) };
+    SL_NEED(offset <= SL_OBJECT_BYTES_MAX && text.length <= SL_OBJECT_BYTES_MAX &&
+                text.keep >= frames->keeping,
+            SL_E_SYNTAX);
+    frames->keeping = text.keep;
+    return frames->taker.text(frames->taker.ctx, &text);
+}
+
 static sl_res take_frame(sl_worker_frames *frames, const uint8_t header[HEADER_BYTES],
                          sl_view bytes)
 {
@@ -165,6 +199,8 @@ static sl_res take_frame(sl_worker_frames *frames, const uint8_t header[HEADER_B
     case 'I':
         SL_NEED(header[1] < SL_CLASS_COUNT && bytes.n <= SL_IDENTIFIER_BYTES_MAX, SL_E_SYNTAX);
         return frames->taker.take(frames->taker.ctx, (sl_class)header[1], bytes, number);
+    case 'T':
+        return take_text(frames, header[1], number, bytes);
     case 'R':
         return sl_buf_add(frames->report, bytes);
     case 'E':
@@ -236,7 +272,7 @@ sl_res sl_ingest_worker(int fd, sl_view name, sl_view record_id, bool confined,
         return sl_fail_os(SL_E_IO, "fork");
     }
     if (child == 0) {
-        run_child(fd, out, name, record_id, confined);
+        run_child(fd, out, name, record_id, taker.text != NULL, confined);
     }
     sl_fd_close(&out);
     sl_worker_frames frames = { .taker = taker, .report = report };

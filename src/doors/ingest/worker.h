@@ -26,6 +26,7 @@ typedef struct {
     sl_ingest_taker taker;
     sl_inspection inspection;
     sl_buf *report;
+    bool keeping; /* the second time of the texts has begun */
     bool done;
 } sl_worker_frames;
 SL_MUST sl_res sl_worker_take(sl_worker_frames *frames, sl_buf *pending);

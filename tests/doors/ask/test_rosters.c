@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "detect/echo.h"
 #include "detect/roster.h"
 #include "doors/ask/rosters.h"
 
@@ -143,6 +144,55 @@ static void a_roster_that_the_ledger_names_and_nobody_has_is_a_failure(void **st
     sl_ask_rosters_free(rosters);
 }
 
+static const char record[] =
+    "keeps two hives behind the chapel and swears the stings loosen her stiff wrist, declined gold salts "
+    "twice, asked instead for liniment with camphor and a letter to the harbour board";
+
+static void write_echo(const uint8_t key[32])
+{
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = SL_MIB };
+    sl_echo_builder *b = NULL;
+    sl_echo_build_options options = { .bytes = sizeof record };
+    assert_done(sl_echo_builder_new(key, &options, &b));
+    assert_done(sl_echo_builder_count(b, sl_view_str(record), false));
+    assert_done(sl_echo_builder_settle(b));
+    assert_done(sl_echo_builder_source(b, SL_LIT("one")));
+    assert_done(sl_echo_builder_add(b, sl_view_str(record), false, 0, sizeof record - 1));
+    assert_done(sl_echo_builder_finish(b, &index));
+    sl_echo_builder_free(b);
+    assert_done(sl_file_replace(dir_fd, "trial-a:echo", sl_buf_view(&index), 0444));
+}
+
+static size_t records_in(const sl_detect *set)
+{
+    sl_scratch *scratch = NULL;
+    SL_OWN(sl_findings, found, sl_findings_free) = { 0 };
+    size_t count = 0;
+    assert_done(sl_scratch_new(set, &scratch));
+    assert_done(sl_detect_inspect(set, scratch, sl_view_str(record), SL_CHANNEL_ANSWER, &found));
+    for (size_t i = 0; i < found.n; i++) {
+        count += found.items[i].detector == SL_DETECTOR_ECHO;
+    }
+    sl_scratch_free(scratch);
+    return count;
+}
+
+static void recited_records_are_known_after_a_refresh(void **state)
+{
+    static const uint8_t other[32] = { [31] = 8 };
+    sl_ask_rosters *rosters = NULL;
+    const sl_detect *set = NULL;
+    assert_done(sl_ask_rosters_new(base, dir_fd, &rosters));
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    assert_int_equal(records_in(set), 0);
+    write_echo(match_key);
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    assert_true(records_in(set) >= 1);
+    write_echo(other);
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_KEY);
+    sl_ask_rosters_free(rosters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_a_failure, begin, end),
         cmocka_unit_test_setup_teardown(a_roster_that_the_ledger_names_and_nobody_has_is_a_failure,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(recited_records_are_known_after_a_refresh, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "detect/echo.h"
 #include "detect/roster.h"
 #include "doors/ingest/door.h"
 #include "ledger/event.h"
@@ -28,6 +29,8 @@ typedef struct {
     uint64_t count;
     size_t keys; /* made and not forgotten */
     size_t published;
+    size_t echoes;
+    sl_buf echo; /* the index of records published last */
     uint8_t key[32];
     bool closed;
     long calls_left; /* negative: never fail */
@@ -89,7 +92,8 @@ static sl_res lease(void *context, const char *compartment, const char *purpose,
                     uint8_t ret_key[SL_KEY_BYTES])
 {
     SL_TRY(fail_now(context));
-    assert_true(strcmp(purpose, "roster") == 0 || strcmp(purpose, "canary") == 0);
+    assert_true(strcmp(purpose, "roster") == 0 || strcmp(purpose, "canary") == 0 ||
+                strcmp(purpose, "echo") == 0);
     memcpy(ret_key, match_key, sizeof match_key);
     return SL_DONE;
 }
@@ -109,6 +113,18 @@ static sl_res publish(void *context, const char *compartment, sl_view index)
     return SL_DONE;
 }
 
+static sl_res publish_echo(void *context, const char *compartment, sl_view index)
+{
+    world *w = context;
+    SL_TRY(fail_now(w));
+    assert_string_equal(compartment, "trial-a");
+    sl_buf_clear(&w->echo);
+    w->echo.max = (size_t)1 << 24;
+    SL_TRY(sl_buf_add(&w->echo, index));
+    w->echoes++;
+    return SL_DONE;
+}
+
 static sl_ingest_world calls_of(world *w)
 {
     return (sl_ingest_world){ .context = w,
@@ -119,7 +135,8 @@ static sl_ingest_world calls_of(world *w)
                               .key_forget = key_forget,
                               .lease = lease,
                               .random = draw,
-                              .publish = publish };
+                              .publish = publish,
+                              .publish_echo = publish_echo };
 }
 
 /* ---- a vault for each test ---- */
@@ -244,6 +261,46 @@ static void a_file_goes_in_and_comes_back(void **state)
     assert_int_equal(w.published, 1);
     assert_int_equal(result.intent_index, 0);
     sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
+}
+
+/* What entered is known again when it is recited: record, place and all, and only under the key. */
+static void records_are_known_again(void **state)
+{
+    static const char *const rows =
+        "USUBJID,NOTE\n"
+        "01-701-1015,\"Slept badly on the ferry, blamed the herring, then walked nine miles home\"\n"
+        "01-701-1023,\"Keeps two hives behind the chapel and swears the stings loosen her stiff "
+        "wrist; declined gold salts twice, asked instead for liniment with camphor and a letter\"\n";
+    static const uint8_t other[32] = { 8 };
+    world w = new_world();
+    sl_ingest_request request = request_for("notes.csv", "");
+    sl_ingest_result result;
+    assert_done(cross_text(&w, rows, &request, &result));
+    assert_int_equal(w.echoes, 1);
+    sl_echo_index *index = NULL;
+    assert_code(sl_echo_open(sl_buf_view(&w.echo), other, &index), SL_E_KEY);
+    assert_done(sl_echo_open(sl_buf_view(&w.echo), match_key, &index));
+    sl_echo_scratch *scratch = NULL;
+    sl_echo_scan *scan = NULL;
+    SL_OWN(sl_echo_matches, found, sl_echo_matches_free) = { 0 };
+    assert_done(sl_echo_scratch_new(NULL, &scratch));
+    assert_done(sl_echo_scan_new(index, scratch, &scan));
+    assert_done(sl_echo_scan_feed(
+        scan, SL_LIT("she KEEPS TWO HIVES behind the chapel and swears the stings loosen her"),
+        &found));
+    assert_done(sl_echo_scan_finish(scan, &found));
+    sl_echo_place place;
+    assert_true(found.n == 1 && sl_echo_place_of(index, &found.items[0], &place));
+    assert_view(place.source, result.manifest.ref.uid);
+    assert_int_equal(place.number, 1);
+    assert_true(place.offset > 80 && place.offset + place.length <= strlen(rows));
+    assert_true(sl_view_find(sl_buf_view(&w.echo), SL_LIT("hives"), 0) == SIZE_MAX);
+    sl_echo_scan_free(scan);
+    sl_echo_scratch_free(scratch);
+    sl_echo_index_free(index);
+    sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
 }
 
 static void leaves_tell_the_crossing_and_name_nobody(void **state)
@@ -267,6 +324,7 @@ static void leaves_tell_the_crossing_and_name_nobody(void **state)
     sl_digest_hex(&result.manifest.parts[SL_PART_DATA].root, root);
     assert_true(has(&w.leaves, root));
     sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
 }
 
 static void versions_count_up_under_one_id(void **state)
@@ -280,6 +338,7 @@ static void versions_count_up_under_one_id(void **state)
     assert_int_equal(second.manifest.ref.version, 2);
     assert_string_equal(first.manifest.ref.uid, second.manifest.ref.uid);
     sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
 }
 
 static void a_file_named_after_a_person_gets_another_name(void **state)
@@ -294,6 +353,7 @@ static void a_file_named_after_a_person_gets_another_name(void **state)
         assert_done(cross_text(&w, table, &request, &result));
         assert_memory_equal(result.manifest.ref.object, "object-", 7);
         sl_buf_free(&w.leaves);
+        sl_buf_free(&w.echo);
     }
 }
 
@@ -321,6 +381,7 @@ static void what_is_refused_leaves_a_leaf_and_nothing_else(void **state)
         assert_true(has(&w.leaves, cases[i].outcome));
         assert_true(has(&w.leaves, sl_res_name((sl_res){ (int32_t)cases[i].code })));
         sl_buf_free(&w.leaves);
+        sl_buf_free(&w.echo);
     }
 }
 
@@ -337,6 +398,7 @@ static void a_failing_part_at_any_moment_leaves_nothing_behind(void **state)
         if (!reached) {
             assert_done(r);
             sl_buf_free(&w.leaves);
+            sl_buf_free(&w.echo);
             break;
         }
         assert_code(r, SL_E_UNAVAILABLE);
@@ -345,6 +407,7 @@ static void a_failing_part_at_any_moment_leaves_nothing_behind(void **state)
         assert_false(has(&w.leaves, "admitted"));
         assert_true(w.count == 0 || has(&w.leaves, "\"outcome\":\"failed\""));
         sl_buf_free(&w.leaves);
+        sl_buf_free(&w.echo);
     }
     assert_true(failures >= 11);
     assert_true(files_in_vault() != 0);
@@ -382,6 +445,7 @@ static void canaries_are_planted_beside_the_original(void **state)
     }
     sl_roster_free(roster);
     sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
 }
 
 static void an_opaque_file_is_sealed_without_a_roster(void **state)
@@ -398,6 +462,7 @@ static void an_opaque_file_is_sealed_without_a_roster(void **state)
     assert_false(result.manifest.parts[SL_PART_ROSTER].present);
     assert_true(has(&w.leaves, "\"media\":\"binary\""));
     sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
 }
 
 /* Each is refused or held as what it is, whatever its name; nothing is sealed. */
@@ -444,6 +509,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_would_run_code_is_not_admitted, make_vault,
                                         drop_vault),
         cmocka_unit_test_setup_teardown(a_file_goes_in_and_comes_back, make_vault, drop_vault),
+        cmocka_unit_test_setup_teardown(records_are_known_again, make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(leaves_tell_the_crossing_and_name_nobody, make_vault,
                                         drop_vault),
         cmocka_unit_test_setup_teardown(versions_count_up_under_one_id, make_vault, drop_vault),
