@@ -413,7 +413,7 @@ double sl_echo_surprise(const sl_echo_segment *s, sl_echo_lane lane, uint64_t be
     double total = (double)s->lane[lane].tokens;
     if (lane == SL_ECHO_NUMBERS) {
         double others = fmax(count_of(s, 0, hash, SL_ECHO_NUMBER) - 1, 0);
-        return -log2((others + 0.5) / (total + 500.0));
+        return -log2(fmin((others + 0.5) / (total + 500.0), 1));
     }
     double alone = fmax(count_of(s, 0, hash, SL_ECHO_ONE) - 1, 0);
     double p = (alone + 0.5) / (total + UNSEEN);

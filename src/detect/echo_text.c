@@ -167,7 +167,9 @@ static sl_res put_partial(sl_echo_text *text, sl_echo_cursor *cursor, sl_view pi
     size_t had = cursor->partial_n;
     size_t more = piece.n < 3 ? piece.n : 3;
     memcpy(joined, cursor->partial, had);
-    memcpy(joined + had, piece.p, more);
+    if (more != 0) {
+        memcpy(joined + had, piece.p, more);
+    }
     sl_view all = sl_view_of(joined, had + more);
     size_t at = 0;
     while (at < had) {
