@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/secret.h"
-#include "detect/embedded.h"
 #include "detect/echo.h"
+#include "detect/embedded.h"
 #include "detect/roster.h"
 #include "ledger/event.h"
 
