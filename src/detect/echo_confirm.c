@@ -27,7 +27,7 @@
  * from no small collection. */
 #define MOST_PART 3.0
 /* Of a number: the choice among places where it might have stood. */
-#define NUMBER_COST 1.5
+#define NUMBER_COST 2.5
 
 typedef struct {
     uint64_t *hash;

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "detect/echo.h"
 #include "detect/embedded.h"
+#include "detect/echo.h"
 #include "detect/roster.h"
 #include "ledger/event.h"
 
