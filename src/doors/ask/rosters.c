@@ -10,7 +10,6 @@
 #include "base/secret.h"
 #include "detect/echo.h"
 #include "detect/embedded.h"
-#include "detect/echo.h"
 #include "detect/roster.h"
 #include "ledger/event.h"
 
