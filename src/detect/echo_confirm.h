@@ -16,7 +16,7 @@
 
 /* What a rendering must be worth beyond the logarithm of the words indexed: there are so many places
  * where chance may have its way, in texts of some hundred megabytes asked about. */
-#define SL_ECHO_CONFIRM_BITS 20U
+#define SL_ECHO_CONFIRM_BITS 25U
 /* And never less: a small collection does not teach what is usual. */
 #define SL_ECHO_CONFIRM_LEAST 40U
 /* Longer texts are asked about in parts. */
