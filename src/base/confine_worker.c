@@ -3,6 +3,7 @@
 #include "base/confine_worker.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -87,6 +88,8 @@ sl_res sl_confine_worker(const int *keep, size_t count)
     /* The C library would look for the zone's file at the first use of a calendar. */
     (void)setenv("TZ", "UTC0", 1);
     tzset();
+    /* Names in archives are UTF-16 or UTF-8: with this they are converted without the tables of files. */
+    (void)setlocale(LC_CTYPE, "C.UTF-8");
     close_others(keep, count);
 #ifndef SL_SANITIZED
     limit(RLIMIT_AS, SL_WORKER_MEMORY_BYTES_MAX);

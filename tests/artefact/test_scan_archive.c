@@ -2,6 +2,8 @@
  * built here, byte by byte, so that each row can break one thing. */
 #include "artefact/format_case.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <zlib.h>
 
 typedef struct {
@@ -338,6 +340,64 @@ static void npy_headers_are_read_by_grammar(void **state)
     assert_rule_of(whole(&f), "a.npy", SL_RULE_PICKLE_CALL_DENIED, "objects");
 }
 
+/* ---- 7z, cpio ---- */
+
+static void packed(file *f, int (*format)(struct archive *), const char *name, int type,
+                   const void *data, size_t n)
+{
+    struct archive *a = archive_write_new();
+    struct archive_entry *entry = archive_entry_new();
+    assert_int_equal(format(a), ARCHIVE_OK);
+    assert_int_equal(archive_write_open_memory(a, f->p, sizeof f->p, &f->n), ARCHIVE_OK);
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_filetype(entry, (unsigned)type);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_size(entry, type == AE_IFREG ? (la_int64_t)n : 0);
+    if (type == AE_IFLNK) {
+        archive_entry_set_symlink(entry, "/etc/passwd");
+    }
+    assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
+    if (type == AE_IFREG) {
+        assert_int_equal(archive_write_data(a, data, n), (la_ssize_t)n);
+    }
+    assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+    archive_entry_free(entry);
+    (void)archive_write_free(a);
+}
+
+static void other_archives_are_opened(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int (*format)(struct archive *);
+    } FORMATS[] = { { "7z", archive_write_set_format_7zip },
+                    { "cpio", archive_write_set_format_cpio_newc } };
+    for (size_t i = 0; i < sizeof FORMATS / sizeof FORMATS[0]; i++) {
+        static file f;
+        packed(&f, FORMATS[i].format, "a/model.pkl", AE_IFREG, EVIL);
+        assert_rule_of(whole(&f), "m.bin", SL_RULE_PICKLE_GLOBAL_DENIED, FORMATS[i].what);
+        packed(&f, FORMATS[i].format, "a/readme.txt", AE_IFREG, PLAIN);
+        assert_clean_of(whole(&f), "m.7z", SL_KIND_ARCHIVE, FORMATS[i].what);
+        packed(&f, FORMATS[i].format, "a/link", AE_IFLNK, "", 0);
+        assert_rule_of(whole(&f), "m.7z", SL_RULE_ARCHIVE_LINK, FORMATS[i].what);
+        packed(&f, FORMATS[i].format, "../../a", AE_IFREG, PLAIN);
+        assert_rule_of(whole(&f), "m.7z", SL_RULE_PATH_TRAVERSAL, FORMATS[i].what);
+    }
+}
+
+static void a_bomb_in_an_archive_is_stopped(void **state)
+{
+    (void)state;
+    static file f;
+    static uint8_t zeros[32 << 20];
+    packed(&f, archive_write_set_format_7zip, "zeros.bin", AE_IFREG, zeros, sizeof zeros);
+    sl_scan_result result = format_scan(whole(&f), "m.7z");
+    assert_false(result.complete);
+    assert_true(result.class != SL_SCAN_CLEAN && format_found(&result, SL_RULE_SCAN_LIMIT));
+    sl_scan_result_free(&result);
+}
+
 static void archives_survive_cuts_and_flips(void **state)
 {
     static file f;
@@ -359,6 +419,8 @@ int main(void)
         cmocka_unit_test(what_is_compressed_is_opened),
         cmocka_unit_test(every_tar_rule_finds_its_case),
         cmocka_unit_test(npy_headers_are_read_by_grammar),
+        cmocka_unit_test(other_archives_are_opened),
+        cmocka_unit_test(a_bomb_in_an_archive_is_stopped),
         cmocka_unit_test(archives_survive_cuts_and_flips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
