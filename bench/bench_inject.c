@@ -38,7 +38,7 @@ static double hash_us(sl_view text)
         uint64_t ns = cpu_ns() - begin;
         best = ns < best ? ns : best;
     }
-    return (double)best / 1e3;
+    return sink == 1 ? 0 : (double)best / 1e3; /* the sum is needed, so it is computed */
 }
 
 static sl_res inject_us(const sl_inject *in, sl_inject_work *work, sl_view text, size_t piece,

@@ -199,8 +199,8 @@ static sl_res build(const sl_echo_entry *entries, size_t n, uint64_t noise, sl_e
 {
     size_t slots = (size_t)sl_echo_slots(shape);
     SL_OWN(peel, p, peel_free) = { .slots = slots,
-                                   .degree = malloc(slots),
-                                   .joined = malloc(slots * sizeof(uint32_t)),
+                                   .degree = malloc(slots + 1),
+                                   .joined = malloc((slots + 1) * sizeof(uint32_t)),
                                    .order = malloc((n + 1) * sizeof(uint32_t)),
                                    .own = malloc((n + 1) * sizeof(uint32_t)) };
     SL_OWN(uint32_t *, stack, stack_free) = malloc((n + 3) * sizeof(uint32_t));
