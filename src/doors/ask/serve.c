@@ -56,6 +56,13 @@ typedef struct {
     size_t bytes;
 } drain;
 
+/* A request whose connection we closed before egress said a word: it stays pending until egress has had
+ * time enough. If all of the site is killed meanwhile, nobody knows whether egress had read it. */
+typedef struct {
+    uint64_t minute;
+    uint64_t asked_ms;
+} lingering;
+
 struct sl_ask_server {
     sl_loop *loop;
     sl_ask_server_options options;
@@ -67,6 +74,9 @@ struct sl_ask_server {
     int *pool;
     size_t pool_n;
     drain drains[DRAINS_MAX];
+    lingering *lingers; /* a ring of connections_max places, oldest first */
+    size_t linger_first;
+    size_t linger_n;
     bool accepting;
     bool ending;
     sl_ask_server_counts counts;
@@ -117,9 +127,33 @@ static void settle_crossing(connection *c, bool counts)
     c->upstream_asked = false;
 }
 
+static void end_linger(sl_ask_server *s)
+{
+    const sl_ask_recorder *to = &s->options.recorder;
+    if (to->counted != NULL) {
+        to->counted(to->context, s->lingers[s->linger_first].minute);
+    }
+    s->linger_first = (s->linger_first + 1) % s->options.connections_max;
+    s->linger_n--;
+}
+
+static void linger(connection *c)
+{
+    sl_ask_server *s = c->server;
+    if (!c->upstream_asked) {
+        return;
+    }
+    if (s->linger_n == s->options.connections_max) {
+        end_linger(s);
+    }
+    size_t at = (s->linger_first + s->linger_n++) % s->options.connections_max;
+    s->lingers[at] = (lingering){ c->upstream_minute, c->upstream_asked_ms };
+    c->upstream_asked = false;
+}
+
 static void close_upstream(connection *c)
 {
-    settle_crossing(c, true);
+    linger(c);
     close_watched(c->server, &c->upstream_fd);
 }
 
@@ -587,6 +621,9 @@ static void sweep(void *context)
         sl_ask_door_tick(c->door, now);
         pump(c);
     }
+    while (s->linger_n != 0 && now.boot_ms - s->lingers[s->linger_first].asked_ms >= DOUBT_MS) {
+        end_linger(s);
+    }
     for (size_t i = 0; i < DRAINS_MAX; i++) {
         if (s->drains[i].fd >= 0 && now.boot_ms - s->drains[i].since_ms >= DRAIN_MS_MAX) {
             drain_end(&s->drains[i], false);
@@ -603,6 +640,8 @@ static sl_res allocate(sl_ask_server *s)
     s->generations = calloc(n, sizeof *s->generations);
     s->free_slots = calloc(n, sizeof *s->free_slots);
     s->pool = calloc(s->options.pool_max + 1, sizeof *s->pool);
+    s->lingers = calloc(n, sizeof *s->lingers);
+    SL_NEED(s->lingers != NULL, SL_E_MEMORY);
     SL_NEED(s->slots != NULL && s->generations != NULL && s->free_slots != NULL && s->pool != NULL,
             SL_E_MEMORY);
     for (size_t i = 0; i < n; i++) {
@@ -671,6 +710,7 @@ void sl_ask_server_free(sl_ask_server *s)
     free(s->generations);
     free(s->free_slots);
     free(s->pool);
+    free(s->lingers);
     free(s);
 }
 
