@@ -46,14 +46,15 @@ static void append(value *v, const char *text)
     }
 }
 
-static void quote(value *v, sl_view bytes, const char *prefix)
+/* `inside`: a quote ends the text, so that it is escaped. */
+static void quote_as(value *v, sl_view bytes, const char *prefix, bool inside)
 {
     static const char hex[] = "0123456789abcdef";
     (void)snprintf(v->text, sizeof v->text, "%s'", prefix);
     size_t n = strlen(v->text);
     for (size_t i = 0; i < bytes.n && n < 72; i++) {
         uint8_t c = bytes.p[i];
-        if (c >= 0x20 && c < 0x7f && c != '\'' && c != '\\') {
+        if (c >= 0x20 && c < 0x7f && (c != '\'' || !inside) && c != '\\') {
             v->text[n++] = (char)c;
         } else {
             v->text[n++] = '\\';
@@ -66,9 +67,14 @@ static void quote(value *v, sl_view bytes, const char *prefix)
     append(v, n >= 72 ? "...'" : "'");
 }
 
+static void quote(value *v, sl_view bytes, const char *prefix)
+{
+    quote_as(v, bytes, prefix, true);
+}
+
 static void bare(value *v, sl_view line)
 {
-    quote(v, line, "");
+    quote_as(v, line, "", false);
     size_t n = strlen(v->text); /* without the quotes: a number, a name */
     memmove(v->text, v->text + 1, n);
     v->text[n - 2] = 0;
