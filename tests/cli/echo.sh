@@ -55,7 +55,8 @@ import json
 m = json.loads(open("out").readline())
 text = open("exact.txt", "rb").read()
 assert text[m["start"]:m["end"]].decode() in open("exact.txt").read()
-assert m["start"] <= 40 and m["end"] >= len(text) - 45, m
+# Which shingles are kept depends on the key, which is another each time: most of the words, not all.
+assert m["end"] - m["start"] >= 0.7 * len(text), m
 PY
 want 1 "$stoplog" --json echo query --key key index.echo --confirm . changed.txt
 grep -q '"confirmed":true.*"words_changed":[1-9]' out || fail "changed words were not confirmed"

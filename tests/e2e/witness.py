@@ -145,6 +145,7 @@ def cosigned(place):
 def away(place):
     """An unreachable witness, at start and later: unknown, said in the status, and appends go on."""
     place.stop('witness')
+    place.write_leaf('b')  # a ledger that does not grow is shown once a minute only
     place.until_witness('unreachable')
     place.until(lambda: place.consistent() == 'unknown', 'ledger.consistent is unknown')
     before = place.status()['leaves']
@@ -196,6 +197,8 @@ def forked(place):
     place.up()
     place.until_witness('cosigned')
     place.stop('witness')
+    place.until(lambda: (place.status() or {}).get('state') == 'open', 'open')
+    place.write_leaf('f')
     place.until_witness('unreachable')
     # Its memory of our log becomes that of the first witness: a history which this one left.
     name = os.listdir(place.path('w/log'))[0]

@@ -2,7 +2,9 @@
 
 if [ -z "$data" ]; then
     step "Close the compartment while an answer is streaming"
-    ask notes "SAFETY NARRATIVE - STP-301 - subject" >"$work/stream" &
+    # Harmless and long: what the memorising model would say is cut before its first word.
+    tour_words=$(printf 'The nurse explains every step of the visit once more. %.0s' $(seq 150))
+    ask scripted "$tour_words" >"$work/stream" &
     tour_stream=$!
     tour_pids+=("$tour_stream")
     wait_for 10 "the stream" grep -q '"content"' "$work/stream"
