@@ -21,8 +21,8 @@
 
 enum {
     LOOK_EVERY_MS = 1000,
-    IDLE_MS = 60 * 1000, /* a ledger that does not grow is shown again after this */
-    ANSWER_MS_MAX = 4000,     /* of a witness, with the way there and back */
+    IDLE_MS = 60 * 1000,  /* a ledger that does not grow is shown again after this */
+    ANSWER_MS_MAX = 4000, /* of a witness, with the way there and back */
     LEDGER_MS_MAX = 4000,
     TRIES_MAX = 3, /* 0, what it says it saw, and once more if somebody else asked in between */
 };
