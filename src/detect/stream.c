@@ -50,6 +50,7 @@ sl_res sl_stream_new(const sl_stream_options *options, sl_stream **ret_stream)
 void sl_stream_free(sl_stream *stream)
 {
     if (stream != NULL) {
+        sl_echo_watch_free(stream->echo);
         sl_buf_free(&stream->tail);
         sl_findings_free(&stream->found);
         sl_findings_free(&stream->final);

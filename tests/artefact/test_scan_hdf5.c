@@ -19,7 +19,7 @@ static void put(file *f, const void *p, size_t n)
 static void num(file *f, uint64_t value, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++) {
-        f->p[f->n++] = (uint8_t)(value >> (8 * i));
+        f->p[f->n++] = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
     }
 }
 
