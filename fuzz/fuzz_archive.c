@@ -1,4 +1,4 @@
-/* 7z, RAR and cpio archives: any bytes are scanned to the end, with all that they hold. */
+/* 7z and RAR archives: any bytes are scanned to the end, with all that they hold. */
 #include "format_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

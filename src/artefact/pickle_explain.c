@@ -109,6 +109,9 @@ static sl_res line(explainer *x, const char *a, const char *b, const char *c, co
 {
     char text[4 * TEXT_MAX];
     (void)snprintf(text, sizeof text, "%s%s%s%s", a, b, c, d);
+    for (char *t = text; *t != 0; t++) { /* a mark taken for a value */
+        *t = *t < 0x20 || *t > 0x7e ? '?' : *t;
+    }
     if (x->out->n + sizeof text + 64 > x->out->max) {
         x->done = true;
         return sl_buf_add_str(x->out, "... and more\n");

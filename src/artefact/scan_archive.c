@@ -1,6 +1,7 @@
-/* 7z, RAR and cpio archives through libarchive: their members are expanded into memory, one at a time and
- * within the budgets, and scanned as what they are. Which member comes out how is the library's to say,
- * so these formats are never clean by themselves where it warns. nullifAI's models were 7z files. */
+/* 7z and RAR archives through libarchive: their members are expanded into memory, one at a time and within
+ * the budgets, and scanned as what they are. Which member comes out how is the library's to say, so these
+ * formats are never clean by themselves where it warns. nullifAI's models were 7z files. cpio is left out:
+ * the library asks for as much memory as a name claims to be long. */
 #include <errno.h>
 
 #include <archive.h>
@@ -27,8 +28,7 @@ sl_identity sl_identify_archive(const sl_probe *probe)
 {
     bool seven = begins(probe, "7z\xbc\xaf\x27\x1c", 6);
     bool rar = begins(probe, "Rar!\x1a\x07", 6);
-    bool cpio = begins(probe, "070701", 6) || begins(probe, "070702", 6);
-    return seven || rar || cpio ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    return seven || rar ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
 static la_ssize_t read_next(struct archive *a, void *ctx, const void **ret_bytes)
@@ -76,7 +76,6 @@ static struct archive *open_archive(input *in)
     bool open = a != NULL && archive_read_support_format_7zip(a) == ARCHIVE_OK &&
                 archive_read_support_format_rar(a) == ARCHIVE_OK &&
                 archive_read_support_format_rar5(a) == ARCHIVE_OK &&
-                archive_read_support_format_cpio(a) == ARCHIVE_OK &&
                 archive_read_set_read_callback(a, read_next) == ARCHIVE_OK &&
                 archive_read_set_skip_callback(a, skip) == ARCHIVE_OK &&
                 archive_read_set_seek_callback(a, seek) == ARCHIVE_OK &&

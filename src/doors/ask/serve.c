@@ -133,6 +133,7 @@ static void end_linger(sl_ask_server *s)
     if (to->counted != NULL) {
         to->counted(to->context, s->lingers[s->linger_first].minute);
     }
+    assert(s->options.connections_max != 0);
     s->linger_first = (s->linger_first + 1) % s->options.connections_max;
     s->linger_n--;
 }
