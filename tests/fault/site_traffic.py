@@ -51,7 +51,7 @@ class Client(threading.Thread):
         n = 0
         while not self.stop.is_set():
             record = {'id': word_of(self.number * 1000000 + n), 'receipt': None, 'complete': False, 'bytes': 0,
-                      'status': None}
+                      'status': None, 'cut': False}
             try:
                 self.ask(record, streamed=n % 3 != 0)
             except (OSError, http.client.HTTPException, ValueError):
@@ -78,20 +78,24 @@ class Client(threading.Thread):
             elif streamed:
                 self.read_stream(answer, record)
             else:
-                message = json.loads(answer.read())['choices'][0]['message']
-                record['bytes'] = len(message['content'].encode())
-                record['complete'] = True
+                choice = json.loads(answer.read())['choices'][0]
+                record['bytes'] = len((choice['message']['content'] or '').encode())
+                record['cut'] = choice['finish_reason'] == 'content_filter'
+                record['complete'] = not record['cut']
         finally:
             link.close()
 
     @staticmethod
     def read_stream(answer, record):
+        """A cut stream comes to a proper end too: the door writes `content_filter` and closes it. The
+        doors cut what runs when the warden's word is missing, and here the warden is killed as well."""
         for line in answer:
             if line == b'data: [DONE]\n':
-                record['complete'] = True
+                record['complete'] = not record['cut']
             elif line.startswith(b'data: {'):
                 for choice in json.loads(line[6:]).get('choices', []):
                     record['bytes'] += len((choice['delta'].get('content') or '').encode())
+                    record['cut'] |= choice.get('finish_reason') == 'content_filter'
 
 
 def kill_at_random(site, chance):
@@ -155,6 +159,16 @@ def wait_for_counts(site, last_s, seconds=150):
     return site.leaves()
 
 
+def told_otherwise(records, leaves):
+    """(request, outcome) where the client read `content_filter` and the ledger tells another story."""
+    outcomes = {leaf['crossing']: leaf['outcome'] for leaf in leaves if leaf['type'] == 'ask.outcome'}
+    for record in records:
+        if record['cut'] and record['receipt'] is not None:
+            outcome = outcomes.get(leaves[record['receipt']]['crossing'])
+            if outcome not in ('cut', 'unknown'):
+                yield record['id'], outcome
+
+
 def check(site, records, leaves):
     with open(os.path.join(site.directory, 'model.log'), encoding='utf-8') as lines:
         upstream = [{'id': json.loads(line)['body']['messages'][-1]['content'].split()[1]} for line in lines]
@@ -171,10 +185,13 @@ def check(site, records, leaves):
     if forwarded < len(upstream):
         wrong.append('%d requests reached the model server and %d were counted' % (len(upstream), forwarded))
     unknown = sum(leaf['type'] == 'ask.outcome' and leaf['outcome'] == 'unknown' for leaf in leaves)
+    wrong += ['request %s was told that it was cut; its outcome says %s' % told
+              for told in told_otherwise(records, leaves)]
     complete = sum(record['complete'] for record in records)
-    print('%d requests, %d answered in full, %d at the model server, %d forwarded by count, %d intents, '
-          '%d outcomes unknown, %d leaves' % (len(records), complete, len(upstream), forwarded, len(begun),
-                                              unknown, len(leaves)))
+    cut = sum(record['cut'] for record in records)
+    print('%d requests, %d answered in full, %d cut, %d at the model server, %d forwarded by count, %d intents, '
+          '%d outcomes unknown, %d leaves' % (len(records), complete, cut, len(upstream), forwarded,
+                                              len(begun), unknown, len(leaves)))
     if complete == 0:
         wrong.append('nothing was answered in full: the campaign showed nothing')
     return wrong
