@@ -1,5 +1,6 @@
-/* Judging what a model does by where its arguments come from (flow.h). Keeps hashes, never text;
- * every comparison is of folded words, so that case, accents and invisible characters do not help. */
+/* Judging what a model does by where its arguments come from (flow.h). The index keeps hashes, never text;
+ * every comparison is of folded words, so that case, accents and invisible characters do not help.
+ * What only trusted people said needs no index: such texts wait until the first untrusted one. */
 #include "detect/flow.h"
 
 #include "detect/flow_index.h"
@@ -10,10 +11,20 @@
 #define TEXTS_OF_CALL_MAX 4096U
 #define ASKING_WORDS 11
 
+/* A text that waits; its bytes stand in the buffer of all that wait, in their order. */
+typedef struct {
+    sl_flow_entry entry;
+    size_t bytes;
+} waiting_text;
+
 struct sl_flow {
     const sl_flow_rules *rules;
     sl_flow_index index;
     sl_flow_items items;
+    sl_buf waiting;
+    waiting_text *waiting_texts;
+    size_t waiting_n;
+    size_t waiting_cap;
 };
 
 sl_res sl_flow_new(const sl_flow_rules *rules, sl_flow **ret_flow)
@@ -21,6 +32,7 @@ sl_res sl_flow_new(const sl_flow_rules *rules, sl_flow **ret_flow)
     sl_flow *f = calloc(1, sizeof *f);
     SL_NEED(f != NULL, SL_E_MEMORY);
     f->rules = rules;
+    f->waiting.max = SL_FLOW_TEXT_MAX;
     *ret_flow = f;
     return SL_DONE;
 }
@@ -30,6 +42,8 @@ void sl_flow_free(sl_flow *flow)
     if (flow != NULL) {
         sl_flow_index_free(&flow->index);
         free(flow->items.items);
+        sl_buf_free(&flow->waiting);
+        free(flow->waiting_texts);
         free(flow);
     }
 }
@@ -113,15 +127,52 @@ static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry on
     return SL_DONE;
 }
 
-static sl_res take(sl_flow *flow, sl_view text, sl_flow_entry one)
+static sl_res index_text(sl_flow *flow, sl_view text, sl_flow_entry one)
 {
     sl_folded folded;
-    SL_NEED(text.n <= SL_FLOW_TEXT_MAX - flow->index.bytes, SL_E_LIMIT);
-    flow->index.bytes += text.n;
-    flow->index.trusts |= one.trust;
     SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &flow->index.work, &folded, NULL));
     SL_TRY(sl_flow_split(folded.text, &flow->items));
     return add_items(flow, &folded, one);
+}
+
+static sl_res let_wait(sl_flow *flow, sl_view text, sl_flow_entry one)
+{
+    if (flow->waiting_n == flow->waiting_cap) {
+        size_t cap = flow->waiting_cap == 0 ? 16 : flow->waiting_cap * 2;
+        waiting_text *more = reallocarray(flow->waiting_texts, cap, sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        flow->waiting_texts = more;
+        flow->waiting_cap = cap;
+    }
+    SL_TRY(sl_buf_add(&flow->waiting, text));
+    flow->waiting_texts[flow->waiting_n++] = (waiting_text){ one, text.n };
+    return SL_DONE;
+}
+
+static sl_res end_waiting(sl_flow *flow)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < flow->waiting_n; i++) {
+        const waiting_text *w = &flow->waiting_texts[i];
+        sl_view text = sl_view_sub(sl_buf_view(&flow->waiting), at, at + w->bytes);
+        SL_TRY(index_text(flow, text, w->entry));
+        at += w->bytes;
+    }
+    flow->waiting_n = 0;
+    sl_buf_free(&flow->waiting);
+    return SL_DONE;
+}
+
+static sl_res take(sl_flow *flow, sl_view text, sl_flow_entry one)
+{
+    SL_NEED(text.n <= SL_FLOW_TEXT_MAX - flow->index.bytes, SL_E_LIMIT);
+    flow->index.bytes += text.n;
+    flow->index.trusts |= one.trust;
+    if (sl_flow_is_clean(flow)) {
+        return let_wait(flow, text, one);
+    }
+    SL_TRY(end_waiting(flow));
+    return index_text(flow, text, one);
 }
 
 sl_res sl_flow_take(sl_flow *flow, sl_channel channel, uint32_t message, sl_view tool, sl_view text)

@@ -8,7 +8,8 @@
  * text mentioned". Polite instructions that no model of words can tell from business mail are stopped
  * here, at what they lead to.
  *
- * Pure and linear; keeps hashes and offsets, never text. Design: src/detect/README.md. */
+ * Pure and linear; keeps hashes and offsets. Trusted texts are copied and indexed only when something
+ * untrusted or protected joins them: until then nothing can be found. Design: src/detect/README.md. */
 #ifndef SL_DETECT_FLOW_H
 #define SL_DETECT_FLOW_H
 
