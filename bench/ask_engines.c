@@ -4,16 +4,16 @@
  * Never installed; see bench/README.md. */
 #include <stdlib.h>
 
+#include "detect/inject.h"
 #include "detect/inspect.h"
 #include "detect/stream.h"
 
 sl_res __wrap_sl_detect_add_names(sl_detect *detect);
 sl_res __wrap_sl_detect_add_inject(sl_detect *detect);
-sl_res __real_sl_detect_add_inject(sl_detect *detect);
 sl_res __wrap_sl_detect_build_default(sl_detect **ret_detect);
 sl_res __real_sl_detect_build_default(sl_detect **ret_detect);
 
-/* Where the door itself adds an engine, the build decides instead. */
+/* Where an engine set is given an engine, the build decides instead. */
 sl_res __wrap_sl_detect_add_names(sl_detect *detect)
 {
     (void)detect;
@@ -29,12 +29,27 @@ sl_res __wrap_sl_detect_add_inject(sl_detect *detect)
 sl_res __wrap_sl_detect_build_default(sl_detect **ret_detect)
 {
     sl_view none = { NULL, 0 };
-    if (BENCH_ENGINES != 2) {
-        return sl_detect_build_with(none, false, none, ret_detect);
-    }
-    SL_TRY(__real_sl_detect_build_default(ret_detect));
-    return __real_sl_detect_add_inject(*ret_detect);
+    return BENCH_ENGINES == 2 ? __real_sl_detect_build_default(ret_detect)
+                              : sl_detect_build_with(none, false, none, ret_detect);
 }
+
+#if BENCH_ENGINES != 2
+
+sl_res __wrap_sl_inject_scan(const sl_inject *inject, sl_inject_work *work, sl_view text,
+                             sl_findings *findings);
+
+/* The door asks this engine itself, beside the set. */
+sl_res __wrap_sl_inject_scan(const sl_inject *inject, sl_inject_work *work, sl_view text,
+                             sl_findings *findings)
+{
+    (void)inject;
+    (void)work;
+    (void)text;
+    (void)findings;
+    return SL_DONE;
+}
+
+#endif
 
 #if BENCH_ENGINES == 0
 
