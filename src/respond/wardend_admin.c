@@ -355,33 +355,45 @@ static const sl_ipc_rule keeper_rules[] = {
 };
 static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
 
+/* A peer that this process asks: its descriptor may come again when it was started anew. */
+static void take_peer(daemon_state *d, const sl_ipc_table *peer_table, sl_ipc **slot,
+                      sl_loop_io on_event)
+{
+    int fd = sl_proc_take_link(d->self, peer_table->peer, 0);
+    if (fd < 0) {
+        return;
+    }
+    if (*slot != NULL) {
+        sl_loop_remove(d->loop, sl_ipc_fd(*slot));
+        sl_ipc_close_at(slot);
+    }
+    sl_res made = sl_ipc_open(fd, peer_table, slot);
+    if (sl_ok(made)) {
+        made = sl_loop_add(d->loop, fd, SL_LOOP_READ, on_event, d);
+    }
+    if (!sl_ok(made)) {
+        sl_ipc_close_at(slot);
+    }
+}
+
+static void hear_peer(daemon_state *d, sl_ipc **slot, int fd)
+{
+    if (!sl_ok(sl_ipc_dispatch(*slot, 8, d))) {
+        sl_loop_remove(d->loop, fd);
+        sl_ipc_close_at(slot);
+    }
+}
+
 static void on_keeper(void *context, int fd, unsigned events)
 {
     daemon_state *d = context;
     (void)events;
-    if (!sl_ok(sl_ipc_dispatch(d->keeper, 8, d))) {
-        sl_loop_remove(d->loop, fd);
-        sl_ipc_close_at(&d->keeper);
-    }
+    hear_peer(d, &d->keeper, fd);
 }
 
 void sl_wardend_take_keeper(daemon_state *d)
 {
-    int fd = sl_proc_take_link(d->self, "keeper", 0);
-    if (fd < 0) {
-        return;
-    }
-    if (d->keeper != NULL) {
-        sl_loop_remove(d->loop, sl_ipc_fd(d->keeper));
-        sl_ipc_close_at(&d->keeper);
-    }
-    sl_res made = sl_ipc_open(fd, &keeper_table, &d->keeper);
-    if (sl_ok(made)) {
-        made = sl_loop_add(d->loop, fd, SL_LOOP_READ, on_keeper, d);
-    }
-    if (!sl_ok(made)) {
-        sl_ipc_close_at(&d->keeper);
-    }
+    take_peer(d, &keeper_table, &d->keeper, on_keeper);
 }
 
 void sl_wardend_answered(void *context, uint64_t id, sl_res done, sl_view body)
@@ -404,29 +416,12 @@ static void on_probe(void *context, int fd, unsigned events)
 {
     daemon_state *d = context;
     (void)events;
-    if (!sl_ok(sl_ipc_dispatch(d->probe, 8, d))) {
-        sl_loop_remove(d->loop, fd);
-        sl_ipc_close_at(&d->probe);
-    }
+    hear_peer(d, &d->probe, fd);
 }
 
 void sl_wardend_take_probe(daemon_state *d)
 {
-    int fd = sl_proc_take_link(d->self, "probe", 0);
-    if (fd < 0) {
-        return;
-    }
-    if (d->probe != NULL) {
-        sl_loop_remove(d->loop, sl_ipc_fd(d->probe));
-        sl_ipc_close_at(&d->probe);
-    }
-    sl_res made = sl_ipc_open(fd, &probe_table, &d->probe);
-    if (sl_ok(made)) {
-        made = sl_loop_add(d->loop, fd, SL_LOOP_READ, on_probe, d);
-    }
-    if (!sl_ok(made)) {
-        sl_ipc_close_at(&d->probe);
-    }
+    take_peer(d, &probe_table, &d->probe, on_probe);
 }
 
 /* ---- beginning and end ---- */
