@@ -147,33 +147,14 @@ static bool is_covered(const paint *p, const sl_gold_span *g)
     return true;
 }
 
-/* Where a name begins when its titles are passed over. */
-static size_t after_titles(sl_view text, size_t start, size_t end)
-{
-    for (;;) {
-        size_t at = start;
-        while (at < end && sl_is_word(text.p[at])) {
-            at++;
-        }
-        bool title = sl_is_title(sl_view_sub(text, start, at));
-        while (at < end && (text.p[at] == '.' || sl_is_blank(text.p[at]))) {
-            at++;
-        }
-        if (!title || at >= end) {
-            return start;
-        }
-        start = at;
-    }
-}
-
 static bool is_same(sl_view text, const sl_gold_span *g, const sl_finding *f)
 {
     if (g->end != f->end || sl_label_of_class((sl_class)f->kind) != g->label) {
         return false;
     }
     bool name = g->label == SL_LABEL_NAME;
-    return g->start == f->start ||
-           (name && after_titles(text, g->start, g->end) == after_titles(text, f->start, f->end));
+    return g->start == f->start || (name && sl_after_titles(text, g->start, g->end) ==
+                                                sl_after_titles(text, f->start, f->end));
 }
 
 static void count_span(sl_evaluation *e, const paint *p, const sl_gold_span *g,

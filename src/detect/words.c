@@ -16,3 +16,21 @@ bool sl_is_title(sl_view word)
     }
     return false;
 }
+
+size_t sl_after_titles(sl_view text, size_t start, size_t end)
+{
+    for (;;) {
+        size_t at = start;
+        while (at < end && sl_is_word(text.p[at])) {
+            at++;
+        }
+        bool title = sl_is_title(sl_view_sub(text, start, at));
+        while (at < end && (text.p[at] == '.' || sl_is_blank(text.p[at]))) {
+            at++;
+        }
+        if (!title || at >= end) {
+            return start;
+        }
+        start = at;
+    }
+}

@@ -28,5 +28,7 @@ static inline bool sl_is_blank(uint8_t b)
 
 /* "Dr", "Mrs", "Herr" ...: what stands before a name and names no one. Without its full stop. */
 bool sl_is_title(sl_view word);
+/* Where a name begins when the titles at its front are passed over; `start` if nothing else is there. */
+size_t sl_after_titles(sl_view text, size_t start, size_t end);
 
 #endif

@@ -113,25 +113,6 @@ static bool is_listed(sl_view word, const char *const *list, size_t n)
     return false;
 }
 
-/* The span's text without the titles at its front. */
-static size_t skip_titles(sl_view text, size_t start, size_t end)
-{
-    for (;;) {
-        size_t at = start;
-        while (at < end && sl_is_word(text.p[at])) {
-            at++;
-        }
-        bool title = sl_is_title(sl_view_sub(text, start, at));
-        while (at < end && (text.p[at] == '.' || sl_is_blank(text.p[at]))) {
-            at++;
-        }
-        if (!title || at >= end) {
-            return start;
-        }
-        start = at;
-    }
-}
-
 /* States and countries by themselves identify no one. */
 static bool is_region(sl_view place)
 {
@@ -197,7 +178,7 @@ static void add_span(document *d, const sl_folded *map, uint64_t start, uint64_t
     size_t from = folded_at(map, (size_t)start);
     size_t to = folded_at(map, (size_t)end);
     if (tag == SL_TAG_NAME) {
-        from = skip_titles(d->text, from, to);
+        from = sl_after_titles(d->text, from, to);
     }
     bool place = tag == SL_TAG_PLACE && is_region(sl_view_sub(d->text, from, to));
     bool address = tag == SL_TAG_NUMBER && !is_number(sl_view_sub(d->text, from, to));
