@@ -1,6 +1,7 @@
 /* The walk over a template's tokens (jinja.h): an allow-list of names, filters, tests, methods and
  * statements, and the few shapes by which a template hides what it names. It must never trust a word
  * because it is spelled in pieces; where it cannot tell it reports SL_JINJA_UNKNOWN. */
+#include "artefact/format_parts.h"
 #include "artefact/jinja.h"
 #include "artefact/jinja_words.h"
 
@@ -54,21 +55,6 @@ static void report_span(const walk *w, sl_jinja_issue issue, size_t from, size_t
               sl_view_of(a->raw.p, (size_t)(b->raw.p + b->raw.n - a->raw.p)));
 }
 
-static bool listed(const char *list, sl_view word)
-{
-    if (word.n == 0 || word.n > 40 || memchr(word.p, ' ', word.n) != NULL) {
-        return false;
-    }
-    const char *at = list;
-    while ((at = memmem(at, strlen(at), word.p, word.n)) != NULL) {
-        if (at[-1] == ' ' && at[word.n] == ' ') {
-            return true;
-        }
-        at++;
-    }
-    return false;
-}
-
 static bool is_op(const walk *w, size_t i, const char *op)
 {
     return i < w->count && w->t[i].kind == SL_JINJA_OP && sl_view_eq_str(w->t[i].raw, op);
@@ -86,7 +72,7 @@ static bool is_kind(const walk *w, size_t i, sl_jinja_kind kind)
 
 static bool is_variable(const walk *w, size_t i)
 {
-    return is_kind(w, i, SL_JINJA_NAME) && !listed(jinja_keywords, w->t[i].raw);
+    return is_kind(w, i, SL_JINJA_NAME) && !sl_word_listed(jinja_keywords, w->t[i].raw);
 }
 
 /* Does the token end a value, so that `(`, `[` or `.` behind it asks something of it? */
@@ -300,7 +286,7 @@ static bool plain_words(sl_view v)
         letters += word_char(s.p[i]) ? 1 : 0;
     }
     return letters >= 3 && memchr("<[{/`#|(*", s.p[0], 9) == NULL &&
-           sl_view_find(s, SL_LIT("<"), 0) == SIZE_MAX && !listed(jinja_content_kinds, s);
+           sl_view_find(s, SL_LIT("<"), 0) == SIZE_MAX && !sl_word_listed(jinja_content_kinds, s);
 }
 
 static bool names_content(walk *w, size_t i)
@@ -308,14 +294,14 @@ static bool names_content(walk *w, size_t i)
     static const char content[] = " content text prompt query ";
     const sl_jinja_token *t = &w->t[i];
     if (t->kind == SL_JINJA_STRING) {
-        return listed(content, t->text);
+        return sl_word_listed(content, t->text);
     }
     if (t->kind != SL_JINJA_NAME) {
         return false;
     }
     bool attribute = i > 0 && is_op(w, i - 1, ".");
     const variable *v = attribute ? NULL : find_variable(w, t->raw);
-    return listed(content, t->raw) || (v != NULL && v->content);
+    return sl_word_listed(content, t->raw) || (v != NULL && v->content);
 }
 
 /* Does the value that ends at `last` come from a message's content? Steps back over calls of string
@@ -327,7 +313,7 @@ static bool content_before(walk *w, size_t last, size_t begin)
         if (is_op(w, i, ")")) {
             size_t open = opening(w, i, begin);
             bool call = open > begin && is_kind(w, open - 1, SL_JINJA_NAME) &&
-                        !listed(jinja_keywords, w->t[open - 1].raw);
+                        !sl_word_listed(jinja_keywords, w->t[open - 1].raw);
             begin = call ? begin : open;
             i = call ? open - 1 : i - 1;
             continue;
@@ -344,7 +330,7 @@ static bool content_before(walk *w, size_t last, size_t begin)
             return false;
         }
         bool piped = is_op(w, i - 1, "|");
-        bool method = is_op(w, i - 1, ".") && listed(jinja_methods, w->t[i].raw);
+        bool method = is_op(w, i - 1, ".") && sl_word_listed(jinja_methods, w->t[i].raw);
         if ((!piped && !method) || i < begin + 2) {
             return names_content(w, i);
         }
@@ -361,8 +347,9 @@ static bool content_after(walk *w, size_t first, size_t end)
         i++;
     }
     for (size_t last = i; last < end; last++) {
-        bool goes_on = is_kind(w, last, SL_JINJA_NAME) ? !listed(jinja_keywords, w->t[last].raw)
-                                                       : is_op(w, last, ".") || is_op(w, last, "|");
+        bool goes_on = is_kind(w, last, SL_JINJA_NAME)
+                           ? !sl_word_listed(jinja_keywords, w->t[last].raw)
+                           : is_op(w, last, ".") || is_op(w, last, "|");
         if (is_op(w, last, "[") || is_op(w, last, "(")) {
             last = closing(w, last, end);
             goes_on = true;
@@ -401,7 +388,7 @@ static bool compares_content(walk *w, size_t i, size_t begin, size_t end)
         return content_before(w, i - 2, begin);
     }
     if (i > begin + 3 && is_op(w, i - 1, "(") && is_op(w, i - 3, ".") &&
-        is_kind(w, i - 2, SL_JINJA_NAME) && listed(asking, w->t[i - 2].raw)) {
+        is_kind(w, i - 2, SL_JINJA_NAME) && sl_word_listed(asking, w->t[i - 2].raw)) {
         return content_before(w, i - 4, begin);
     }
     if (i > begin + 3 && is_op(w, i - 1, "(") && is_name(w, i - 3, "is")) {
@@ -463,9 +450,9 @@ static bool plain_format(const walk *w, size_t i)
 static void check_attribute(walk *w, size_t i)
 {
     const sl_jinja_token *t = &w->t[i];
-    if (t->raw.p[0] == '_' || has_dunder(t->raw) || listed(jinja_attributes_out, t->raw)) {
+    if (t->raw.p[0] == '_' || has_dunder(t->raw) || sl_word_listed(jinja_attributes_out, t->raw)) {
         report(w, SL_JINJA_ESCAPE, t);
-    } else if (is_op(w, i + 1, "(") && !listed(jinja_methods, t->raw)) {
+    } else if (is_op(w, i + 1, "(") && !sl_word_listed(jinja_methods, t->raw)) {
         bool field = sl_view_eq_str(t->raw, "format") || sl_view_eq_str(t->raw, "format_map");
         report(w, field && !plain_format(w, i) ? SL_JINJA_ESCAPE : SL_JINJA_UNKNOWN, t);
     }
@@ -477,7 +464,7 @@ static void check_filter_arguments(walk *w, size_t i, size_t end)
     static const char by_name[] =
         " map selectattr rejectattr groupby sort sum unique min max select reject ";
     size_t open = i + 1;
-    if (!is_op(w, open, "(") || !listed(by_name, w->t[i].raw)) {
+    if (!is_op(w, open, "(") || !sl_word_listed(by_name, w->t[i].raw)) {
         return;
     }
     size_t close = closing(w, open, end);
@@ -485,15 +472,16 @@ static void check_filter_arguments(walk *w, size_t i, size_t end)
         const sl_jinja_token *t = &w->t[k];
         bool is_attribute = is_name(w, k - 2, "attribute") && is_op(w, k - 1, "=");
         if (t->kind == SL_JINJA_STRING && is_name(w, i, "map") && k == open + 1) {
-            if (listed(jinja_filters_out, t->text)) {
+            if (sl_word_listed(jinja_filters_out, t->text)) {
                 report(w, SL_JINJA_ESCAPE, t);
-            } else if (!listed(jinja_filters, t->text)) {
+            } else if (!sl_word_listed(jinja_filters, t->text)) {
                 report(w, SL_JINJA_UNKNOWN, t);
             }
         }
         bool spelled = t->kind == SL_JINJA_STRING && (is_op(w, k + 1, ")") || is_op(w, k + 1, ","));
-        bool needs = is_attribute || (k == open + 1 && !is_op(w, k + 1, "=") &&
-                                      listed(" map selectattr rejectattr groupby ", w->t[i].raw));
+        bool needs =
+            is_attribute || (k == open + 1 && !is_op(w, k + 1, "=") &&
+                             sl_word_listed(" map selectattr rejectattr groupby ", w->t[i].raw));
         if (needs && !spelled) {
             report_span(w, SL_JINJA_DISGUISE, i, close < end ? close : end - 1);
         } else if (needs && t->text.n > 0 && t->text.p[0] == '_') {
@@ -505,9 +493,9 @@ static void check_filter_arguments(walk *w, size_t i, size_t end)
 static void check_filter(walk *w, size_t i, size_t begin, size_t end)
 {
     const sl_jinja_token *t = &w->t[i];
-    if (listed(jinja_filters_out, t->raw)) {
+    if (sl_word_listed(jinja_filters_out, t->raw)) {
         report(w, SL_JINJA_ESCAPE, t);
-    } else if (!listed(jinja_filters, t->raw)) {
+    } else if (!sl_word_listed(jinja_filters, t->raw)) {
         report(w, SL_JINJA_UNKNOWN, t);
     }
     bool replaces = sl_view_eq_str(t->raw, "replace") && i > begin + 2;
@@ -534,7 +522,7 @@ static void check_name(walk *w, size_t i, size_t begin, size_t end)
     }
     bool test = is_name(w, i - 1, "is") || (is_name(w, i - 1, "not") && is_name(w, i - 2, "is"));
     if (test) {
-        if (!sl_view_eq_str(t->raw, "not") && !listed(jinja_tests, t->raw)) {
+        if (!sl_view_eq_str(t->raw, "not") && !sl_word_listed(jinja_tests, t->raw)) {
             report(w, SL_JINJA_UNKNOWN, t);
         }
         return;
@@ -542,13 +530,14 @@ static void check_name(walk *w, size_t i, size_t begin, size_t end)
     bool call = is_op(w, i + 1, "(");
     const variable *v = find_variable(w, t->raw);
     bool argument = is_op(w, i + 1, "=") && !is_op(w, i + 1, "==");
-    if (listed(jinja_keywords, t->raw) || argument || (v != NULL && (v->macro || !call))) {
+    if (sl_word_listed(jinja_keywords, t->raw) || argument || (v != NULL && (v->macro || !call))) {
         return;
     }
     bool asked = call || is_op(w, i + 1, ".") || is_op(w, i + 1, "[") || is_op(w, i + 1, "|");
-    if (listed(jinja_names_out, t->raw) || (asked && listed(jinja_names_doubtful, t->raw))) {
+    if (sl_word_listed(jinja_names_out, t->raw) ||
+        (asked && sl_word_listed(jinja_names_doubtful, t->raw))) {
         report_span(w, SL_JINJA_ESCAPE, i, end - 1);
-    } else if (call && !listed(jinja_callables, t->raw)) {
+    } else if (call && !sl_word_listed(jinja_callables, t->raw)) {
         report(w, SL_JINJA_UNKNOWN, t);
     }
 }
@@ -574,8 +563,8 @@ static void check_key(walk *w, size_t open, size_t close)
         built |=
             (v != NULL && v->maker == MADE_BY_BUILDING) || is_op(w, i, "~") || is_op(w, i, "%");
         built |= is_op(w, i, "+") && (strings > 0 || is_kind(w, i + 1, SL_JINJA_STRING));
-        filtered |=
-            is_op(w, i - 1, "|") && listed(" join replace format reverse list string map ", t->raw);
+        filtered |= is_op(w, i - 1, "|") &&
+                    sl_word_listed(" join replace format reverse list string map ", t->raw);
     }
     if (close == open + 2 && strings == 1 && w->t[open + 1].text.n > 0 &&
         w->t[open + 1].text.p[0] == '_') {
@@ -684,7 +673,8 @@ static variable describe(walk *w, size_t from, size_t end)
         }
         built |= v != NULL && v->maker == MADE_BY_BUILDING;
         built |= is_op(w, i, "~") || is_op(w, i, "+") || is_op(w, i, "%");
-        built |= accessor && listed(" join replace format reverse list lower upper ", t->raw);
+        built |=
+            accessor && sl_word_listed(" join replace format reverse list lower upper ", t->raw);
         made.dated |= is_name(w, i, "strftime_now") || (v != NULL && v->dated);
     }
     if (made.maker == MADE_OF_LITERALS && built) {
@@ -748,9 +738,9 @@ static void check_statement(walk *w, size_t begin, size_t end)
         return;
     }
     sl_view name = tag->raw;
-    if (listed(jinja_tags_out, name)) {
+    if (sl_word_listed(jinja_tags_out, name)) {
         report_span(w, SL_JINJA_ESCAPE, begin + 1, end - 1);
-    } else if (!listed(jinja_tags, name)) {
+    } else if (!sl_word_listed(jinja_tags, name)) {
         report(w, SL_JINJA_UNKNOWN, tag);
     }
     if (sl_view_eq_str(name, "for")) {

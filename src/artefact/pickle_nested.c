@@ -3,6 +3,7 @@
  * outer stream alone. Candidates are queued on trial: what turns out to be no artefact says nothing. */
 #include "artefact/pickle_vm.h"
 #include "artefact/scan_impl.h"
+#include "base/encode.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -24,13 +25,6 @@ static bool promising(sl_view v)
     bool xz = p[0] == 0xfd && p[1] == '7' && p[2] == 'z';
     bool zip = p[0] == 'P' && p[1] == 'K' && p[2] == 3;
     return pickle || gzip || zlib || bzip2 || xz || zip;
-}
-
-static int hex_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9'                     ? c - '0'
-           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                    : -1;
 }
 
 static int base64_digit(uint8_t c)
@@ -56,7 +50,7 @@ static sl_res decode(sl_view text, unsigned bits, sl_buf *out, bool *ret_good)
     *ret_good = true;
     for (size_t i = 0; i < text.n; i++) {
         uint8_t c = text.p[i];
-        int digit = bits == 4 ? hex_digit(c) : base64_digit(c);
+        int digit = bits == 4 ? sl_hex_digit(c) : base64_digit(c);
         if (c == '\n' || c == '\r' || c == '=' || c == ' ') {
             continue;
         }

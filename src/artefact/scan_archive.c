@@ -19,15 +19,10 @@ typedef struct {
     sl_res failed; /* the source's own failure, which libarchive cannot carry */
 } input;
 
-static bool begins(const sl_probe *probe, const char *magic, size_t n)
-{
-    return probe->head.n > n && memcmp(probe->head.p, magic, n) == 0;
-}
-
 sl_identity sl_identify_archive(const sl_probe *probe)
 {
-    bool seven = begins(probe, "7z\xbc\xaf\x27\x1c", 6);
-    bool rar = begins(probe, "Rar!\x1a\x07", 6);
+    bool seven = sl_probe_begins(probe, "7z\xbc\xaf\x27\x1c", 6);
+    bool rar = sl_probe_begins(probe, "Rar!\x1a\x07", 6);
     return seven || rar ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 

@@ -5,14 +5,9 @@
 #include "artefact/expand.h"
 #include "artefact/scan_impl.h"
 
-static bool begins(const sl_probe *probe, const char *magic, size_t n)
-{
-    return probe->head.n > n && memcmp(probe->head.p, magic, n) == 0;
-}
-
 sl_identity sl_identify_gzip(const sl_probe *probe)
 {
-    return begins(probe, "\x1f\x8b\x08", 3) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    return sl_probe_begins(probe, "\x1f\x8b\x08", 3) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
 sl_identity sl_identify_zlib(const sl_probe *probe)
@@ -26,22 +21,23 @@ sl_identity sl_identify_zlib(const sl_probe *probe)
 sl_identity sl_identify_bzip2(const sl_probe *probe)
 {
     const uint8_t *p = probe->head.p;
-    bool header = begins(probe, "BZh", 3) && p[3] >= '1' && p[3] <= '9' && probe->head.n > 10 &&
+    bool header = sl_probe_begins(probe, "BZh", 3) && p[3] >= '1' && p[3] <= '9' &&
+                  probe->head.n > 10 &&
                   (memcmp(p + 4, "1AY&SY", 6) == 0 || memcmp(p + 4, "\x17rE8P\x90", 6) == 0);
     return header ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
 sl_identity sl_identify_xz(const sl_probe *probe)
 {
-    bool xz = begins(probe,
-                     "\xfd"
-                     "7zXZ\0",
-                     6);
-    bool lzma = begins(probe, "\x5d\0\0", 3) && probe->head.n > 13 &&
+    bool xz = sl_probe_begins(probe,
+                              "\xfd"
+                              "7zXZ\0",
+                              6);
+    bool lzma = sl_probe_begins(probe, "\x5d\0\0", 3) && probe->head.n > 13 &&
                 (memcmp(probe->head.p + 5, "\xff\xff\xff\xff\xff\xff\xff\xff", 8) == 0 ||
                  sl_get_le64(probe->head.p + 5) < (uint64_t)1 << 40);
-    bool zstd = begins(probe, "\x28\xb5\x2f\xfd", 4);
-    bool lz4 = begins(probe, "\x04\x22\x4d\x18", 4);
+    bool zstd = sl_probe_begins(probe, "\x28\xb5\x2f\xfd", 4);
+    bool lz4 = sl_probe_begins(probe, "\x04\x22\x4d\x18", 4);
     return xz || lzma || zstd || lz4 ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 

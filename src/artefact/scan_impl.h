@@ -42,6 +42,8 @@ struct sl_scan {
     sl_scan_result result;
 };
 
+/* Does it begin with these bytes, and go on? */
+bool sl_probe_begins(const sl_probe *probe, const char *magic, size_t n);
 /* Escapes to printable ASCII ("\n", "\xff") into the arena, cut to `max` output bytes. */
 SL_MUST sl_res sl_scan_printable(sl_arena *arena, sl_view bytes, size_t max, sl_view *ret_text);
 /* Does the container that the present item came from hold a member whose name contains `part`? */

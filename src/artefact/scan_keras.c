@@ -100,12 +100,7 @@ typedef struct {
 
 static sl_view text_at(const walk *w, const sl_json_node *object, const char *name)
 {
-    sl_view text = { 0 };
-    const sl_json_node *value = sl_json_get_kind(w->doc, object, name, SL_JSON_STRING);
-    if (value == NULL || !sl_ok(sl_json_text(value, w->arena, &text))) {
-        return (sl_view){ 0 };
-    }
-    return text;
+    return sl_json_member_text(w->doc, object, name, w->arena);
 }
 
 static void tell(const walk *w, sl_rule rule, const sl_json_node *at, sl_view evidence)

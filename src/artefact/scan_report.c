@@ -34,6 +34,11 @@ const char *sl_severity_name(sl_severity severity)
     return names[severity];
 }
 
+bool sl_probe_begins(const sl_probe *probe, const char *magic, size_t n)
+{
+    return probe->head.n > n && memcmp(probe->head.p, magic, n) == 0;
+}
+
 sl_res sl_scan_printable(sl_arena *arena, sl_view bytes, size_t max, sl_view *ret_text)
 {
     static const char hex[] = "0123456789abcdef";

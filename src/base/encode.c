@@ -14,7 +14,7 @@ sl_res sl_hex_add(sl_buf *out, sl_view bytes)
     return SL_DONE;
 }
 
-static int hex_value(uint8_t c)
+int sl_hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -32,12 +32,13 @@ sl_res sl_hex_decode(sl_view text, uint8_t *ret_bytes, size_t n)
 {
     SL_NEED(text.n / 2 == n && text.n % 2 == 0, SL_E_TRUNCATED);
     for (size_t i = 0; i < text.n; i++) {
-        if (hex_value(text.p[i]) < 0) {
+        if (sl_hex_digit(text.p[i]) < 0) {
             return sl_fail_at(SL_E_SYNTAX, "hex digit", i);
         }
     }
     for (size_t i = 0; i < n; i++) {
-        ret_bytes[i] = (uint8_t)(hex_value(text.p[2 * i]) * 16 + hex_value(text.p[2 * i + 1]));
+        ret_bytes[i] =
+            (uint8_t)(sl_hex_digit(text.p[2 * i]) * 16 + sl_hex_digit(text.p[2 * i + 1]));
     }
     return SL_DONE;
 }

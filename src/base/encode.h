@@ -4,6 +4,8 @@
 
 #include "base/bytes.h"
 
+/* The value of a hex digit of either case, or -1. */
+int sl_hex_digit(uint8_t c);
 /* Lower-case hex, two digits a byte. */
 SL_MUST sl_res sl_hex_add(sl_buf *out, sl_view bytes);
 /* Either case; exactly `n` bytes into `ret_bytes`, else SL_E_SYNTAX or SL_E_TRUNCATED. */

@@ -67,25 +67,31 @@ sl_res sl_fd_read_all(int fd, sl_buf *out)
     }
 }
 
-sl_res sl_fd_pread_all(int fd, void *p, size_t n, uint64_t offset)
+sl_res sl_fd_pread(int fd, void *p, size_t n, uint64_t offset, size_t *ret_got)
 {
-    uint8_t *at = p;
-    while (n > 0) {
-        ssize_t got = pread(fd, at, n, (off_t)offset);
-        if (got < 0 && errno == EINTR) {
+    size_t got = 0;
+    while (got < n) {
+        ssize_t k = pread(fd, (uint8_t *)p + got, n - got, (off_t)(offset + got));
+        if (k < 0 && errno == EINTR) {
             continue;
         }
-        if (got < 0) {
+        if (k < 0) {
             return sl_fail_os(SL_E_IO, "read");
         }
-        if (got == 0) {
-            return sl_fail_at(SL_E_TRUNCATED, "file", offset);
+        if (k == 0) {
+            break;
         }
-        at += got;
-        n -= (size_t)got;
-        offset += (uint64_t)got;
+        got += (size_t)k;
     }
+    *ret_got = got;
     return SL_DONE;
+}
+
+sl_res sl_fd_pread_all(int fd, void *p, size_t n, uint64_t offset)
+{
+    size_t got = 0;
+    SL_TRY(sl_fd_pread(fd, p, n, offset, &got));
+    return got == n ? SL_DONE : sl_fail_at(SL_E_TRUNCATED, "file", offset + got);
 }
 
 static sl_res fail_open(const char *field)

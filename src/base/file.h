@@ -12,6 +12,8 @@ void sl_fd_close(int *fd);
 /* All of it, over short writes and EINTR. */
 SL_MUST sl_res sl_fd_write_all(int fd, sl_view v);
 SL_MUST sl_res sl_fd_pwrite_all(int fd, sl_view v, uint64_t offset);
+/* Up to n bytes: fewer only at the end of the file. */
+SL_MUST sl_res sl_fd_pread(int fd, void *p, size_t n, uint64_t offset, size_t *ret_got);
 /* Exactly n bytes, else SL_E_TRUNCATED. */
 SL_MUST sl_res sl_fd_pread_all(int fd, void *p, size_t n, uint64_t offset);
 

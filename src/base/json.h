@@ -104,6 +104,9 @@ SL_MUST sl_res sl_json_add_text(const sl_json_node *string, sl_buf *out);
 /* The decoded string or key: borrowed from the text, or copied into the arena if it has escapes.
  * SL_E_TYPE if `string` is NULL or not a string or key. */
 SL_MUST sl_res sl_json_text(const sl_json_node *string, sl_arena *arena, sl_view *ret_text);
+/* The decoded text of a member, or empty where it is absent, no string, or the arena is full. */
+sl_view sl_json_member_text(const sl_json_doc *doc, const sl_json_node *object, const char *name,
+                            sl_arena *arena);
 /* Integers written without fraction or exponent; SL_E_TYPE, SL_E_RANGE otherwise. */
 SL_MUST sl_res sl_json_i64(const sl_json_node *number, int64_t *ret_value);
 SL_MUST sl_res sl_json_u64(const sl_json_node *number, uint64_t *ret_value);

@@ -326,6 +326,15 @@ sl_res sl_json_text(const sl_json_node *string, sl_arena *arena, sl_view *ret_te
     return SL_DONE;
 }
 
+sl_view sl_json_member_text(const sl_json_doc *doc, const sl_json_node *object, const char *name,
+                            sl_arena *arena)
+{
+    const sl_json_node *node = sl_json_get_kind(doc, object, name, SL_JSON_STRING);
+    sl_view text = { 0 };
+    bool read = node != NULL && sl_ok(sl_json_text(node, arena, &text));
+    return read ? text : (sl_view){ 0 };
+}
+
 static sl_res number_of(const sl_json_node *number)
 {
     if (!sl_json_is(number, SL_JSON_NUMBER)) {

@@ -46,18 +46,6 @@ typedef struct {
     sl_digest allow_list;
 } signing;
 
-static sl_res read_small(const char *path, sl_buf *out)
-{
-    return sl_file_read(AT_FDCWD, path, out);
-}
-
-static void put_hex(sl_json_writer *w, const char *name, const sl_digest *d)
-{
-    char hex[2 * SL_DIGEST_BYTES + 1];
-    sl_digest_hex(d, hex);
-    sl_json_put_str(w, name, hex);
-}
-
 /* The receipt's place in its log; that it is true, the reader checks with `ledger verify`. */
 static sl_res put_receipt(sl_json_writer *w, const char *path)
 {
@@ -65,7 +53,7 @@ static sl_res put_receipt(sl_json_writer *w, const char *path)
     sl_receipt receipt;
     sl_note note;
     sl_checkpoint checkpoint;
-    SL_TRY(read_small(path, &text));
+    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
     SL_TRY(sl_receipt_parse(sl_buf_view(&text), &receipt));
     SL_TRY(sl_note_split(receipt.checkpoint_note, &note));
     SL_TRY(sl_checkpoint_parse(note.text, &checkpoint));
@@ -73,7 +61,7 @@ static sl_res put_receipt(sl_json_writer *w, const char *path)
     sl_json_object_begin(w);
     sl_json_put_str(w, "origin", checkpoint.origin);
     sl_json_put_uint(w, "index", receipt.index);
-    put_hex(w, "root", &checkpoint.root);
+    sl_digest_put(w, "root", &checkpoint.root);
     sl_json_object_end(w);
     return SL_DONE;
 }
@@ -89,7 +77,7 @@ static void put_scan(sl_json_writer *w, const signing *s)
     sl_json_put_bool(w, "complete", s->scan.incomplete == 0);
     sl_json_put_uint(w, "files", s->scan.files);
     sl_json_put_uint(w, "unknown", n[SL_SCAN_UNKNOWN]);
-    put_hex(w, "allow_list_sha256", &s->allow_list);
+    sl_digest_put(w, "allow_list_sha256", &s->allow_list);
     sl_json_object_end(w);
 }
 
@@ -105,9 +93,9 @@ static sl_res extension(const signing *s, sl_buf *out)
     }
     if (s->policy != NULL) {
         SL_OWN(sl_buf, policy, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
-        SL_TRY(read_small(s->policy, &policy));
+        SL_TRY(sl_file_read(AT_FDCWD, s->policy, &policy));
         sl_digest d = sl_sha256(sl_buf_view(&policy));
-        put_hex(&w, "policy_sha256", &d);
+        sl_digest_put(&w, "policy_sha256", &d);
     }
     if (s->receipt != NULL) {
         SL_TRY(put_receipt(&w, s->receipt));
@@ -123,7 +111,7 @@ static sl_res load_chain(const signing *s, const sl_ecdsa_key *key, sl_certs *ch
     if (s->certificate == NULL) {
         return SL_DONE;
     }
-    SL_TRY(read_small(s->certificate, &pem));
+    SL_TRY(sl_file_read(AT_FDCWD, s->certificate, &pem));
     SL_TRY(sl_certs_add_pem(chain, sl_buf_view(&pem)));
     SL_TRY(sl_certs_key(chain, &certified));
     if (!sl_ecdsa_same(key, &certified)) {

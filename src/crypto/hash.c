@@ -31,6 +31,13 @@ static int hex_value(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+void sl_digest_put(sl_json_writer *w, const char *name, const sl_digest *d)
+{
+    char hex[2 * SL_DIGEST_BYTES + 1];
+    sl_digest_hex(d, hex);
+    sl_json_put_str(w, name, hex);
+}
+
 sl_res sl_digest_parse(sl_view hex, sl_digest *ret)
 {
     sl_digest d;

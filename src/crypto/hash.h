@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "base/json.h"
 #include "base/res.h"
 
 enum { SL_DIGEST_BYTES = 32 };
@@ -28,6 +29,9 @@ bool sl_digest_eq(const sl_digest *a, const sl_digest *b);
 
 /* Lower-case hex with a final NUL. */
 void sl_digest_hex(const sl_digest *d, char ret_hex[2 * SL_DIGEST_BYTES + 1]);
+
+/* As a JSON member: its name and the hex. */
+void sl_digest_put(sl_json_writer *w, const char *name, const sl_digest *d);
 
 /* Exactly 64 lower-case hex digits. Errors: SL_E_SYNTAX. */
 SL_MUST sl_res sl_digest_parse(sl_view hex, sl_digest *ret);

@@ -17,12 +17,7 @@ typedef struct {
 
 static sl_view text_of(const record *r, const sl_json_node *object, const char *name)
 {
-    const sl_json_node *node = sl_json_get_kind(r->doc, object, name, SL_JSON_STRING);
-    sl_view text = { 0 };
-    if (node == NULL || !sl_ok(sl_json_text(node, r->arena, &text))) {
-        return (sl_view){ 0 };
-    }
-    return text;
+    return sl_json_member_text(r->doc, object, name, r->arena);
 }
 
 /* "0" in an introduced event is before every version. */

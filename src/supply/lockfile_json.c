@@ -1,20 +1,9 @@
 /* Lock files and bills of materials in JSON: Pipfile.lock, package-lock.json, renv.lock, CycloneDX
  * (lockfile.h). */
+#include "base/encode.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "supply/lockfile_impl.h"
-
-/* The decoded text of a member, or empty where it is absent or no text. */
-static sl_view text_of(const sl_json_doc *doc, const sl_json_node *object, const char *name,
-                       sl_arena *arena)
-{
-    const sl_json_node *node = sl_json_get_kind(doc, object, name, SL_JSON_STRING);
-    sl_view text = { 0 };
-    if (node == NULL || !sl_ok(sl_json_text(node, arena, &text))) {
-        return (sl_view){ 0 };
-    }
-    return text;
-}
 
 static sl_res key_of(const sl_json_iter *it, sl_arena *arena, sl_view *ret)
 {
@@ -28,7 +17,7 @@ static sl_res pipfile_package(const sl_json_doc *doc, const sl_json_iter *it, sl
 {
     sl_package package = { .ecosystem = SL_ECOSYSTEM_PYPI };
     const sl_json_node *hashes = sl_json_get_kind(doc, it->value, "hashes", SL_JSON_ARRAY);
-    sl_view version = text_of(doc, it->value, "version", arena);
+    sl_view version = sl_json_member_text(doc, it->value, "version", arena);
     bool address =
         sl_json_get(doc, it->value, "git") != NULL || sl_json_get(doc, it->value, "file") != NULL;
     SL_TRY(key_of(it, arena, &package.name));
@@ -54,7 +43,7 @@ static sl_res read_pipfile(const sl_json_doc *doc, sl_arena *arena, const sl_loc
     const sl_json_node *meta = sl_json_get(doc, sl_json_root(doc), "_meta");
     sl_json_iter it = { 0 };
     while (sl_json_each(doc, sl_json_get(doc, meta, "sources"), &it)) {
-        sl_view url = text_of(doc, it.value, "url", arena);
+        sl_view url = sl_json_member_text(doc, it.value, "url", arena);
         if (url.n > 0 && sl_view_find(url, SL_LIT("://pypi.org/"), 0) == SIZE_MAX) {
             sl_lockfile_say(sink, SL_LOCKFILE_OTHER_INDEX, url, 0);
         }
@@ -68,13 +57,14 @@ static sl_res npm_package(const sl_json_doc *doc, const sl_json_node *value, sl_
                           sl_arena *arena, const sl_lockfile_sink *sink)
 {
     sl_package package = { .ecosystem = SL_ECOSYSTEM_NPM, .name = name };
-    sl_view resolved = text_of(doc, value, "resolved", arena);
-    sl_view own = text_of(doc, value, "name", arena); /* an alias keeps its true name here */
+    sl_view resolved = sl_json_member_text(doc, value, "resolved", arena);
+    sl_view own =
+        sl_json_member_text(doc, value, "name", arena); /* an alias keeps its true name here */
     if (sl_json_is(sl_json_get(doc, value, "link"), SL_JSON_TRUE)) {
         return SL_DONE; /* a directory of the same project; it has an entry of its own */
     }
     package.name = own.n > 0 ? own : name;
-    package.version = text_of(doc, value, "version", arena);
+    package.version = sl_json_member_text(doc, value, "version", arena);
     bool hashed = sl_json_get(doc, value, "integrity") != NULL;
     bool address =
         sl_view_starts(resolved, SL_LIT("git")) || sl_view_starts(resolved, SL_LIT("file:"));
@@ -127,9 +117,9 @@ static sl_res read_renv(const sl_json_doc *doc, sl_arena *arena, const sl_lockfi
     sl_json_iter it = { 0 };
     while (sl_json_each(doc, packages, &it)) {
         sl_package package = { .ecosystem = SL_ECOSYSTEM_CRAN };
-        sl_view source = text_of(doc, it.value, "Source", arena);
+        sl_view source = sl_json_member_text(doc, it.value, "Source", arena);
         SL_TRY(key_of(&it, arena, &package.name));
-        package.version = text_of(doc, it.value, "Version", arena);
+        package.version = sl_json_member_text(doc, it.value, "Version", arena);
         if (sl_view_eq_str(source, "Bioconductor")) {
             package.ecosystem = SL_ECOSYSTEM_BIOCONDUCTOR;
         } else if (!sl_view_eq_str(source, "Repository")) {
@@ -144,20 +134,11 @@ static sl_res read_renv(const sl_json_doc *doc, sl_arena *arena, const sl_lockfi
 
 /* CycloneDX: components with a package URL, "pkg:pypi/name@1.0?..." */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static sl_res add_decoded(sl_buf *out, sl_view text)
 {
     for (size_t i = 0; i < text.n; i++) {
-        int high = i + 2 < text.n && text.p[i] == '%' ? hex_digit(text.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.p[i + 2]) : -1;
+        int high = i + 2 < text.n && text.p[i] == '%' ? sl_hex_digit(text.p[i + 1]) : -1;
+        int low = high >= 0 ? sl_hex_digit(text.p[i + 2]) : -1;
         SL_TRY(sl_buf_add_byte(out, low >= 0 ? (uint8_t)(high * 16 + low) : text.p[i]));
         i += low >= 0 ? 2 : 0;
     }

@@ -16,13 +16,6 @@ void sl_oms_statement_free(sl_oms_statement *s)
     *s = (sl_oms_statement){ 0 };
 }
 
-static void put_digest(sl_json_writer *w, const char *name, const sl_digest *digest)
-{
-    char hex[2 * SL_DIGEST_BYTES + 1];
-    sl_digest_hex(digest, hex);
-    sl_json_put_str(w, name, hex);
-}
-
 static void put_subject(sl_json_writer *w, sl_view model, const sl_digest *root)
 {
     sl_json_key(w, "subject");
@@ -31,7 +24,7 @@ static void put_subject(sl_json_writer *w, sl_view model, const sl_digest *root)
     sl_json_put_string(w, "name", model);
     sl_json_key(w, "digest");
     sl_json_object_begin(w);
-    put_digest(w, "sha256", root);
+    sl_digest_put(w, "sha256", root);
     sl_json_object_end(w);
     sl_json_object_end(w);
     sl_json_array_end(w);
@@ -61,7 +54,7 @@ static void put_resources(sl_json_writer *w, const sl_manifest *files)
         sl_json_object_begin(w);
         sl_json_put_string(w, "name", files->files[i].path);
         sl_json_put_str(w, "algorithm", "sha256");
-        put_digest(w, "digest", &files->files[i].digest);
+        sl_digest_put(w, "digest", &files->files[i].digest);
         sl_json_object_end(w);
     }
     sl_json_array_end(w);

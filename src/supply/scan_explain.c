@@ -17,22 +17,7 @@
 
 static sl_res read_fd(void *ctx, uint64_t offset, void *to, size_t n, size_t *ret_got)
 {
-    size_t got = 0;
-    while (got < n) {
-        ssize_t k = pread(*(const int *)ctx, (uint8_t *)to + got, n - got, (off_t)(offset + got));
-        if (k < 0 && errno == EINTR) {
-            continue;
-        }
-        if (k < 0) {
-            return sl_fail_os(SL_E_IO, "file");
-        }
-        if (k == 0) {
-            break;
-        }
-        got += (size_t)k;
-    }
-    *ret_got = got;
-    return SL_DONE;
+    return sl_fd_pread(*(const int *)ctx, to, n, offset, ret_got);
 }
 
 static _Noreturn void run_worker(int fd, int pipe_fd, uint64_t size)

@@ -36,13 +36,6 @@ static sl_res put_path(sl_json_writer *w, const char *name, sl_view path, bool u
     return SL_DONE;
 }
 
-static void put_digest(sl_json_writer *w, const char *name, const sl_digest *digest)
-{
-    char hex[2 * SL_DIGEST_BYTES + 1];
-    sl_digest_hex(digest, hex);
-    sl_json_put_str(w, name, hex);
-}
-
 /* "a b c" as ["a","b","c"]. */
 static void put_words(sl_json_writer *w, const char *name, const char *words)
 {
@@ -88,7 +81,7 @@ sl_res sl_scan_json_line(sl_view path, const sl_scan_result *result, sl_buf *out
     sl_json_put_bool(&w, "complete", result->complete);
     sl_json_put_str(&w, "kind", sl_kind_name(result->kind));
     if (result->hashed) {
-        put_digest(&w, "sha256", &result->sha256);
+        sl_digest_put(&w, "sha256", &result->sha256);
     } else {
         sl_json_key(&w, "sha256");
         sl_json_null(&w);
@@ -121,7 +114,7 @@ static void put_allow(sl_json_writer *w, const sl_allow *allow)
     sl_json_key(w, "allow");
     sl_json_object_begin(w);
     sl_json_put_string(w, "pack", sl_allow_version(allow));
-    put_digest(w, "sha256", sl_allow_digest(allow));
+    sl_digest_put(w, "sha256", sl_allow_digest(allow));
     sl_json_object_end(w);
 }
 
@@ -267,7 +260,7 @@ static sl_res put_result(sl_view path, const sl_scan_result *result, const sl_sc
     sl_json_object_begin(&w);
     sl_json_put_str(&w, "class", sl_scan_class_name(result->class));
     if (result->hashed) {
-        put_digest(&w, "sha256", &result->sha256);
+        sl_digest_put(&w, "sha256", &result->sha256);
     }
     if (f->member.n != 0 && f->offset != SL_NOWHERE) {
         sl_json_put_uint(&w, "memberOffset", f->offset);
@@ -324,7 +317,7 @@ sl_res sl_scan_svr_add(sl_view path, const sl_scan_result *result, bool *first, 
     SL_TRY(put_path(&w, "name", path, false));
     sl_json_key(&w, "digest");
     sl_json_object_begin(&w);
-    put_digest(&w, "sha256", &result->sha256);
+    sl_digest_put(&w, "sha256", &result->sha256);
     sl_json_object_end(&w);
     sl_json_object_end(&w);
     return sl_json_finish(&w);

@@ -199,14 +199,6 @@ sl_res sl_desk_submit(sl_desk *desk, sl_view statement_text, const sl_approval *
 
 /* ---- answers ---- */
 
-static sl_res put_digest(sl_json_writer *w, const char *name, const sl_digest *d)
-{
-    char hex[2 * SL_DIGEST_BYTES + 1];
-    sl_digest_hex(d, hex);
-    sl_json_put_str(w, name, hex);
-    return SL_DONE;
-}
-
 /* Ends one JSON line. */
 static sl_res line_end(sl_json_writer *w, sl_buf *out)
 {
@@ -239,7 +231,7 @@ static sl_res answer_need(const sl_desk *desk, sl_view text, sl_buf *out)
     sl_json_writer w;
     sl_json_writer_init(&w, out);
     sl_json_object_begin(&w);
-    SL_TRY(put_digest(&w, "action", &action));
+    sl_digest_put(&w, "action", &action);
     sl_json_put_uint(&w, "epoch", need.epoch);
     sl_json_put_uint(&w, "persons", need.persons);
     sl_json_put_str(&w, "role", need.role == SL_ROLE_CHECKER ? "checker" : "operator");
@@ -260,7 +252,7 @@ static sl_res answer_submit(sl_desk *desk, sl_view body, int64_t now_ms, sl_buf 
     sl_json_writer w;
     sl_json_writer_init(&w, out);
     sl_json_object_begin(&w);
-    SL_TRY(put_digest(&w, "action", &result.action));
+    sl_digest_put(&w, "action", &result.action);
     sl_json_put_str(&w, "state", result.approved ? "approved" : "pending");
     sl_json_put_uint(&w, "have", result.have);
     sl_json_put_uint(&w, "need", result.need);
@@ -294,7 +286,7 @@ static sl_res answer_pending(const sl_desk *desk, int64_t now_ms, sl_buf *out)
         sl_json_writer w;
         sl_json_writer_init(&w, out);
         sl_json_object_begin(&w);
-        SL_TRY(put_digest(&w, "action", &p->action));
+        sl_digest_put(&w, "action", &p->action);
         sl_json_put_uint(&w, "have", persons_of(desk->roll, p->approvals, p->count));
         sl_json_key(&w, "statement");
         sl_json_raw(&w, sl_buf_view(&p->text));
