@@ -5,7 +5,7 @@
  * a request out before its intent leaf is durable, nor the last bytes of an answer before its
  * outcome leaf is (law 1), and every error path ends in a refusal (law 2).
  *
- * The order is the one of every door: identify, inspect, decide, record, act; see cross() in
+ * The order is the one of every door: identify, inspect, decide, record, act; see sl_door_cross() in
  * door.c. Design: ARCHITECTURE.md section 4, README.md here. */
 #ifndef SL_DOORS_ASK_DOOR_H
 #define SL_DOORS_ASK_DOOR_H
