@@ -50,6 +50,8 @@ SL_MUST sl_res sl_echo_builder_background(sl_echo_builder *builder, sl_view text
 SL_MUST sl_res sl_echo_builder_settle(sl_echo_builder *builder);
 /* Second pass: the records that follow are of this source. */
 SL_MUST sl_res sl_echo_builder_source(sl_echo_builder *builder, sl_view name);
+/* Second pass: the source that began last has another name after all. */
+SL_MUST sl_res sl_echo_builder_rename(sl_echo_builder *builder, sl_view name);
 /* Second pass: as counted, with the record's place in its source. */
 SL_MUST sl_res sl_echo_builder_add(sl_echo_builder *builder, sl_view text, bool continues,
                                    uint64_t offset, uint64_t length);

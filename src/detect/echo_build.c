@@ -430,6 +430,16 @@ sl_res sl_echo_builder_source(sl_echo_builder *b, sl_view name)
     return sl_buf_add(&b->names, name);
 }
 
+sl_res sl_echo_builder_rename(sl_echo_builder *b, sl_view name)
+{
+    SL_NEED(b->phase == ADDING && b->sources.n != 0, SL_E_BUG);
+    SL_NEED(name.n <= SL_ECHO_NAME_BYTES_MAX, SL_E_LIMIT);
+    uint8_t *entry = b->sources.p + b->sources.n - SL_ECHO_SOURCE_BYTES;
+    b->names.n = sl_get_le32(entry + 4);
+    sl_put_le32(entry + 8, (uint32_t)name.n);
+    return sl_buf_add(&b->names, name);
+}
+
 static sl_res add_varint(sl_buf *out, uint64_t value)
 {
     while (value >= 0x80) {

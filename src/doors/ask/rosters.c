@@ -23,15 +23,23 @@ typedef struct {
     struct stat echo_seen; /* of the index of records, which stands beside it */
     uint8_t echo_key[32];
     sl_buf echo;
+    uint64_t echo_records;
 } loaded;
+
+/* What the ledger says that a compartment has. */
+typedef struct {
+    sl_uid id;
+    bool roster;
+    uint64_t echo_records; /* of its index of records; 0: none was told */
+} told;
 
 struct sl_ask_rosters {
     const sl_detect *base;
     int dir_fd;
     loaded *items;
     size_t count;
-    sl_uid *rostered; /* compartments that have one, as the ledger says */
-    size_t rostered_count;
+    told *told;
+    size_t told_count;
     sl_detect **sets; /* all that were given out; the last is in force */
     size_t set_count;
 };
@@ -61,7 +69,7 @@ void sl_ask_rosters_free(sl_ask_rosters *rosters)
         sl_detect_free(rosters->sets[i]);
     }
     free(rosters->items);
-    free(rosters->rostered);
+    free(rosters->told);
     free(rosters->sets);
     free(rosters);
 }
@@ -85,30 +93,52 @@ static sl_res item_of(sl_ask_rosters *r, const char *compartment, loaded **ret)
     return SL_DONE;
 }
 
-static bool has_one(const sl_ask_rosters *r, sl_view compartment)
+static const told *told_of(const sl_ask_rosters *r, sl_view compartment)
 {
-    for (size_t i = 0; i < r->rostered_count; i++) {
-        if (sl_view_eq_str(compartment, r->rostered[i])) {
-            return true;
+    static const told NOTHING;
+    for (size_t i = 0; i < r->told_count; i++) {
+        if (sl_view_eq_str(compartment, r->told[i].id)) {
+            return &r->told[i];
         }
     }
-    return false;
+    return &NOTHING;
+}
+
+/* The compartment's own, made on sight. */
+static sl_res tell_of(sl_ask_rosters *r, sl_view compartment, told **ret)
+{
+    const told *known = told_of(r, compartment);
+    if (known->id[0] != 0) {
+        *ret = &r->told[known - r->told];
+        return SL_DONE;
+    }
+    told *more = reallocarray(r->told, r->told_count + 1, sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    r->told = more;
+    *ret = &more[r->told_count++];
+    **ret = (told){ 0 };
+    memcpy((*ret)->id, compartment.p, SL_UID_CHARS);
+    return SL_DONE;
 }
 
 sl_res sl_ask_rosters_leaf(sl_ask_rosters *r, sl_view text)
 {
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
-    if (sl_view_find(text, SL_LIT("\"roster.built\""), 0) == SIZE_MAX ||
-        !sl_ok(sl_leaf_read(text, &leaf)) || !sl_leaf_is(&leaf, "roster.built") ||
-        !sl_view_eq_str(leaf.by, "ingest") || leaf.compartment.n != SL_UID_CHARS ||
-        has_one(r, leaf.compartment)) {
+    bool roster = sl_view_find(text, SL_LIT("\"roster.built\""), 0) != SIZE_MAX;
+    bool echo = sl_view_find(text, SL_LIT("\"echo.built\""), 0) != SIZE_MAX;
+    if ((!roster && !echo) || !sl_ok(sl_leaf_read(text, &leaf)) ||
+        !sl_view_eq_str(leaf.by, "ingest") || leaf.compartment.n != SL_UID_CHARS) {
         return SL_DONE;
     }
-    sl_uid *more = reallocarray(r->rostered, r->rostered_count + 1, sizeof *more);
-    SL_NEED(more != NULL, SL_E_MEMORY);
-    r->rostered = more;
-    memcpy(more[r->rostered_count], leaf.compartment.p, SL_UID_CHARS);
-    more[r->rostered_count++][SL_UID_CHARS] = '\0';
+    told *one = NULL;
+    uint64_t records = 0;
+    if (sl_leaf_is(&leaf, "roster.built")) {
+        SL_TRY(tell_of(r, leaf.compartment, &one));
+        one->roster = true;
+    } else if (sl_leaf_is(&leaf, "echo.built") && sl_leaf_count(&leaf, "records", &records)) {
+        SL_TRY(tell_of(r, leaf.compartment, &one));
+        one->echo_records = records;
+    }
     return SL_DONE;
 }
 
@@ -126,7 +156,7 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, s
     loaded *item = NULL;
     if (fstatat(r->dir_fd, compartment, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         /* Nothing has entered this compartment, or what protects its people was lost. */
-        return has_one(r, sl_view_str(id))
+        return told_of(r, sl_view_str(id))->roster
                    ? sl_fail_at(SL_E_INTEGRITY,
                                 "state/roster: a file is missing that the ledger names", SL_NOWHERE)
                    : SL_DONE;
@@ -148,32 +178,51 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, s
     return SL_DONE;
 }
 
+static sl_res read_echo(sl_ask_rosters *r, const char *name, sl_ask_lease lease, void *context,
+                        loaded *item)
+{
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
+    SL_TRY(sl_file_read(r->dir_fd, name, &index));
+    SL_TRY(lease(context, item->compartment, "echo", item->echo_key));
+    sl_echo_index *proof = NULL;
+    sl_echo_stats stats;
+    SL_TRY(sl_echo_open(sl_buf_view(&index), item->echo_key, &proof));
+    sl_echo_index_stats(proof, &stats);
+    sl_echo_index_free(proof);
+    sl_buf_free(&item->echo);
+    item->echo = sl_buf_take(&index);
+    item->echo_records = stats.records;
+    return SL_DONE;
+}
+
 /* Likewise the index of the compartment's records. */
-static sl_res load_echo(sl_ask_rosters *r, const char *compartment, sl_ask_lease lease,
-                        void *context, bool *ret_changed)
+static sl_res load_echo(sl_ask_rosters *r, const char *compartment, const char *id,
+                        sl_ask_lease lease, void *context, bool *ret_changed)
 {
     struct stat st;
     loaded *item = NULL;
     char name[SL_NAME_BYTES_MAX + 8];
+    uint64_t records = told_of(r, sl_view_str(id))->echo_records;
     (void)snprintf(name, sizeof name, "%s:echo", compartment);
     if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return SL_DONE;
+        return records != 0
+                   ? sl_fail_at(
+                         SL_E_INTEGRITY,
+                         "state/roster: an index of records is missing that the ledger names",
+                         SL_NOWHERE)
+                   : SL_DONE;
     }
     SL_TRY(item_of(r, compartment, &item));
-    if (same_file(&st, &item->echo_seen)) {
-        return SL_DONE;
+    if (!same_file(&st, &item->echo_seen)) {
+        SL_TRY(read_echo(r, name, lease, context, item));
+        item->echo_seen = st;
+        *ret_changed = true;
     }
-    SL_OWN(sl_buf, index, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
-    SL_TRY(sl_file_read(r->dir_fd, name, &index));
-    SL_TRY(lease(context, compartment, "echo", item->echo_key));
-    sl_echo_index *proof = NULL;
-    SL_TRY(sl_echo_open(sl_buf_view(&index), item->echo_key, &proof));
-    sl_echo_index_free(proof);
-    sl_buf_free(&item->echo);
-    item->echo = sl_buf_take(&index);
-    item->echo_seen = st;
-    *ret_changed = true;
-    return SL_DONE;
+    return item->echo_records >= records
+               ? SL_DONE
+               : sl_fail_at(SL_E_INTEGRITY,
+                            "state/roster: an index of records is older than the ledger",
+                            SL_NOWHERE);
 }
 
 static sl_res add_all(const sl_ask_rosters *r, sl_detect *set)
@@ -215,7 +264,7 @@ sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll, sl_a
     for (size_t i = 0; i < count; i++) {
         if (list[i].state == SL_COMPARTMENT_OPEN) {
             SL_TRY(load(rosters, list[i].name, list[i].id, lease, context, &changed));
-            SL_TRY(load_echo(rosters, list[i].name, lease, context, &changed));
+            SL_TRY(load_echo(rosters, list[i].name, list[i].id, lease, context, &changed));
         }
     }
     if (changed) {
@@ -249,6 +298,7 @@ sl_digest sl_ask_snapshot_digest(const sl_ask_rosters *rosters, sl_view config, 
     for (size_t i = 0; i < rosters->count; i++) {
         add_part(&all, sl_view_str(rosters->items[i].compartment),
                  sl_buf_view(&rosters->items[i].index));
+        add_part(&all, SL_LIT("echo"), sl_buf_view(&rosters->items[i].echo));
     }
     return sl_hasher_end(&all);
 }

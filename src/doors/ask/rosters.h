@@ -17,14 +17,16 @@ typedef struct sl_ask_rosters sl_ask_rosters;
 SL_MUST sl_res sl_ask_rosters_new(const sl_detect *base, int dir_fd, sl_ask_rosters **ret);
 void sl_ask_rosters_free(sl_ask_rosters *rosters);
 
-/* Every leaf: remembers which compartments have a roster (roster.built). SL_E_MEMORY. */
+/* Every leaf: remembers which compartments have a roster (roster.built), and how many records their index of
+ * records holds (echo.built). SL_E_MEMORY. */
 SL_MUST sl_res sl_ask_rosters_leaf(sl_ask_rosters *rosters, sl_view leaf);
 
 /* Loads what is new on disk for the roll's open compartments. `*ret_detect` is the set to use from now
  * on (also when nothing changed); sets given out before stay valid until rosters_free, since streams
  * may still run on them. Errors: those of the lease, SL_E_KEY and SL_E_INTEGRITY (another key, a
- * changed index), SL_E_INTEGRITY too where the ledger says that a compartment has a roster, and it is not there (it
- * was lost, and nobody would be protected). */
+ * changed index), SL_E_INTEGRITY too where the ledger says that a compartment has a roster or an index of its
+ * records, and it is not there, or an older one that holds fewer records (it was lost, and nobody would be
+ * protected). */
 SL_MUST sl_res sl_ask_rosters_refresh(sl_ask_rosters *rosters, const sl_roll *roll,
                                       sl_ask_lease lease, void *context,
                                       const sl_detect **ret_detect);

@@ -207,15 +207,19 @@ static sl_res merge_roster(int dir_fd, const char *compartment, sl_view index,
 }
 
 /* A new file in the place of a lost one would protect the new people alone, and look whole. */
+static sl_res is_there(bool told, int dir_fd, const char *file)
+{
+    return told && !sl_path_exists(dir_fd, file)
+               ? sl_fail_at(SL_E_INTEGRITY, "state/roster: a file is missing that the ledger names",
+                            SL_NOWHERE)
+               : SL_DONE;
+}
+
 static sl_res roster_is_there(void *context, int dir_fd, const char *compartment)
 {
     const daemon_state *d = context;
     const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
-    bool lost = c != NULL && sl_ingest_known_rostered(&d->known, c->id) &&
-                !sl_path_exists(dir_fd, compartment);
-    return lost ? sl_fail_at(SL_E_INTEGRITY,
-                             "state/roster: a file is missing that the ledger names", SL_NOWHERE)
-                : SL_DONE;
+    return is_there(c != NULL && sl_ingest_known_rostered(&d->known, c->id), dir_fd, compartment);
 }
 
 /* The ask door reads the file: keyed hashes, which say nothing without the key that it leases. */
@@ -236,7 +240,8 @@ static sl_res world_publish(void *context, const char *compartment, sl_view inde
 }
 
 /* The index of the records stands beside the roster; a compartment's name holds no colon. */
-static sl_res join_echo(int dir_fd, const char *name, sl_view index, const uint8_t key[32])
+static sl_res join_echo(int dir_fd, const char *name, sl_view index, const uint8_t key[32],
+                        uint64_t *ret_records)
 {
     SL_OWN(sl_buf, old, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
     SL_OWN(sl_buf, all, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
@@ -246,18 +251,28 @@ static sl_res join_echo(int dir_fd, const char *name, sl_view index, const uint8
     }
     sl_view parts[] = { index, sl_buf_view(&old) };
     SL_TRY(sl_echo_join(key, parts, sl_ok(read) ? 2 : 1, &all));
+    sl_echo_index *whole = NULL;
+    sl_echo_stats stats;
+    SL_TRY(sl_echo_open(sl_buf_view(&all), key, &whole));
+    sl_echo_index_stats(whole, &stats);
+    sl_echo_index_free(whole);
+    *ret_records = stats.records;
     return sl_file_replace(dir_fd, name, sl_buf_view(&all), 0444);
 }
 
-static sl_res world_publish_echo(void *context, const char *compartment, sl_view index)
+static sl_res world_publish_echo(void *context, const char *compartment, sl_view index,
+                                 uint64_t *ret_records)
 {
+    const daemon_state *d = context;
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
     uint8_t key[SL_KEY_BYTES];
     char name[SL_NAME_BYTES_MAX + 8];
     SL_OWN(int, dir_fd, sl_fd_close) = -1;
     (void)snprintf(name, sizeof name, "%s:echo", compartment);
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
+    SL_TRY(is_there(c != NULL && sl_ingest_known_echoed(&d->known, c->id), dir_fd, name));
     SL_TRY(world_lease(context, compartment, "echo", key));
-    sl_res done = join_echo(dir_fd, name, index, key);
+    sl_res done = join_echo(dir_fd, name, index, key, ret_records);
     sl_wipe(key, sizeof key);
     return done;
 }

@@ -13,6 +13,7 @@
 #include "detect/roster.h"
 #include "ledger/events.gen.h"
 #include "vault/canary.h"
+#include "vault/confirm.h"
 
 /* A roster of a large trial: some hundred thousand values of 24 bytes in a half-full table. */
 #define ROSTER_BYTES_MAX (64 * SL_MIB)
@@ -31,9 +32,10 @@ typedef struct {
     sl_echo_builder *echo;     /* made with the first text */
     bool echo_keeps;           /* the texts come for the second time */
     sl_buf report;
-    sl_buf echoes;  /* the finished index of records */
-    sl_buf index;   /* the finished roster */
-    sl_buf planted; /* canaries, a line each */
+    sl_buf echoes;         /* the finished index of records */
+    uint64_t echo_records; /* of the compartment's whole index */
+    sl_buf index;          /* the finished roster */
+    sl_buf planted;        /* canaries, a line each */
     sl_draft *draft;
     bool key_made;
 } crossing;
@@ -167,7 +169,7 @@ static sl_res take_text(void *ctx, const sl_ingest_text *text)
     if (!c->echo_keeps) {
         c->echo_keeps = true;
         SL_TRY(sl_echo_builder_settle(c->echo));
-        SL_TRY(sl_echo_builder_source(c->echo, sl_view_str(c->ref.uid)));
+        SL_TRY(sl_echo_builder_source(c->echo, sl_view_str(c->ref.uid))); /* for now */
     }
     return sl_echo_builder_add(c->echo, text->text, text->continues, text->offset, text->length);
 }
@@ -283,13 +285,22 @@ static sl_res plant(crossing *c)
     return plant_all(c, key.p);
 }
 
+/* Under the version's full name, so that a record can be found again in the vault. */
+static sl_res finish_echo(crossing *c)
+{
+    SL_OWN(sl_buf, name, sl_buf_free) = { .max = SL_ECHO_NAME_BYTES_MAX };
+    SL_TRY(sl_echo_source_name(&c->ref, &name));
+    SL_TRY(sl_echo_builder_rename(c->echo, sl_buf_view(&name)));
+    return sl_echo_builder_finish(c->echo, &c->echoes);
+}
+
 static sl_res decide(crossing *c)
 {
     choose_name(c);
     SL_TRY(choose_version(c));
     SL_TRY(plant(c));
     if (c->echo_keeps) {
-        SL_TRY(sl_echo_builder_finish(c->echo, &c->echoes));
+        SL_TRY(finish_echo(c));
     }
     return c->roster == NULL ? SL_DONE : sl_roster_finish(c->roster, &c->index);
 }
@@ -392,6 +403,19 @@ static sl_res record_roster(crossing *c)
     return c->world->append(c->world->context, sl_buf_view(&event), &index);
 }
 
+static sl_res record_echo(crossing *c)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    sl_digest digest = sl_sha256(sl_buf_view(&c->echoes));
+    sl_event_head head = head_of(c);
+    sl_event_echo_built fields = { .object = sl_view_str(c->ref.uid),
+                                   .records = c->echo_records,
+                                   .digest = &digest };
+    SL_TRY(sl_emit_echo_built(&head, &fields, &event));
+    return c->world->append(c->world->context, sl_buf_view(&event), &index);
+}
+
 static sl_res record_planted(crossing *c)
 {
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
@@ -460,8 +484,8 @@ static sl_res act(crossing *c, const sl_key_request *asked)
         SL_TRY(c->world->publish(c->world->context, c->ref.compartment, sl_buf_view(&c->index)));
     }
     if (c->echoes.n != 0) {
-        SL_TRY(
-            c->world->publish_echo(c->world->context, c->ref.compartment, sl_buf_view(&c->echoes)));
+        SL_TRY(c->world->publish_echo(c->world->context, c->ref.compartment,
+                                      sl_buf_view(&c->echoes), &c->echo_records));
     }
     if (c->planted.n != 0) {
         SL_TRY(seal_part(c, SL_PART_CANARY, sl_buf_view(&c->planted)));
@@ -470,6 +494,9 @@ static sl_res act(crossing *c, const sl_key_request *asked)
     SL_TRY(sl_draft_commit(c->draft));
     if (c->index.n != 0) {
         SL_TRY(record_roster(c));
+    }
+    if (c->echoes.n != 0) {
+        SL_TRY(record_echo(c));
     }
     if (c->planted.n != 0) {
         SL_TRY(record_planted(c));

@@ -40,8 +40,9 @@ typedef struct {
      * is there too much after a failure only protects more. */
     sl_res (*publish)(void *context, const char *compartment, sl_view index);
     /* Likewise the index of its records, by which the ask door knows them when they are recited
-     * (detect/echo.h). NULL: none is made. */
-    sl_res (*publish_echo)(void *context, const char *compartment, sl_view index);
+     * (detect/echo.h). `*ret_records`: what the compartment's whole index now holds. NULL: none is made. */
+    sl_res (*publish_echo)(void *context, const char *compartment, sl_view index,
+                           uint64_t *ret_records);
 } sl_ingest_world;
 
 typedef struct {

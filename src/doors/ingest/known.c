@@ -14,6 +14,7 @@ void sl_ingest_known_free(sl_ingest_known *known)
     sl_roll_free(known->roll);
     free(known->admitted);
     free(known->rostered);
+    free(known->echoed);
     *known = (sl_ingest_known){ 0 };
 }
 
@@ -75,27 +76,37 @@ static sl_res note_admitted(sl_ingest_known *known, uint64_t index, const sl_lea
     return SL_DONE;
 }
 
-bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id)
+static bool is_in(const sl_uid *list, size_t count, const char *id)
 {
-    for (size_t i = 0; i < known->rostered_count; i++) {
-        if (strcmp(known->rostered[i], compartment_id) == 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i], id) == 0) {
             return true;
         }
     }
     return false;
 }
 
-static sl_res note_roster(sl_ingest_known *known, const sl_leaf *leaf)
+bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id)
+{
+    return is_in(known->rostered, known->rostered_count, compartment_id);
+}
+
+bool sl_ingest_known_echoed(const sl_ingest_known *known, const char *compartment_id)
+{
+    return is_in(known->echoed, known->echoed_count, compartment_id);
+}
+
+static sl_res note_compartment(const sl_leaf *leaf, sl_uid **list, size_t *count)
 {
     sl_uid id;
     set_uid(id, leaf->compartment);
-    if (sl_ingest_known_rostered(known, id)) {
+    if (is_in(*list, *count, id)) {
         return SL_DONE;
     }
-    sl_uid *more = reallocarray(known->rostered, known->rostered_count + 1, sizeof *more);
+    sl_uid *more = reallocarray(*list, *count + 1, sizeof *more);
     SL_NEED(more != NULL, SL_E_MEMORY);
-    known->rostered = more;
-    memcpy(more[known->rostered_count++], id, sizeof id);
+    *list = more;
+    memcpy(more[(*count)++], id, sizeof id);
     return SL_DONE;
 }
 
@@ -106,7 +117,10 @@ sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
     if (sl_leaf_is(&leaf, "roster.built") && sl_view_eq_str(leaf.by, "ingest")) {
-        return note_roster(known, &leaf);
+        return note_compartment(&leaf, &known->rostered, &known->rostered_count);
+    }
+    if (sl_leaf_is(&leaf, "echo.built") && sl_view_eq_str(leaf.by, "ingest")) {
+        return note_compartment(&leaf, &known->echoed, &known->echoed_count);
     }
     if (sl_leaf_is(&leaf, "ingest.intent")) {
         note_intent(known, &leaf);

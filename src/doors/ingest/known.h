@@ -33,6 +33,8 @@ typedef struct {
     size_t open_count;
     sl_uid *rostered; /* compartments that have a roster */
     size_t rostered_count;
+    sl_uid *echoed; /* compartments that have an index of their records */
+    size_t echoed_count;
 } sl_ingest_known;
 
 SL_MUST sl_res sl_ingest_known_init(sl_ingest_known *known);
@@ -45,6 +47,8 @@ const sl_admitted *sl_ingest_known_find(const sl_ingest_known *known, const char
                                         uint64_t version);
 /* Does the ledger say that this compartment (its id) has a roster? */
 bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id);
+/* Likewise an index of its records? */
+bool sl_ingest_known_echoed(const sl_ingest_known *known, const char *compartment_id);
 /* A live grant for this door and compartment: who acts when the site's own user brings data. NULL:
  * nobody was granted it. */
 const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,

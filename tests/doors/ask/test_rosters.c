@@ -163,6 +163,19 @@ static void write_echo(const uint8_t key[32])
     assert_done(sl_file_replace(dir_fd, "trial-a:echo", sl_buf_view(&index), 0444));
 }
 
+static void tell_echo(sl_ask_rosters *rosters, const char *by, unsigned records)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 4096 };
+    assert_done(sl_buf_addf(
+        &text,
+        "{\"by\":\"%s\",\"event\":{\"compartment\":\"aa112233445566778899aabbccddeeff\",\"fields\":"
+        "{\"digest\":\"ab112233445566778899aabbccddeeffab112233445566778899aabbccddeeff\","
+        "\"object\":\"cc112233445566778899aabbccddeeff\",\"records\":%u},\"type\":\"echo.built\"},"
+        "\"time\":1,\"v\":1}",
+        by, records));
+    assert_done(sl_ask_rosters_leaf(rosters, sl_buf_view(&text)));
+}
+
 static size_t records_in(const sl_detect *set)
 {
     sl_scratch *scratch = NULL;
@@ -193,6 +206,32 @@ static void recited_records_are_known_after_a_refresh(void **state)
     sl_ask_rosters_free(rosters);
 }
 
+static void an_index_of_records_that_was_lost_damaged_or_put_back_is_a_failure(void **state)
+{
+    sl_ask_rosters *rosters = NULL;
+    const sl_detect *set = NULL;
+    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = SL_MIB };
+    assert_done(sl_ask_rosters_new(base, dir_fd, &rosters));
+    tell_echo(rosters, "watchd", 1); /* not from who writes it */
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    tell_echo(rosters, "ingest", 1);
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
+    write_echo(match_key);
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    assert_true(records_in(set) >= 1);
+    tell_echo(rosters, "ingest", 2); /* the file is from before the last object */
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
+    tell_echo(rosters, "ingest", 1);
+    assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
+    assert_done(sl_file_read(dir_fd, "trial-a:echo", &bytes));
+    bytes.p[bytes.n / 2] ^= 1;
+    assert_done(sl_file_replace(dir_fd, "trial-a:echo", sl_buf_view(&bytes), 0444));
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
+    assert_int_equal(unlinkat(dir_fd, "trial-a:echo", 0), 0);
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
+    sl_ask_rosters_free(rosters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +240,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_roster_that_the_ledger_names_and_nobody_has_is_a_failure,
                                         begin, end),
         cmocka_unit_test_setup_teardown(recited_records_are_known_after_a_refresh, begin, end),
+        cmocka_unit_test_setup_teardown(
+            an_index_of_records_that_was_lost_damaged_or_put_back_is_a_failure, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

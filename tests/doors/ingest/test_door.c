@@ -15,6 +15,7 @@
 #include "doors/ingest/door.h"
 #include "ledger/event.h"
 #include "vault/canary.h"
+#include "vault/confirm.h"
 
 #ifdef SL_SANITIZED
 #define CONFINED false
@@ -113,7 +114,8 @@ static sl_res publish(void *context, const char *compartment, sl_view index)
     return SL_DONE;
 }
 
-static sl_res publish_echo(void *context, const char *compartment, sl_view index)
+static sl_res publish_echo(void *context, const char *compartment, sl_view index,
+                           uint64_t *ret_records)
 {
     world *w = context;
     SL_TRY(fail_now(w));
@@ -122,6 +124,7 @@ static sl_res publish_echo(void *context, const char *compartment, sl_view index
     w->echo.max = (size_t)1 << 24;
     SL_TRY(sl_buf_add(&w->echo, index));
     w->echoes++;
+    *ret_records = 40 + w->echoes;
     return SL_DONE;
 }
 
@@ -292,7 +295,12 @@ static void records_are_known_again(void **state)
     assert_done(sl_echo_scan_finish(scan, &found));
     sl_echo_place place;
     assert_true(found.n == 1 && sl_echo_place_of(index, &found.items[0], &place));
-    assert_view(place.source, result.manifest.ref.uid);
+    sl_object_ref ref;
+    assert_done(sl_echo_source_read(place.source, &ref));
+    assert_string_equal(ref.uid, result.manifest.ref.uid);
+    assert_string_equal(ref.object, result.manifest.ref.object);
+    assert_int_equal(ref.version, 1);
+    assert_true(has(&w.leaves, "echo.built") && has(&w.leaves, "\"records\":41"));
     assert_int_equal(place.number, 1);
     assert_true(place.offset > 80 && place.offset + place.length <= strlen(rows));
     assert_true(sl_view_find(sl_buf_view(&w.echo), SL_LIT("hives"), 0) == SIZE_MAX);
