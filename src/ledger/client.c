@@ -102,8 +102,7 @@ size_t sl_ledger_client_outstanding(const sl_ledger_client *c)
     return (size_t)(c->next_id - c->first_id);
 }
 
-sl_res sl_ledger_client_append(sl_ledger_client *c, sl_view event, sl_ledger_acked *call,
-                               void *context)
+static sl_res append(sl_ledger_client *c, uint16_t type, sl_view event, outstanding o)
 {
     SL_OWN(sl_buf, body, sl_buf_free) = { .max = 2 + SL_LEAF_BYTES_MAX };
 
@@ -111,10 +110,22 @@ sl_res sl_ledger_client_append(sl_ledger_client *c, sl_view event, sl_ledger_ack
     SL_NEED(event.n <= SL_EVENT_BYTES_MAX, SL_E_LIMIT);
     SL_NEED(sl_ledger_client_outstanding(c) < SL_LEDGER_OUTSTANDING_MAX, SL_E_AGAIN);
     SL_TRY(sl_bundle_add(&body, event));
-    SL_TRY(sl_ipc_send(c->link, SL_LEDGER_APPEND, c->next_id, sl_buf_view(&body)));
-    c->ring[c->next_id % SL_LEDGER_OUTSTANDING_MAX] = (outstanding){ call, context };
+    SL_TRY(sl_ipc_send(c->link, type, c->next_id, sl_buf_view(&body)));
+    c->ring[c->next_id % SL_LEDGER_OUTSTANDING_MAX] = o;
     c->next_id++;
     return SL_DONE;
+}
+
+sl_res sl_ledger_client_append(sl_ledger_client *c, sl_view event, sl_ledger_acked *call,
+                               void *context)
+{
+    return append(c, SL_LEDGER_APPEND, event, (outstanding){ call, context });
+}
+
+sl_res sl_ledger_client_append_soon(sl_ledger_client *c, sl_view event, sl_ledger_acked *call,
+                                    void *context)
+{
+    return append(c, SL_LEDGER_APPEND_SOON, event, (outstanding){ call, context });
 }
 
 sl_res sl_ledger_client_read(sl_ledger_client *c, uint64_t cursor, uint32_t bytes_max,

@@ -36,6 +36,11 @@ int sl_ledger_client_fd(const sl_ledger_client *c);
 SL_MUST sl_res sl_ledger_client_append(sl_ledger_client *c, sl_view event, sl_ledger_acked *call,
                                        void *context);
 
+/* The same for what nobody waits for: within SL_LEDGER_SOON_MS it shares a sync with what somebody does
+ * wait for, or gets its own. */
+SL_MUST sl_res sl_ledger_client_append_soon(sl_ledger_client *c, sl_view event,
+                                            sl_ledger_acked *call, void *context);
+
 /* Asks for leaves from `cursor` on; answered when there is one at least. One question at a time:
  * SL_E_AGAIN. */
 SL_MUST sl_res sl_ledger_client_read(sl_ledger_client *c, uint64_t cursor, uint32_t bytes_max,

@@ -13,6 +13,8 @@ enum {
     RANGES_MAX = 512,
     MESSAGES_A_TURN = 64,
     PUBLISH_EVERY_MS = 1000,
+    READERS_EVERY_MS = 5,     /* who follows the ledger is told of new leaves so often at most */
+    READERS_BEHIND_MAX = 256, /* unless it lags by more leaves than that */
     ANSWER_BYTES_MAX = 120 * 1024,
     SCRUB_EVERY_MS = 1000,
     SCRUB_SAY_MS = 60 * 1000,       /* bad news again */
@@ -45,7 +47,10 @@ struct sl_ledgerd {
     sl_wall_ms *now_ms;
     peer *peers[PEERS_MAX];
     uint64_t timer;
-    bool full; /* as the last leaf ledger.disk said */
+    bool urgent;           /* somebody waits for the batch that is being collected */
+    uint64_t soon_timer;   /* 0: not running */
+    uint64_t reader_timer; /* while it runs, readers wait; 0: not running */
+    bool full;             /* as the last leaf ledger.disk said */
     uint64_t scrub_timer;
     uint64_t scrub_cursor;
     uint64_t said_ms;     /* when the state of the published tiles was last written; 0: never */
@@ -98,17 +103,14 @@ static void acknowledge(peer *p)
     p->ranges_n = 0;
 }
 
-/* Answers a waiting READ if there is anything at its cursor. */
-static void serve_reader(peer *p)
+/* Answers a waiting READ; there is something at its cursor. */
+static void answer_reader(peer *p)
 {
     SL_OWN(sl_buf, body, sl_buf_free) = { .max = ANSWER_BYTES_MAX };
     uint8_t header[SL_LEDGER_LEAVES_HEADER_BYTES];
     uint64_t size = sl_tlog_size(p->d->log);
     uint32_t count = 0;
 
-    if (!p->reading || p->cursor >= size) {
-        return;
-    }
     memset(header, 0, sizeof header);
     size_t most = p->read_bytes < ANSWER_BYTES_MAX ? p->read_bytes : ANSWER_BYTES_MAX;
     sl_res r = sl_buf_add(&body, sl_view_of(header, sizeof header));
@@ -127,31 +129,87 @@ static void serve_reader(peer *p)
     tell(p, SL_LEDGER_LEAVES, p->read_id, sl_buf_view(&body));
 }
 
-static void commit(void *context)
+static bool lives(const peer *p)
+{
+    return p != NULL && p->link != NULL && !p->doomed;
+}
+
+static void serve_readers(sl_ledgerd *d);
+
+static void on_reader_timer(void *context)
 {
     sl_ledgerd *d = context;
+    d->reader_timer = 0;
+    serve_readers(d);
+}
+
+/* Several processes follow the ledger, and a batch for each crossing would wake them all each time, while
+ * a door waits for its acknowledgement. So they are told at once after a pause, and then every few
+ * milliseconds; who lags behind is not held up. */
+static void serve_readers(sl_ledgerd *d)
+{
+    uint64_t size = sl_tlog_size(d->log);
+    bool served = false;
+
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        peer *p = d->peers[i];
+        if (!lives(p) || !p->reading || p->cursor >= size) {
+            continue;
+        }
+        if (d->reader_timer == 0 || size - p->cursor > READERS_BEHIND_MAX) {
+            answer_reader(p);
+            served = true;
+        }
+    }
+    if (served && d->reader_timer == 0) {
+        sl_res r = sl_loop_after(d->loop, READERS_EVERY_MS, on_reader_timer, d, &d->reader_timer);
+        (void)r.code; /* without a timer they are served with each batch */
+    }
+}
+
+static void commit(sl_ledgerd *d)
+{
     sl_res r = sl_tlog_commit(d->log);
 
+    d->urgent = false;
     if (!sl_ok(r)) {
         fail_all(d, r);
         return;
     }
     for (size_t i = 0; i < PEERS_MAX; i++) {
-        peer *p = d->peers[i];
-        if (p != NULL && p->link != NULL && !p->doomed) {
-            acknowledge(p);
-        }
-        if (p != NULL && p->link != NULL && !p->doomed) {
-            serve_reader(p);
+        if (lives(d->peers[i])) {
+            acknowledge(d->peers[i]);
         }
     }
+}
+
+static void on_soon_timer(void *context)
+{
+    sl_ledgerd *d = context;
+    d->soon_timer = 0;
+    d->urgent = true; /* the end of this turn commits */
+}
+
+/* What nobody waits for may wait itself, for the sync of something else. */
+static bool may_wait(sl_ledgerd *d)
+{
+    if (d->urgent) {
+        return false;
+    }
+    return d->soon_timer != 0 ||
+           sl_ok(sl_loop_after(d->loop, SL_LEDGER_SOON_MS, on_soon_timer, d, &d->soon_timer));
 }
 
 static void end_turn(void *context)
 {
     sl_ledgerd *d = context;
 
-    commit(d);
+    if (sl_tlog_next(d->log) != sl_tlog_size(d->log) && !may_wait(d)) {
+        commit(d);
+    }
+    if (sl_ok(d->result)) {
+        serve_readers(d);
+    }
     for (size_t i = 0; i < PEERS_MAX; i++) {
         if (d->peers[i] != NULL && d->peers[i]->doomed) {
             close_peer(d->peers[i]);
@@ -170,6 +228,7 @@ static sl_res write_own(sl_ledgerd *d, sl_view event)
         SL_TRY(d->result);
         r = sl_tlog_add(d->log, event, "ledgerd", d->now_ms(), &index);
     }
+    d->urgent = true;
     return r;
 }
 
@@ -238,10 +297,9 @@ static void say_verified(sl_ledgerd *d, const sl_scrub_found *found)
         fields.what = sl_view_str(found->what);
     }
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
-    uint64_t index = 0;
     sl_res r = sl_emit_ledger_verified(&head, &fields, &event);
     if (sl_ok(r)) {
-        r = sl_tlog_add(d->log, sl_buf_view(&event), "ledgerd", d->now_ms(), &index);
+        r = write_own(d, sl_buf_view(&event));
     }
     if (!sl_ok(r)) {
         sl_log_res(SL_LOG_ERROR, "the state of the published tiles could not be recorded", r);
@@ -291,17 +349,27 @@ static sl_res add_event(peer *p, sl_view event, uint64_t *ret_index)
     return r;
 }
 
-/* Takes the events of a message in order; from the first that is refused on, none of the rest. */
-static sl_res on_append(sl_ipc *link, sl_ipc_msg *msg, void *context)
+/* An event was taken. A commit in between has acknowledged what came before: a new range begins then. */
+static void note_taken(peer *p, uint64_t id, uint64_t index)
 {
-    peer *p = context;
-    range taken = { .first_id = msg->id };
+    range *last = p->ranges_n == 0 ? NULL : &p->ranges[p->ranges_n - 1];
+
+    if (last != NULL && last->last_id + 1 == id &&
+        last->first_index + (id - last->first_id) == index) {
+        last->last_id = id;
+        return;
+    }
+    p->ranges[p->ranges_n++] = (range){ .first_id = id, .last_id = id, .first_index = index };
+}
+
+/* Takes the events of a message in order; from the first that is refused on, none of the rest. */
+static sl_res take_events(peer *p, const sl_ipc_msg *msg, bool urgent)
+{
     sl_view rest = msg->body;
     sl_view event;
     uint64_t n = 0;
     uint64_t count = 0;
 
-    (void)link;
     for (bool more = true; more;) {
         SL_TRY(sl_bundle_next(&rest, &more, &event));
         count += more;
@@ -320,20 +388,25 @@ static sl_res on_append(sl_ipc *link, sl_ipc_msg *msg, void *context)
             SL_TRY(refuse(p, msg->id + n, msg->id + count - 1, r));
             break;
         }
-        if (p->ranges_n > 0 && n > 0) {
-            p->ranges[p->ranges_n - 1].last_id = msg->id + n;
-            continue;
-        }
-        /* A commit in between has acknowledged what came before: a new range begins here. */
-        taken.first_id = msg->id + n;
-        taken.last_id = msg->id + n;
-        taken.first_index = index;
-        p->ranges[p->ranges_n++] = taken;
+        p->d->urgent |= urgent; /* a commit in between cleared it */
+        note_taken(p, msg->id + n, index);
     }
     if (p->ranges_n == RANGES_MAX) {
         commit(p->d);
     }
     return !p->doomed ? SL_DONE : sl_fail(SL_E_CLOSED);
+}
+
+static sl_res on_append(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    return take_events(context, msg, true);
+}
+
+static sl_res on_append_soon(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)link;
+    return take_events(context, msg, false);
 }
 
 static sl_res on_read(sl_ipc *link, sl_ipc_msg *msg, void *context)
@@ -447,6 +520,7 @@ static const sl_ipc_table COURIER_TABLE = { "the courier", COURIER_RULES,
 
 static const sl_ipc_rule RULES[] = {
     { SL_LEDGER_APPEND, SL_IPC_ANY_PHASE, 3, SL_IPC_BYTES_MAX, 0, on_append },
+    { SL_LEDGER_APPEND_SOON, SL_IPC_ANY_PHASE, 3, SL_IPC_BYTES_MAX, 0, on_append_soon },
     { SL_LEDGER_READ, SL_IPC_ANY_PHASE, SL_LEDGER_READ_BYTES, SL_LEDGER_READ_BYTES, 0, on_read },
     { SL_LEDGER_RECEIPT, SL_IPC_ANY_PHASE, 8, 8, 0, on_receipt },
     { SL_LEDGER_STATE, SL_IPC_ANY_PHASE, 0, 0, 0, on_state },
@@ -504,6 +578,9 @@ void sl_ledgerd_free(sl_ledgerd *d)
     if (d == NULL) {
         return;
     }
+    if (sl_ok(d->result)) {
+        commit(d); /* what was still to wait for company */
+    }
     for (size_t i = 0; i < PEERS_MAX; i++) {
         if (d->peers[i] != NULL) {
             close_peer(d->peers[i]);
@@ -512,6 +589,8 @@ void sl_ledgerd_free(sl_ledgerd *d)
     }
     sl_loop_cancel(d->loop, d->timer);
     sl_loop_cancel(d->loop, d->scrub_timer);
+    sl_loop_cancel(d->loop, d->soon_timer);
+    sl_loop_cancel(d->loop, d->reader_timer);
     sl_loop_after_turn(d->loop, NULL, NULL);
     if (sl_ok(d->result)) {
         /* Readers find everything that was acknowledged, also while no ledgerd runs. */

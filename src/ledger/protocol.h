@@ -1,6 +1,7 @@
 /* What a link to `ledgerd` carries (base/ipc.h); numbers are little-endian.
  *
  *   APPEND   id = number of the first event; body = events as in an entry bundle (length, be16; bytes)
+ *   APPEND_SOON  the same, of what nobody waits for: durable within SL_LEDGER_SOON_MS, with others where it can
  *   ACK      first event number u64, last u64, index of the first u64: durable and signed
  *   NACK     first event number u64, last u64, sl_code u32: not taken, nothing of them is there
  *   READ     cursor u64, bytes u32: leaves from the cursor on, when there are any
@@ -31,9 +32,11 @@ enum {
     SL_LEDGER_STATE,
     SL_LEDGER_GROWTH,
     SL_LEDGER_WITNESSED,
+    SL_LEDGER_APPEND_SOON,
 };
 
 enum {
+    SL_LEDGER_SOON_MS = 5, /* how long such an event may wait for the sync of one that cannot */
     SL_LEDGER_ACK_BYTES = 24,
     SL_LEDGER_NACK_BYTES = 20,
     SL_LEDGER_READ_BYTES = 12,

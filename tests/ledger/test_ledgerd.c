@@ -222,8 +222,8 @@ static void a_reader_follows_by_cursor_and_waits_at_the_end(void **state)
         turns(p, 1);
         assert_done(sl_ledger_client_pump(writer));
     }
-    for (int i = 0; i < 100 && f.next < 1000; i++) {
-        turns(p, 2);
+    for (int i = 0; i < 1000 && f.next < 1000; i++) {
+        assert_done(sl_loop_turn(p->loop, 10)); /* the last few may have to wait for the timer */
         size_t calls = f.calls;
         assert_done(sl_ledger_client_pump(reader));
         if (f.calls > calls) {
@@ -234,6 +234,61 @@ static void a_reader_follows_by_cursor_and_waits_at_the_end(void **state)
     assert_int_equal(f.size, 1000);
     sl_ledger_client_free(writer);
     sl_ledger_client_free(reader);
+}
+
+/* Turns until `*done` says so; the loop sleeps while nothing is due. */
+static void turns_until(place *p, const size_t *calls, size_t wanted, sl_ledger_client *c)
+{
+    for (int i = 0; i < 1000 && *calls < wanted; i++) {
+        assert_done(sl_loop_turn(p->loop, 10));
+        assert_done(sl_ledger_client_pump(c));
+    }
+    assert_int_equal(*calls, wanted);
+}
+
+static void what_nobody_waits_for_shares_the_sync_of_what_somebody_does(void **state)
+{
+    place *p = *state;
+    sl_ledger_client *c = join(p, "watchd");
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = 4096 };
+    told soon = { 0 };
+    told now = { 0 };
+
+    beat(1, &event);
+    assert_done(sl_ledger_client_append_soon(c, sl_buf_view(&event), note, &soon));
+    turns(p, 1);
+    assert_done(sl_ledger_client_pump(c));
+    assert_int_equal(soon.calls, 0); /* nothing else came: it waits a little */
+    assert_done(sl_ledger_client_append(c, sl_buf_view(&event), note, &now));
+    turns_until(p, &now.calls, 1, c);
+    assert_int_equal(soon.calls, 1);
+    assert_done(soon.result);
+    assert_int_equal(soon.index, 0);
+    assert_int_equal(now.index, 1);
+
+    assert_done(sl_ledger_client_append_soon(c, sl_buf_view(&event), note, &soon));
+    turns_until(p, &soon.calls, 2, c); /* and without company it gets a sync of its own */
+    assert_int_equal(soon.index, 2);
+    sl_ledger_client_free(c);
+}
+
+static void what_waits_for_company_is_written_when_the_ledger_stops(void **state)
+{
+    place *p = *state;
+    sl_ledger_client *c = join(p, "watchd");
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = 4096 };
+    told soon = { 0 };
+
+    beat(1, &event);
+    assert_done(sl_ledger_client_append_soon(c, sl_buf_view(&event), note, &soon));
+    turns(p, 1);
+    sl_ledgerd_free(p->ledgerd);
+    p->ledgerd = NULL;
+    sl_res lost = sl_ledger_client_pump(c); /* the acknowledgement, then the end */
+    (void)lost.code;
+    assert_int_equal(soon.calls, 1);
+    assert_done(soon.result);
+    sl_ledger_client_free(c);
 }
 
 static void a_peer_that_takes_no_answers_is_dropped_and_others_go_on(void **state)
@@ -361,6 +416,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_reader_follows_by_cursor_and_waits_at_the_end, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_nobody_waits_for_shares_the_sync_of_what_somebody_does,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(what_waits_for_company_is_written_when_the_ledger_stops,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_takes_no_answers_is_dropped_and_others_go_on,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_ledger_answers_everything_outstanding, setup,
