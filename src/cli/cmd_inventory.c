@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/random.h"
-#include "cli/cli.h"
+#include "cli/inventory.h"
 #include "cli/supply_print.h"
 #include "supply/bom.h"
 #include "supply/feed.h"
@@ -22,12 +22,14 @@ static const char USAGE[] =
     "inventory bom MODEL [--name NAME] [-o FILE] [--feed FILE]\n"
     "       stoplog inventory check PATH... [--feed FILE] [--json]\n"
     "       stoplog inventory update --from DIR [--feed FILE]\n"
+    "       stoplog inventory vendor ... (see 'inventory vendor --help')\n"
     "\n"
     "bom     writes a bill of materials of a model directory (CycloneDX 1.6, with a model card)\n"
     "check   reads files of dependencies and bills of materials (requirements, poetry, uv, pdm, Pipenv,\n"
     "        npm, conda, renv, CycloneDX; a directory is searched) and names known vulnerabilities and\n"
     "        what is not pinned; exit status 1 when there is a vulnerability\n"
     "update  makes the feed of advisories from OSV files that were carried in\n"
+    "vendor  suppliers: what they supply, what speaks for them, and until when\n"
     "  --feed FILE  the feed, instead of advisories.jsonl in the site's directory\n"
     "  --from DIR   OSV records: *.json, or *.jsonl with one a line\n"
     "  --name NAME  of the model, instead of its directory's\n"
@@ -458,6 +460,9 @@ int sl_cmd_inventory(sl_cli *cli, int argc, char **argv)
     inventory in = { .cli = cli };
     const char *verb = argc > 1 ? argv[1] : "";
     sl_res r = SL_DONE;
+    if (strcmp(verb, "vendor") == 0) {
+        return sl_inventory_vendor(cli, argc - 1, argv + 1);
+    }
     if (argc < 2 || !read_options(&in, argc - 1, argv + 1)) {
         return sl_cli_usage(cli, USAGE);
     }

@@ -5,9 +5,54 @@
 #include "base/json.h"
 #include "ledger/event.h"
 
-static const char *type_of(sl_action action)
+/* What is said of a vendor has an event by its kind; kinds that nobody asks the ledger about have none. */
+static const struct {
+    const char *kind;
+    const char *said;
+    const char *struck;
+    const char *name; /* of the field that names VENDOR/ITEM, or the item alone for a review */
+} vendor_kinds[] = {
+    { "artefact", "vendor.pinned", "vendor.unpinned", "artefact" },
+    { "evidence", "vendor.evidence", "vendor.evidence_ended", "evidence" },
+    { "exception", "waiver.granted", "waiver.ended", "waiver" },
+    { "review", "vendor.reviewed", NULL, "outcome" },
+};
+
+/* SIZE_MAX: none. */
+static size_t vendor_kind(const sl_statement *s)
 {
-    switch ((int)action) {
+    for (size_t i = 0; i < SL_COUNT_OF(vendor_kinds); i++) {
+        if (strcmp(s->kind, vendor_kinds[i].kind) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static const char *vendor_type(const sl_statement *s)
+{
+    size_t kind = vendor_kind(s);
+    if (s->action == SL_ACTION_VENDOR_DROP && s->kind[0] == 0) {
+        return "vendor.removed";
+    }
+    if (kind == SIZE_MAX) {
+        return NULL;
+    }
+    return s->action == SL_ACTION_VENDOR_ITEM ? vendor_kinds[kind].said : vendor_kinds[kind].struck;
+}
+
+static const char *type_of(const sl_statement *s)
+{
+    switch ((int)s->action) {
+    case SL_ACTION_VENDOR_ADD:
+        return "vendor.registered";
+    case SL_ACTION_VENDOR_ITEM:
+    case SL_ACTION_VENDOR_DROP:
+        return vendor_type(s);
+    case SL_ACTION_ARTEFACT_ADMIT:
+        return "artefact.admitted";
+    case SL_ACTION_ARTEFACT_WITHDRAW:
+        return "artefact.withdrawn";
     case SL_ACTION_COMPARTMENT_CREATE:
         return "compartment.created";
     case SL_ACTION_GRANT_ISSUE:
@@ -43,9 +88,46 @@ static void put_count(sl_json_writer *w, const char *name, int64_t count)
     }
 }
 
+static void put_digest(sl_json_writer *w, const char *name, const sl_digest *digest)
+{
+    static const sl_digest none = { 0 };
+    char hex[2 * SL_DIGEST_BYTES + 1];
+    if (!sl_digest_eq(digest, &none)) {
+        sl_digest_hex(digest, hex);
+        sl_json_put_str(w, name, hex);
+    }
+}
+
+static void put_item(sl_json_writer *w, const sl_statement *s)
+{
+    char whole[2 * sizeof(sl_name)];
+    size_t kind = vendor_kind(s);
+    if (s->item[0] == 0 || kind == SIZE_MAX) {
+        return;
+    }
+    bool alone = strcmp(s->kind, "review") == 0;
+    (void)snprintf(whole, sizeof whole, "%s%s%s", alone ? "" : s->vendor, alone ? "" : "/",
+                   s->item);
+    sl_json_put_str(w, vendor_kinds[kind].name, whole);
+}
+
+/* Members in any order: these lines are read by name and never hashed. */
+static void put_supply(sl_json_writer *w, const sl_statement *s)
+{
+    put_text(w, "data_cap", s->data_cap);
+    put_text(w, "tier", s->tier);
+    put_text(w, "vendor", s->vendor);
+    put_item(w, s);
+    put_digest(w, "signer", &s->signer);
+    if (s->action >= SL_ACTION_VENDOR_ADD) { /* an API key's hash stays where it is */
+        put_digest(w, "digest", &s->hash);
+    }
+}
+
 static void put_fields(sl_json_writer *w, const sl_statement *s)
 {
     sl_json_object_begin(w);
+    put_supply(w, s);
     put_text(w, "grant", s->grant);
     put_text(w, "key", s->key);
     put_text(w, "lineage", s->lineage);
@@ -94,7 +176,7 @@ sl_res sl_approved_unfold(sl_view text, sl_buf *out, bool *ret_is)
     }
     SL_TRY(sl_base64_decode(sl_leaf_text(&leaf, "statement"), &statement_text));
     SL_TRY(sl_statement_decode(sl_buf_view(&statement_text), &statement));
-    const char *type = type_of(statement.action);
+    const char *type = type_of(&statement);
     if (type == NULL) {
         return SL_DONE;
     }

@@ -9,7 +9,7 @@
 
 /* Appends to `out` the leaf that says the same under its own type (`compartment.created`,
  * `grant.issued`, `grant.revoked`, `apikey.issued`, `apikey.revoked`, `operator.added`,
- * `operator.removed`, `erasure.ordered`), with the fields that the statement has. `*ret_is` is false, and
+ * `operator.removed`, `erasure.ordered`, what is said of vendors and of held artefacts), with the fields that the statement has. `*ret_is` is false, and
  * nothing is appended, for every other leaf and act. Errors: those of reading the leaf. */
 SL_MUST sl_res sl_approved_unfold(sl_view leaf, sl_buf *out, bool *ret_is);
 

@@ -40,6 +40,7 @@ void sl_roll_free(sl_roll *roll)
     free(roll->keys);
     free(roll->erasures);
     free(roll->nonces);
+    free(roll->vendors);
     free(roll);
 }
 
@@ -376,10 +377,13 @@ static sl_res need_erasure(const sl_roll *roll, const sl_statement *s)
 }
 
 /* Persons by action: the table of who must agree. Destroying takes two, never fewer. */
-static size_t persons_needed(const sl_roll *roll, sl_action action)
+static size_t persons_needed(const sl_roll *roll, const sl_statement *s)
 {
     size_t quorum = (size_t)roll->quorum;
-    switch ((int)action) {
+    switch ((int)s->action) {
+    case SL_ACTION_VENDOR_ITEM: /* an exception takes something back that others rely on */
+        return strcmp(s->kind, "exception") == 0 ? quorum : 1;
+    case SL_ACTION_ARTEFACT_ADMIT:
     case SL_ACTION_OPERATOR_ADD:
     case SL_ACTION_OPERATOR_REMOVE:
     case SL_ACTION_COMPARTMENT_UNSEAL:
@@ -422,6 +426,40 @@ static sl_res need_keys_and_grants(const sl_roll *roll, const sl_statement *s,
     }
 }
 
+/* SIZE_MAX: not in the register. */
+static size_t vendor_at(const sl_roll *roll, const char *name)
+{
+    for (size_t i = 0; i < roll->vendors_count; i++) {
+        if (strcmp(roll->vendors[i], name) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static sl_res need_vendor(const sl_roll *roll, const sl_statement *s)
+{
+    bool known = s->vendor[0] != 0 && vendor_at(roll, s->vendor) != SIZE_MAX;
+    if (s->action == SL_ACTION_VENDOR_ADD && !known) {
+        return roll->vendors_count < SL_ROLL_VENDORS_MAX
+                   ? SL_DONE
+                   : sl_fail_at(SL_E_LIMIT, "vendors", SL_ROLL_VENDORS_MAX);
+    }
+    return s->vendor[0] == 0 || known ? SL_DONE : sl_fail_at(SL_E_NOT_FOUND, "vendor", SL_NOWHERE);
+}
+
+static sl_res apply_vendor(sl_roll *roll, const sl_statement *s)
+{
+    size_t at = vendor_at(roll, s->vendor);
+    if (s->action == SL_ACTION_VENDOR_ADD && at == SIZE_MAX) {
+        SL_TRY(GROW(roll, vendors, SL_ROLL_VENDORS_MAX));
+        memcpy(roll->vendors[roll->vendors_count++], s->vendor, sizeof(sl_name));
+    } else if (s->action == SL_ACTION_VENDOR_DROP && s->kind[0] == 0 && at != SIZE_MAX) {
+        memcpy(roll->vendors[at], roll->vendors[--roll->vendors_count], sizeof(sl_name));
+    }
+    return SL_DONE;
+}
+
 sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need *ret)
 {
     SL_NEED(roll->site[0] != 0, SL_E_UNAVAILABLE);
@@ -448,8 +486,9 @@ sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need
         SL_TRY(need_erasure(roll, s));
     }
     SL_TRY(need_keys_and_grants(roll, s, &c));
+    SL_TRY(need_vendor(roll, s));
     *ret = (sl_approval_need){ .role = SL_ROLE_OPERATOR,
-                               .persons = persons_needed(roll, s->action),
+                               .persons = persons_needed(roll, s),
                                .epoch = c != NULL ? c->epoch : roll->operators_epoch };
     return SL_DONE;
 }
@@ -472,8 +511,9 @@ sl_res sl_roll_admit(const sl_roll *roll, sl_view statement_text, const sl_appro
     SL_TRY(sl_statement_decode(statement_text, &s));
     sl_approval_need need;
     SL_TRY(sl_roll_need(roll, &s, &need));
-    bool grants = s.action == SL_ACTION_GRANT_ISSUE || s.action == SL_ACTION_KEY_ISSUE;
-    if (grants && s.until_ms != 0 && s.until_ms <= now_ms) {
+    bool held = s.action == SL_ACTION_ARTEFACT_ADMIT;
+    if ((s.until_ms != 0 && s.until_ms <= now_ms) ||
+        (held && s.until_ms > now_ms + SL_ARTEFACT_ADMIT_MS_MAX)) {
         return sl_fail_at(SL_E_RANGE, "until_ms", SL_NOWHERE);
     }
     SL_TRY(sl_approvals_check(statement_text, roll->site, approvals, count, roll->operators,
@@ -650,6 +690,13 @@ static sl_res apply_change(sl_roll *roll, const sl_statement *s, uint64_t index,
     case SL_ACTION_DOOR_OPEN:
     case SL_ACTION_SITE_OPEN:
         return SL_DONE; /* valves are the warden's; the roll only says that it was approved */
+    case SL_ACTION_VENDOR_ADD:
+    case SL_ACTION_VENDOR_DROP:
+        return apply_vendor(roll, s);
+    case SL_ACTION_VENDOR_ITEM:
+    case SL_ACTION_ARTEFACT_ADMIT:
+    case SL_ACTION_ARTEFACT_WITHDRAW:
+        return SL_DONE; /* likewise: the register keeps them (supply/register.h) */
     case SL_ACTION_NONE:
     case SL_ACTION_COUNT:
         break;

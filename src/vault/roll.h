@@ -4,6 +4,7 @@
  * process. An operator-signed leaf changes it only if its approvals verify against the roll as it
  * was before that leaf; otherwise the leaf is counted as refused and changes nothing, so that who
  * can append leaves cannot thereby grant. Leaves that only close need no approval (law 1).
+ * Of suppliers it knows only which there are; what is said of them is kept by supply/register.h.
  * Pure: no I/O, no clock; time is that of the leaves. Design: src/vault/README.md. */
 #ifndef SL_VAULT_ROLL_H
 #define SL_VAULT_ROLL_H
@@ -17,7 +18,11 @@
 #define SL_ROLL_GRANTS_MAX ((size_t)16384)
 #define SL_ROLL_KEYS_MAX ((size_t)16384)
 #define SL_ROLL_ERASURES_MAX ((size_t)65536)
+#define SL_ROLL_VENDORS_MAX ((size_t)1024)
 #define SL_ROLL_NONCES_MAX ((size_t)65536)
+
+/* A held artefact is let in for so long at most; then somebody looks again. */
+#define SL_ARTEFACT_ADMIT_MS_MAX (INT64_C(30) * 24 * 3600 * 1000)
 
 typedef enum {
     SL_COMPARTMENT_OPEN,

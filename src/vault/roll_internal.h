@@ -32,6 +32,9 @@ struct sl_roll {
     sl_erasure *erasures;
     size_t erasures_count;
     size_t erasures_capacity;
+    sl_name *vendors; /* that things may be said of (supply/register.h) */
+    size_t vendors_count;
+    size_t vendors_capacity;
     sl_roll_nonce *nonces;
     size_t nonces_count;
     size_t nonces_capacity;

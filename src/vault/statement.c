@@ -11,6 +11,7 @@
 
 typedef enum {
     KIND_NAME,
+    KIND_ITEM,
     KIND_ID,
     KIND_UID,
     KIND_INT,
@@ -47,6 +48,12 @@ enum {
     F_TOKENS = 1 << 16,
     F_UNTIL = 1 << 17,
     F_COMPARTMENT_ID = 1 << 18,
+    F_DATA_CAP = 1 << 19,
+    F_ITEM = 1 << 20,
+    F_KIND = 1 << 21,
+    F_SIGNER = 1 << 22,
+    F_TIER = 1 << 23,
+    F_VENDOR = 1 << 24,
 };
 
 #define AT(member) offsetof(sl_statement, member)
@@ -55,10 +62,13 @@ enum {
 static const field fields[] = {
     { "compartment", KIND_NAME, AT(compartment), F_COMPARTMENT },
     { "compartment_id", KIND_UID, AT(compartment_id), F_COMPARTMENT_ID },
+    { "data_cap", KIND_NAME, AT(data_cap), F_DATA_CAP },
     { "doors", KIND_DOORS, AT(doors), F_DOORS },
     { "grant", KIND_ID, AT(grant), F_GRANT },
     { "hash", KIND_DIGEST, AT(hash), F_HASH },
+    { "item", KIND_ITEM, AT(item), F_ITEM },
     { "key", KIND_ID, AT(key), F_KEY },
+    { "kind", KIND_NAME, AT(kind), F_KIND },
     { "lineage", KIND_UID, AT(lineage), F_LINEAGE },
     { "operator", KIND_NAME, AT(operator_name), F_OPERATOR },
     { "operator_key", KIND_KEY, AT(operator_key), F_OPERATOR_KEY },
@@ -68,10 +78,13 @@ static const field fields[] = {
     { "records_d", KIND_INT, AT(records_d), F_RECORDS },
     { "requests_h", KIND_INT, AT(requests_h), F_REQUESTS },
     { "roles", KIND_ROLES, AT(roles), F_ROLES },
+    { "signer", KIND_DIGEST, AT(signer), F_SIGNER },
     { "site", KIND_UID, AT(site), F_SITE },
     { "subject", KIND_NAME, AT(subject), F_SUBJECT },
+    { "tier", KIND_NAME, AT(tier), F_TIER },
     { "tokens_d", KIND_INT, AT(tokens_d), F_TOKENS },
     { "until_ms", KIND_INT, AT(until_ms), F_UNTIL },
+    { "vendor", KIND_NAME, AT(vendor), F_VENDOR },
 };
 
 typedef struct {
@@ -103,9 +116,16 @@ static const shape shapes[SL_ACTION_COUNT] = {
     [SL_ACTION_PRINCIPAL_OPEN] = { "principal.open", F_PRINCIPAL, 0 },
     [SL_ACTION_DOOR_OPEN] = { "door.open", F_DOORS, 0 },
     [SL_ACTION_SITE_OPEN] = { "site.open", 0, 0 },
+    [SL_ACTION_VENDOR_ADD] = { "vendor.add", F_VENDOR | F_TIER | F_DATA_CAP, 0 },
+    [SL_ACTION_VENDOR_ITEM] = { "vendor.item", F_VENDOR | F_KIND | F_ITEM,
+                                F_COMPARTMENT | F_HASH | F_OPERATOR | F_SIGNER | F_UNTIL },
+    [SL_ACTION_VENDOR_DROP] = { "vendor.drop", F_VENDOR, F_KIND | F_ITEM },
+    [SL_ACTION_ARTEFACT_ADMIT] = { "artefact.admit", F_COMPARTMENT | F_HASH | F_UNTIL, F_PURPOSE },
+    [SL_ACTION_ARTEFACT_WITHDRAW] = { "artefact.withdraw", F_COMPARTMENT | F_HASH, 0 },
 };
 
-bool sl_name_ok(sl_view name)
+/* Letters and digits, and behind the first of them the marks. */
+static bool made_of(sl_view name, const char *marks)
 {
     if (name.n == 0 || name.n > SL_NAME_BYTES_MAX) {
         return false;
@@ -113,20 +133,40 @@ bool sl_name_ok(sl_view name)
     for (size_t i = 0; i < name.n; i++) {
         uint8_t c = name.p[i];
         bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alnum && (i == 0 || (c != '.' && c != '_' && c != '-'))) {
+        if (!alnum && (i == 0 || c == 0 || strchr(marks, c) == NULL)) {
             return false;
         }
     }
     return true;
 }
 
-sl_res sl_name_set(sl_name ret_name, sl_view name)
+bool sl_name_ok(sl_view name)
+{
+    return made_of(name, "._-");
+}
+
+bool sl_item_ok(sl_view item)
+{
+    return made_of(item, "._:/@-");
+}
+
+static sl_res set_checked(sl_name ret_name, sl_view name, bool good)
 {
     SL_NEED(name.n <= SL_NAME_BYTES_MAX, SL_E_LIMIT);
-    SL_NEED(sl_name_ok(name), SL_E_SYNTAX);
+    SL_NEED(good, SL_E_SYNTAX);
     memset(ret_name, 0, sizeof(sl_name));
     memcpy(ret_name, name.p, name.n);
     return SL_DONE;
+}
+
+sl_res sl_name_set(sl_name ret_name, sl_view name)
+{
+    return set_checked(ret_name, name, sl_name_ok(name));
+}
+
+sl_res sl_item_set(sl_name ret_item, sl_view item)
+{
+    return set_checked(ret_item, item, sl_item_ok(item));
 }
 
 static void hex_set(char *ret_text, const uint8_t *bytes, size_t n)
@@ -249,6 +289,7 @@ static size_t field_bytes(kind k)
 {
     switch (k) {
     case KIND_NAME:
+    case KIND_ITEM:
         return sizeof(sl_name);
     case KIND_ID:
         return sizeof(sl_id);
@@ -286,6 +327,11 @@ static sl_res field_check(const sl_statement *s, const field *f)
     switch (f->kind) {
     case KIND_NAME:
         if (memchr(at, 0, sizeof(sl_name)) == NULL || !sl_name_ok(sl_view_str(text))) {
+            return sl_fail_at(SL_E_SYNTAX, f->name, SL_NOWHERE);
+        }
+        return SL_DONE;
+    case KIND_ITEM:
+        if (memchr(at, 0, sizeof(sl_name)) == NULL || !sl_item_ok(sl_view_str(text))) {
             return sl_fail_at(SL_E_SYNTAX, f->name, SL_NOWHERE);
         }
         return SL_DONE;
@@ -343,6 +389,7 @@ static sl_res field_write(const sl_statement *s, const field *f, sl_json_writer 
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 256 };
     switch (f->kind) {
     case KIND_NAME:
+    case KIND_ITEM:
     case KIND_ID:
     case KIND_UID:
         sl_json_put_str(w, f->name, (const char *)at);
@@ -399,6 +446,7 @@ static sl_res field_read(sl_statement *s, const field *f, const sl_json_node *va
     size_t n = field_bytes(f->kind);
     switch (f->kind) {
     case KIND_NAME:
+    case KIND_ITEM:
     case KIND_ID:
     case KIND_UID:
         if (value->raw.n >= n) {

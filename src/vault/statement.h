@@ -42,6 +42,11 @@ typedef enum {
     SL_ACTION_PRINCIPAL_OPEN, /* undoes a containment, as the two below */
     SL_ACTION_DOOR_OPEN,
     SL_ACTION_SITE_OPEN,
+    SL_ACTION_VENDOR_ADD, /* a supplier joins the register, or is reviewed to another tier or cap */
+    SL_ACTION_VENDOR_ITEM,    /* one thing is said of it: supply/register.h lists the kinds */
+    SL_ACTION_VENDOR_DROP,    /* one such thing, or the whole supplier, is struck off */
+    SL_ACTION_ARTEFACT_ADMIT, /* a held artefact, these bytes and no others, may enter for a while */
+    SL_ACTION_ARTEFACT_WITHDRAW, /* it may not any more */
     SL_ACTION_COUNT
 } sl_action;
 
@@ -81,13 +86,24 @@ typedef struct {
     int64_t requests_h; /* budgets; 0: no limit of this kind */
     int64_t tokens_d;
     int64_t records_d;
-    sl_digest hash; /* keyed hash of an API key's text */
+    sl_digest hash; /* keyed hash of an API key's text; of an item or artefact: its SHA-256 */
+    sl_name vendor;
+    sl_name tier;     /* how much depends on the vendor */
+    sl_name data_cap; /* the most sensitive data that it may see */
+    sl_name kind;     /* of an item */
+    sl_name item;     /* an id as leaves have them: also '/', ':' and '@' */
+    sl_digest signer; /* SHA-256 of a public key, as signatures hint at it */
 } sl_statement;
 
 /* Names: 1..64 characters of [A-Za-z0-9._-], beginning with a letter or digit. */
 bool sl_name_ok(sl_view name);
 /* Copies a checked name. Errors: SL_E_SYNTAX (not a name), SL_E_LIMIT (too long). */
 SL_MUST sl_res sl_name_set(sl_name ret_name, sl_view name);
+
+/* Ids as leaves have them (model names, paths, domains): a name that may also hold '/', ':' and '@'. */
+bool sl_item_ok(sl_view item);
+/* Copies a checked one. Errors: SL_E_SYNTAX, SL_E_LIMIT. */
+SL_MUST sl_res sl_item_set(sl_name ret_item, sl_view item);
 
 /* Random bytes as an id or uid. */
 void sl_id_set(sl_id ret_id, const uint8_t random[8]);

@@ -348,6 +348,58 @@ static void checks_pass_fail_and_stay_unknown(void **state)
           { "model.loaded|60|\"model\":\"m\",\"signature_ok\":false" } },
         { "release.signed", SL_STATE_UNKNOWN, { "model.loaded|60|\"model\":\"m\"" } },
 
+        /* Documents and exceptions have an end; one past its end fails, one struck off does not count. */
+        { "vendor.evidence",
+          SL_STATE_PASS,
+          { "vendor.evidence|9000000|\"evidence\":\"a/soc2\",\"until_s\":2000000001" } },
+        { "vendor.evidence",
+          SL_STATE_FAIL,
+          { "vendor.evidence|60|\"evidence\":\"a/iso\",\"until_s\":2000000001",
+            "vendor.evidence|60|\"evidence\":\"a/soc2\",\"until_s\":2000000000" } },
+        { "vendor.evidence",
+          SL_STATE_PASS,
+          { "vendor.evidence|60|\"evidence\":\"a/iso\",\"until_s\":2000000001",
+            "vendor.evidence|60|\"evidence\":\"a/soc2\",\"until_s\":2000000000",
+            "vendor.evidence_ended|50|\"evidence\":\"a/soc2\"" } },
+        { "vendor.evidence",
+          SL_STATE_PASS, /* renewed under its own name */
+          { "vendor.evidence|60|\"evidence\":\"a/soc2\",\"until_s\":2000000000",
+            "vendor.evidence|50|\"evidence\":\"a/soc2\",\"until_s\":2000000001" } },
+        { "vendor.evidence", SL_STATE_UNKNOWN, { "vendor.registered|60|\"vendor\":\"a\"" } },
+
+        { "gov.waivers",
+          SL_STATE_PASS,
+          { "waiver.granted|9000000|\"waiver\":\"a/x\",\"until_s\":2000000001" } },
+        { "gov.waivers",
+          SL_STATE_FAIL,
+          { "waiver.granted|60|\"waiver\":\"a/x\",\"until_s\":2000000000" } },
+        { "gov.waivers",
+          SL_STATE_OUTSIDE,
+          { "waiver.granted|60|\"waiver\":\"a/x\",\"until_s\":2000000000",
+            "waiver.ended|50|\"waiver\":\"a/x\"" } },
+
+        { "vendor.reviewed",
+          SL_STATE_PASS,
+          { "vendor.registered|60|\"vendor\":\"a\"",
+            "vendor.reviewed|50|\"vendor\":\"a\",\"outcome\":\"conditions\"" } },
+        { "vendor.reviewed",
+          SL_STATE_FAIL,
+          { "vendor.registered|60|\"vendor\":\"a\"",
+            "vendor.reviewed|50|\"vendor\":\"a\",\"outcome\":\"end\"" } },
+        { "vendor.reviewed", SL_STATE_UNKNOWN, { "vendor.registered|60|\"vendor\":\"a\"" } },
+
+        { "vendor.pinned",
+          SL_STATE_PASS,
+          { "vendor.pinned|60|\"artefact\":\"a/m\"",
+            "vendor.checked|50|\"artefact\":\"a/m\",\"pinned\":true,\"signature_ok\":true,"
+            "\"drift\":false" } },
+        { "vendor.pinned",
+          SL_STATE_FAIL,
+          { "vendor.pinned|60|\"artefact\":\"a/m\"",
+            "vendor.checked|50|\"artefact\":\"a/m\",\"pinned\":true,\"signature_ok\":true,"
+            "\"drift\":true" } },
+        { "vendor.pinned", SL_STATE_UNKNOWN, { "vendor.pinned|60|\"artefact\":\"a/m\"" } },
+
         { "respond.clocks", SL_STATE_UNKNOWN, { NULL } }, /* this version cannot ask it */
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
