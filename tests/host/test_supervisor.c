@@ -272,6 +272,7 @@ static void a_killed_process_comes_back_with_new_links(void **state)
 {
     site s = start_site(0, usual_gaps());
     assert_non_null(await(&s, 0, "answer 1 open"));
+    assert_non_null(await(&s, 0, "allup")); /* who dies before it ends the start */
     pid_t pid = pid_in_ns_of(&s, "echo");
     assert_true(pid > 0);
     assert_int_equal(kill(pid, SIGKILL), 0);
