@@ -56,6 +56,7 @@ typedef struct {
     uint32_t lower; /* hashes: in lower case, shape */
     uint32_t shape;
     uint32_t lists;
+    uint32_t word;   /* in tagging: its entry of tagger_words.h */
     uint8_t capital; /* 0 lower, 1 Capital, 2 miXed, 3 UPPER, 4 sign, 5 digits, 6 one capital, 8 */
     uint8_t lines;   /* line ends before it, at most 2 */
     uint8_t label;   /* of the tagger, or of the gold standard in training */
@@ -94,8 +95,6 @@ SL_MUST sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens);
 uint32_t sl_tag_word_hash(sl_view word);
 size_t sl_tag_features(const sl_tag_tokens *tokens, size_t at, uint32_t mask,
                        uint32_t features[SL_TAG_FEATURES_MAX]);
-/* Plain words among plain words of a text that has case: never a name, so nobody need ask. */
-bool sl_tag_is_plain(const sl_tag_tokens *tokens, size_t at);
 size_t sl_tag_segment_end(const sl_tag_tokens *tokens, size_t begin);
 bool sl_tag_may_follow(unsigned before, unsigned tag);
 uint64_t sl_tag_pack_check(sl_view pack_without_check);

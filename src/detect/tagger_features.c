@@ -1,13 +1,16 @@
 /* Tokens and features of the tagger (tagger.h): what training and tagging share.
  * A change here makes every pack useless: raise the pack's version with it. */
+#include "detect/tagger_features.h"
+
 #include "detect/siphash.h"
-#include "detect/tagger.h"
+#include "detect/tagger_words.h"
 #include "detect/words.h"
 
 #define TOKEN_BYTES_MAX ((size_t)64)
 #define SEGMENT_TOKENS_MAX ((size_t)160)
 #define TOKENS_MAX ((size_t)1 << 20)
 #define CASE_AROUND ((size_t)40)
+#define RING ((size_t)128) /* more than the tokens on both sides */
 
 static uint32_t hash_bytes(const uint8_t *p, size_t n, uint32_t seed)
 {
@@ -92,24 +95,24 @@ static size_t lower_of(sl_view word, uint8_t low[TOKEN_BYTES_MAX])
     return n;
 }
 
-static void describe(sl_tag_token *t, sl_view word)
+void sl_tag_describe(sl_tag_token *t, sl_view word)
 {
     t->lower = sl_tag_word_hash(word);
     t->shape = shape_of(word);
     t->capital = capital_of(word);
 }
 
-static sl_res add_token(sl_tag_tokens *all, sl_tag_token one)
+static sl_res make_room(sl_tag_tokens *all)
 {
-    if (all->n == all->cap) {
-        size_t cap = all->cap == 0 ? 256 : all->cap * 2;
-        SL_NEED(cap <= TOKENS_MAX, SL_E_LIMIT);
-        sl_tag_token *more = realloc(all->items, cap * sizeof *more);
-        SL_NEED(more != NULL, SL_E_MEMORY);
-        all->items = more;
-        all->cap = cap;
+    if (all->n < all->cap) {
+        return SL_DONE;
     }
-    all->items[all->n++] = one;
+    size_t cap = all->cap == 0 ? 256 : all->cap * 2;
+    SL_NEED(cap <= TOKENS_MAX, SL_E_LIMIT);
+    sl_tag_token *more = realloc(all->items, cap * sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    all->items = more;
+    all->cap = cap;
     return SL_DONE;
 }
 
@@ -129,66 +132,65 @@ static size_t token_end(sl_view t, size_t at)
 
 /* ---- texts without capitals ------------------------------------------------------------------ */
 
-typedef struct {
-    size_t lower;
-    size_t capital;
-    size_t upper;
-} case_count;
+/* What a token says about the text's case. */
+enum { SAYS_NOTHING, SAYS_LOWER, SAYS_CAPITAL, SAYS_UPPER, SAYS_COUNT };
 
-static void count_case(case_count *c, const sl_tag_token *t, size_t by)
+static uint8_t case_said(const sl_tag_token *t)
 {
-    if (t->end - t->start < 2) {
-        return;
-    }
-    c->lower += t->capital == 0 ? by : 0;
-    c->capital += t->capital == 1 || t->capital == 2 ? by : 0;
-    c->upper += t->capital == 3 ? by : 0;
+    static const uint8_t SAID[SL_TAG_NO_CASE] = { SAYS_LOWER, SAYS_CAPITAL, SAYS_CAPITAL,
+                                                  SAYS_UPPER };
+    return t->end - t->start < 2 ? SAYS_NOTHING : SAID[t->capital];
 }
 
 /* Typed without capitals, or in capitals alone: then case says nothing. */
-static bool is_caseless(const case_count *c)
+static bool is_caseless(const size_t said[SAYS_COUNT])
 {
-    bool lower = c->lower >= 3 && c->capital * 50 < c->lower;
-    bool upper = c->upper >= 3 && (c->capital + c->lower) * 5 < c->upper;
+    bool lower = said[SAYS_LOWER] >= 3 && said[SAYS_CAPITAL] * 50 < said[SAYS_LOWER];
+    bool upper =
+        said[SAYS_UPPER] >= 3 && (said[SAYS_CAPITAL] + said[SAYS_LOWER]) * 5 < said[SAYS_UPPER];
     return lower || upper;
 }
 
-/* Forgets case: such a token has the same features however it is written. */
-static void forget_case(sl_tag_token *t, sl_view text)
+/* Such a token has the same features however it is written. */
+void sl_tag_forget_case(sl_tag_token *t, sl_view word)
 {
     uint8_t low[TOKEN_BYTES_MAX];
     if (t->capital == 4 || t->capital == 5) {
         return;
     }
-    size_t n = lower_of(sl_view_sub(text, t->start, t->end), low);
+    size_t n = lower_of(word, low);
     t->shape = shape_of(sl_view_of(low, n));
     t->capital = SL_TAG_NO_CASE;
 }
 
 /* A token's case counts where the tokens around it (CASE_AROUND on either side) have both cases. */
-static void judge_case(sl_view text, sl_tag_tokens *tokens)
+static sl_res judge_case(sl_tag_words *words, sl_tag_tokens *tokens)
 {
-    case_count c = { 0 };
-    size_t from = 0;
+    size_t said[SAYS_COUNT] = { 0 };
+    uint8_t ring[RING] = { 0 };
     size_t to = 0;
-    uint8_t was[2 * CASE_AROUND + 1];
     for (size_t i = 0; i < tokens->n; i++) {
         for (; to < tokens->n && to <= i + CASE_AROUND; to++) {
-            was[to % sizeof was] = tokens->items[to].capital;
-            count_case(&c, &tokens->items[to], 1);
+            ring[to % RING] = case_said(&tokens->items[to]);
+            said[ring[to % RING]]++;
         }
-        for (; from + CASE_AROUND < i; from++) {
-            sl_tag_token old = tokens->items[from];
-            old.capital = was[from % sizeof was];
-            count_case(&c, &old, (size_t)-1);
+        if (i > CASE_AROUND) {
+            said[ring[(i - CASE_AROUND - 1) % RING]]--;
         }
-        if (is_caseless(&c)) {
-            forget_case(&tokens->items[i], text);
+        if (is_caseless(said)) {
+            sl_tag_token *t = &tokens->items[i];
+            sl_view word = sl_view_sub(tokens->text, t->start, t->end);
+            if (words == NULL) {
+                sl_tag_forget_case(t, word);
+            } else {
+                SL_TRY(sl_tag_words_caseless(words, word, t));
+            }
         }
     }
+    return SL_DONE;
 }
 
-sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens)
+sl_res sl_tag_tokenise_known(sl_tag_words *words, sl_view text, sl_tag_tokens *tokens)
 {
     tokens->n = 0;
     tokens->text = text;
@@ -200,23 +202,31 @@ sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens)
             continue;
         }
         size_t end = token_end(text, i);
-        sl_tag_token one = { .start = (uint32_t)i,
-                             .end = (uint32_t)end,
-                             .lines = (uint8_t)(lines > 2 ? 2 : lines) };
-        describe(&one, sl_view_sub(text, i, end));
-        SL_TRY(add_token(tokens, one));
+        SL_TRY(make_room(tokens));
+        sl_tag_token *one = &tokens->items[tokens->n++];
+        *one = (sl_tag_token){ .start = (uint32_t)i,
+                               .end = (uint32_t)end,
+                               .lines = (uint8_t)(lines > 2 ? 2 : lines) };
+        if (words == NULL) {
+            sl_tag_describe(one, sl_view_sub(text, i, end));
+        } else {
+            SL_TRY(sl_tag_words_find(words, text, one));
+        }
         lines = 0;
         i = end;
     }
-    judge_case(text, tokens);
-    return SL_DONE;
+    return judge_case(words, tokens);
+}
+
+sl_res sl_tag_tokenise(sl_view text, sl_tag_tokens *tokens)
+{
+    return sl_tag_tokenise_known(NULL, text, tokens);
 }
 
 /* A segment ends at a line's end, at a full stop before a capital, or at its limit. */
 size_t sl_tag_segment_end(const sl_tag_tokens *tokens, size_t begin)
 {
-    static const uint8_t STOP[1] = { '.' };
-    uint32_t stop = hash_bytes(STOP, 1, 0);
+    const uint32_t stop = sl_tag_sign_hash('.');
     size_t i = begin + 1;
     while (i < tokens->n && i - begin < SEGMENT_TOKENS_MAX) {
         const sl_tag_token *t = &tokens->items[i];
@@ -231,22 +241,6 @@ size_t sl_tag_segment_end(const sl_tag_tokens *tokens, size_t begin)
     return i;
 }
 
-/* Lower case and not a sign, or a sign that joins nothing: what stands in running prose. */
-static bool is_prose(const sl_tag_token *t)
-{
-    const uint32_t names = SL_LIST_FIRST_COMMON | SL_LIST_CITY | SL_LIST_TITLE | SL_LIST_RELATION |
-                           SL_LIST_HOSPITAL | SL_LIST_STREET;
-    return t->capital == 0 && t->end - t->start > 3 && (t->lists & SL_LIST_PLAIN) != 0 &&
-           (t->lists & names) == 0;
-}
-
-bool sl_tag_is_plain(const sl_tag_tokens *tokens, size_t at)
-{
-    const sl_tag_token *t = &tokens->items[at];
-    return at > 0 && at + 1 < tokens->n && is_prose(t) && t[-1].capital == 0 && t[1].capital == 0 &&
-           (t[-1].lists & (SL_LIST_TITLE | SL_LIST_RELATION)) == 0;
-}
-
 bool sl_tag_may_follow(unsigned before, unsigned tag)
 {
     bool on = tag != SL_TAG_OUTSIDE && tag % 2 == 0; /* goes on with what the tag before it began */
@@ -255,158 +249,82 @@ bool sl_tag_may_follow(unsigned before, unsigned tag)
 
 /* ---- features ------------------------------------------------------------------------------ */
 
-typedef struct {
-    const sl_tag_tokens *tokens;
-    size_t at;
-    uint32_t mask;
-    uint32_t *out;
-    size_t n;
-    uint32_t template_id;
-} maker;
-
-static const sl_tag_token EDGE = { .lower = 101, .shape = 103, .capital = SL_TAG_EDGE };
-
-static const sl_tag_token *near(const maker *m, int by)
+/* What a word says by itself. */
+size_t sl_tag_own_features(const sl_tag_token *t, sl_view word, uint32_t mask,
+                           uint32_t features[SL_TAG_OWN_MAX])
 {
-    size_t at = m->at + (size_t)by;
-    return at < m->tokens->n ? &m->tokens->items[at] : &EDGE; /* before 0 wraps above n */
-}
-
-static void put(maker *m, uint32_t value)
-{
-    uint32_t h = (++m->template_id * 0x9E3779B1U) ^ (value * 0x85EBCA6BU);
-    h ^= h >> 15;
-    h *= 0xC2B2AE35U;
-    h ^= h >> 13;
-    if (m->n < SL_TAG_FEATURES_MAX) {
-        m->out[m->n++] = h & m->mask;
-    }
-}
-
-static uint32_t join(uint32_t a, uint32_t b)
-{
-    return (a * 0x27D4EB2FU) ^ (b + 0x165667B1U + (a << 6));
-}
-
-static void put_words(maker *m)
-{
-    const sl_tag_token *t = near(m, 0);
-    sl_view word = sl_view_sub(m->tokens->text, t->start, t->end);
-    put(m, 0);
-    put(m, t->capital == SL_TAG_NO_CASE
-               ? t->lower ^ 0x5BD1E995U
-               : hash_bytes(word.p, word.n < TOKEN_BYTES_MAX ? word.n : TOKEN_BYTES_MAX, 3));
-    for (int by = -3; by <= 3; by++) {
-        put(m, near(m, by)->lower);
-    }
-    put(m, join(near(m, -1)->lower, t->lower));
-    put(m, join(t->lower, near(m, 1)->lower));
-    put(m, join(near(m, -2)->lower, near(m, -1)->lower));
-    put(m, join(near(m, 1)->lower, near(m, 2)->lower));
-    put(m, join(join(near(m, -1)->lower, near(m, 1)->lower), t->capital));
-}
-
-static uint32_t case_kind(const sl_tag_token *t)
-{
-    return t->capital == SL_TAG_NO_CASE ? 2 : t->capital != 0;
-}
-
-static void put_shapes(maker *m)
-{
-    const sl_tag_token *t = near(m, 0);
-    put(m, t->shape);
-    put(m, join(near(m, -1)->shape, t->shape));
-    put(m, join(t->shape, near(m, 1)->shape));
-    put(m, join(join(near(m, -1)->shape, t->shape), near(m, 1)->shape));
     uint8_t low[TOKEN_BYTES_MAX];
-    size_t n = lower_of(sl_view_sub(m->tokens->text, t->start, t->end), low);
-    for (size_t i = 0; i < 3; i++) {
-        size_t part = i + 2 < n ? i + 2 : n;
-        put(m, join(hash_bytes(low, part, 11), case_kind(t)));
-        put(m, join(hash_bytes(low + n - part, part, 13), case_kind(t)));
+    size_t length = lower_of(word, low);
+    uint32_t kind = t->capital == SL_TAG_NO_CASE ? 2 : t->capital != 0;
+    size_t n = 0;
+    features[n++] = sl_tag_feature(1, 0) & mask;
+    features[n++] =
+        sl_tag_feature(2, t->capital == SL_TAG_NO_CASE ? t->lower ^ 0x5BD1E995U
+                                                       : hash_bytes(word.p, length, 3)) &
+        mask;
+    features[n++] = sl_tag_feature(6, t->lower) & mask;
+    features[n++] = sl_tag_feature(15, t->shape) & mask;
+    for (uint32_t i = 0; i < 3; i++) {
+        size_t part = i + 2 < length ? i + 2 : length;
+        uint32_t head = sl_tag_join(hash_bytes(low, part, 11), kind);
+        uint32_t tail = sl_tag_join(hash_bytes(low + length - part, part, 13), kind);
+        features[n++] = sl_tag_feature(19 + 2 * i, head) & mask;
+        features[n++] = sl_tag_feature(20 + 2 * i, tail) & mask;
     }
-    put(m, near(m, -2)->capital * 65536U + near(m, -1)->capital * 4096U + t->capital * 256U +
-               near(m, 1)->capital * 16U + near(m, 2)->capital);
-    put(m, near(m, -1)->capital * 256U + t->capital * 16U + near(m, 1)->capital);
-}
-
-static void put_lists(maker *m)
-{
-    const uint32_t strong = SL_LIST_FIRST_COMMON | SL_LIST_FIRST_RARE | SL_LIST_LAST |
-                            SL_LIST_CITY | SL_LIST_PLAIN | SL_LIST_EPONYM | SL_LIST_DRUG;
-    const uint32_t around = SL_LIST_TITLE | SL_LIST_RELATION;
-    const sl_tag_token *t = near(m, 0);
-    const sl_tag_token *b = near(m, -1);
-    const sl_tag_token *a = near(m, 1);
-    put(m, t->lists);
-    put(m, join(t->lists, t->capital));
-    put(m, join(b->lists, t->capital));
-    put(m, join(a->lists, t->capital));
-    put(m, join(b->lists, t->lists));
-    put(m, join(t->lists, a->lists));
-    put(m, join(join(b->lists & strong, t->lists & strong), join(a->lists & strong, t->capital)));
-    put(m, join(b->lower, join(t->lists & strong, t->capital)));
-    put(m, join(a->lower, join(t->lists & strong, t->capital)));
-    put(m, join(near(m, -2)->lower, join(t->lists & strong, t->capital)));
-    put(m, join(near(m, -2)->lists & around, t->capital));
-    put(m, join(near(m, 2)->lists & (SL_LIST_HOSPITAL | SL_LIST_STREET | SL_LIST_REGION_SHORT),
-                t->capital));
+    features[n++] = sl_tag_feature(27, t->lists) & mask;
+    features[n++] = sl_tag_feature(28, sl_tag_join(t->lists, t->capital)) & mask;
     for (uint32_t bit = 0; bit < 16; bit++) {
         if ((t->lists >> bit & 1) != 0) {
-            put(m, bit * 16 + t->capital);
-        } else {
-            m->template_id++;
+            features[n++] = sl_tag_feature(39 + bit, bit * 16 + t->capital) & mask;
         }
+    }
+    return n;
+}
+
+void sl_tag_near_features(uint32_t lower, uint32_t mask, uint32_t features[SL_TAG_NEAR])
+{
+    static const uint32_t TEMPLATES[SL_TAG_NEAR] = { 3, 4, 5, 7, 8, 9 };
+    for (size_t i = 0; i < SL_TAG_NEAR; i++) {
+        features[i] = sl_tag_feature(TEMPLATES[i], lower) & mask;
     }
 }
 
-/* The word before a colon on the same line ("Patient: ..."), the place in the line, and how far a
- * hospital's keyword stands ahead. */
-static void put_line(maker *m)
+const sl_tag_token SL_TAG_EDGE_TOKEN = { .lower = 101, .shape = 103, .capital = SL_TAG_EDGE };
+
+/* The line up to the token, walked backwards; tagging keeps count of it instead. */
+static sl_tag_line line_before(const sl_tag_tokens *tokens, size_t at)
 {
-    static const uint8_t COLON[1] = { ':' };
-    const sl_tag_token *t = near(m, 0);
-    uint32_t colon = hash_bytes(COLON, 1, 0);
-    uint32_t label = 0;
-    uint32_t since = 0;
-    size_t begin = m->at;
-    while (begin > 0 && m->at - begin < 12 && m->tokens->items[begin].lines == 0) {
+    sl_tag_line line = { 0 };
+    size_t begin = at;
+    while (begin > 0 && at - begin < SL_TAG_LINE_BACK && tokens->items[begin].lines == 0) {
         begin--;
-        if (label == 0 && m->tokens->items[begin].lower == colon && begin > 0) {
-            label = m->tokens->items[begin - 1].lower;
-            since = (uint32_t)(m->at - begin);
+        if (line.label == 0 && tokens->items[begin].lower == sl_tag_colon() && begin > 0) {
+            line.label = tokens->items[begin - 1].lower;
+            line.since = (uint32_t)(at - begin);
         }
     }
-    uint32_t place = (uint32_t)(m->at - begin);
-    uint32_t hospital = 0;
-    for (uint32_t by = 1; by <= 4 && m->at + by < m->tokens->n; by++) {
-        const sl_tag_token *ahead = &m->tokens->items[m->at + by];
-        if (ahead->lines != 0 || ahead->capital == 0 || ahead->capital == 4) {
-            break;
-        }
-        if ((ahead->lists & SL_LIST_HOSPITAL) != 0) {
-            hospital = by;
-            break;
-        }
-    }
-    put(m, join(label, t->capital));
-    put(m, join(label, since));
-    put(m, join(label, t->lists));
-    put(m, (place > 4 ? 4 : place) * 16 + t->capital);
-    put(m, (uint32_t)(t->lines != 0) * 32 + (uint32_t)(near(m, 1)->lines != 0) * 16 + t->capital);
-    put(m, hospital * 16 + t->capital);
-    put(m, join(hospital, t->lists));
+    line.place = (uint32_t)(at - begin);
+    return line;
 }
 
 size_t sl_tag_features(const sl_tag_tokens *tokens, size_t at, uint32_t mask,
                        uint32_t features[SL_TAG_FEATURES_MAX])
 {
-    maker m = { .tokens = tokens, .at = at, .mask = mask, .out = features };
-    put_words(&m);
-    put_shapes(&m);
-    put_lists(&m);
-    put_line(&m);
-    return m.n;
+    const sl_tag_token *t = &tokens->items[at];
+    uint32_t values[SL_TAG_CONTEXT_LANES];
+    uint32_t near[SL_TAG_NEAR];
+    size_t n = sl_tag_own_features(t, sl_view_sub(tokens->text, t->start, t->end), mask, features);
+    for (size_t i = 0; i < SL_TAG_NEAR; i++) {
+        const sl_tag_token *other = sl_tag_at(tokens, at + i - (i < 3 ? 3U : 2U));
+        sl_tag_near_features(other->lower, mask, near);
+        features[n++] = near[i];
+    }
+    sl_tag_line line = line_before(tokens, at);
+    sl_tag_context(tokens, at, &line, values);
+    for (size_t i = 0; i < SL_TAG_CONTEXT; i++) {
+        features[n++] = sl_tag_feature(SL_TAG_TEMPLATES[i], values[i]) & mask;
+    }
+    return n;
 }
 
 uint64_t sl_tag_pack_check(sl_view pack_without_check)

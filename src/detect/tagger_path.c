@@ -1,0 +1,142 @@
+/* The best path (tagger_path.h): portable form, and the walk over segments that all forms share. */
+#include "detect/tagger_path.h"
+
+_Static_assert(SL_TAG_LANES == SL_TAG_COUNT, "every lane is a tag");
+_Static_assert(SL_TAG_FEATURES_MAX * 128 <= INT16_MAX, "sums of rows fit 16 bits");
+
+static void step_portable(const sl_tag_model *model, const sl_tag_evidence *evidence,
+                          const int32_t *before, int32_t now[SL_TAG_LANES],
+                          uint8_t from[SL_TAG_LANES])
+{
+    int32_t own[SL_TAG_LANES];
+    int32_t best[SL_TAG_LANES];
+    for (size_t k = 0; k < SL_TAG_LANES; k++) {
+        own[k] = evidence->own[k];
+        best[k] = before == NULL ? model->transitions[SL_TAG_BEGIN][k] : SL_TAG_IMPOSSIBLE;
+        from[k] = 0;
+    }
+    for (size_t i = 0; i < SL_TAG_NEAR; i++) {
+        for (size_t k = 0; k < SL_TAG_LANES; k++) {
+            own[k] += evidence->near[i][k];
+        }
+    }
+    for (size_t i = 0; i < SL_TAG_CONTEXT; i++) {
+        uint32_t feature = sl_tag_feature(SL_TAG_TEMPLATES[i], evidence->values[i]) & model->mask;
+        const int8_t *row = model->weights + (size_t)feature * SL_TAG_LANES;
+        for (size_t k = 0; k < SL_TAG_LANES; k++) {
+            own[k] += row[k];
+        }
+    }
+    own[SL_TAG_OUTSIDE] -= model->bias;
+    for (size_t last = 0; before != NULL && last < SL_TAG_LANES; last++) {
+        for (size_t k = 0; k < SL_TAG_LANES; k++) {
+            int32_t score = before[last] + model->transitions[last][k];
+            from[k] = score > best[k] ? (uint8_t)last : from[k];
+            best[k] = score > best[k] ? score : best[k];
+        }
+    }
+    for (size_t k = 0; k < SL_TAG_LANES; k++) {
+        now[k] = best[k] + own[k];
+    }
+}
+
+const sl_tag_kernel SL_TAG_KERNEL_PORTABLE = { .name = "portable", .step = step_portable };
+
+static uint8_t best_of(const int32_t score[SL_TAG_LANES])
+{
+    size_t best = 0;
+    for (size_t k = 1; k < SL_TAG_LANES; k++) {
+        best = score[k] > score[best] ? k : best;
+    }
+    return (uint8_t)best;
+}
+
+/* A token that nobody need ask is outside, whatever came before it. */
+static void step_outside(int32_t score[SL_TAG_LANES], bool first, uint8_t from[SL_TAG_LANES])
+{
+    uint8_t best = first ? SL_TAG_OUTSIDE : best_of(score);
+    int32_t so_far = first ? 0 : score[best];
+    for (size_t k = 0; k < SL_TAG_LANES; k++) {
+        score[k] = SL_TAG_IMPOSSIBLE;
+        from[k] = 0;
+    }
+    score[SL_TAG_OUTSIDE] = so_far;
+    from[SL_TAG_OUTSIDE] = best;
+}
+
+/* Where the walk is: the token at which the line began, and the last colon (0: none). */
+typedef struct {
+    const sl_tag_words *words;
+    sl_tag_tokens *tokens;
+    size_t line;
+    size_t colon;
+} walk;
+
+static sl_tag_line line_at(const walk *w, size_t at)
+{
+    sl_tag_line line = { 0 };
+    size_t place = at - w->line;
+    line.place = (uint32_t)(place < SL_TAG_LINE_BACK ? place : SL_TAG_LINE_BACK);
+    if (w->colon != 0 && w->colon >= w->line && at - w->colon <= SL_TAG_LINE_BACK) {
+        line.label = w->tokens->items[w->colon - 1].lower;
+        line.since = (uint32_t)(at - w->colon);
+    }
+    return line;
+}
+
+static void gather(const walk *w, size_t at, sl_tag_evidence *out)
+{
+    sl_tag_line line = line_at(w, at);
+    sl_tag_context(w->tokens, at, &line, out->values);
+    out->own = w->words->items[w->tokens->items[at].word].own;
+    for (size_t i = 0; i < SL_TAG_NEAR; i++) {
+        const sl_tag_token *other = sl_tag_at(w->tokens, at + i - (i < 3 ? 3U : 2U));
+        out->near[i] = w->words->items[other->word].near[i];
+    }
+}
+
+static void walk_segment(const sl_tag_kernel *kernel, walk *w, size_t begin, size_t end,
+                         uint8_t (*from)[SL_TAG_LANES])
+{
+    sl_tag_evidence evidence;
+    int32_t score[SL_TAG_LANES] = { 0 };
+    for (size_t i = begin; i < end; i++) {
+        w->line = w->tokens->items[i].lines != 0 ? i : w->line;
+        if (sl_tag_is_plain(w->tokens, i)) {
+            step_outside(score, i == begin, from[i]);
+        } else {
+            gather(w, i, &evidence);
+            kernel->step(w->words->model, &evidence, i == begin ? NULL : score, score, from[i]);
+        }
+        w->colon = w->tokens->items[i].lower == sl_tag_colon() ? i : w->colon;
+    }
+    uint8_t tag = best_of(score);
+    for (size_t i = end; i > begin; i--) {
+        w->tokens->items[i - 1].label = tag;
+        tag = from[i - 1][tag];
+    }
+}
+
+sl_res sl_tag_path_find(const sl_tag_kernel *kernel, const sl_tag_words *words,
+                        sl_tag_tokens *tokens, sl_tag_path *path)
+{
+    if (path->cap < tokens->n) {
+        uint8_t(*from)[SL_TAG_LANES] = realloc(path->from, tokens->cap * sizeof *from);
+        SL_NEED(from != NULL, SL_E_MEMORY);
+        path->from = from;
+        path->cap = tokens->cap;
+    }
+    walk w = { .words = words, .tokens = tokens };
+    for (size_t begin = 0; begin < tokens->n;) {
+        size_t end = sl_tag_segment_end(tokens, begin);
+        walk_segment(kernel, &w, begin, end, path->from);
+        begin = end;
+    }
+    return SL_DONE;
+}
+
+void sl_tag_path_free(sl_tag_path *path)
+{
+    free(path->from);
+    *path = (sl_tag_path){ 0 };
+}
