@@ -79,6 +79,7 @@ static sl_res read_line(sl_allow *allow, sl_view line)
     } verbs[] = { { "call", SL_MAY_CALL },
                   { "new", SL_MAY_NEW },
                   { "refer", SL_MAY_REFER },
+                  { "hold", SL_MAY_HOLD },
                   { "deny", SL_MAY_NOT } };
     sl_view verb = { 0 };
     sl_view name = { 0 };
@@ -169,8 +170,11 @@ static bool class_like(sl_view name)
     return i < name.n && name.p[i] >= 'A' && name.p[i] <= 'Z';
 }
 
+/* A pattern covers what a module holds, not what hangs below that as an attribute: of a name with dots
+ * of its own only the very name can be allowed. */
 static sl_may by_prefix(const sl_allow *allow, sl_view full, size_t module_n)
 {
+    const bool dotted = sl_view_find_byte(full, '.', module_n + 1) != SIZE_MAX;
     sl_may found = SL_MAY_NOT_KNOWN;
     for (size_t n = full.n; n-- > 1;) {
         if (full.p[n] != '.') {
@@ -181,7 +185,7 @@ static sl_may by_prefix(const sl_allow *allow, sl_view full, size_t module_n)
             return SL_MAY_NOT;
         }
         bool fits = e->below != SL_MAY_NEW || class_like(sl_view_sub(full, module_n + 1, full.n));
-        if (found == SL_MAY_NOT_KNOWN && fits) {
+        if (found == SL_MAY_NOT_KNOWN && fits && !dotted) {
             found = (sl_may)e->below;
         }
     }
@@ -220,6 +224,7 @@ static void rename_old(sl_view *module, sl_view *name)
         { "__builtin__", "unichr", "builtins", "chr" },
         { "__builtin__", NULL, "builtins", NULL },
         { "copy_reg", NULL, "copyreg", NULL },
+        { "exceptions", NULL, "builtins", NULL },
         { "UserDict", "UserDict", "collections", "UserDict" },
         { "UserList", "UserList", "collections", "UserList" },
     };

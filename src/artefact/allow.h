@@ -11,8 +11,9 @@
 
 typedef enum {
     SL_MAY_NOT_KNOWN, /* nobody reviewed it */
-    SL_MAY_NOT,   /* it runs, reads, writes, reaches or tampers; or nobody reviewed it and it is of
+    SL_MAY_NOT, /* it runs, reads, writes, reaches or tampers; or nobody reviewed it and it is of
                        * the standard library, whose whole content is a toolbox for attackers */
+    SL_MAY_HOLD, /* a class of a known library whose state can hold code that loading it runs: for a person */
     SL_MAY_REFER, /* named as a value, not called */
     SL_MAY_NEW,   /* a class: made empty and filled with state */
     SL_MAY_CALL,  /* called with arguments */

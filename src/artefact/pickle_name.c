@@ -72,6 +72,16 @@ static sl_prole role_of(sl_view module, sl_view name)
         { "copyreg", "__newobj_ex__", SL_ROLE_REBUILD },
         { "_codecs", "encode", SL_ROLE_ENCODE },
         { "torch.storage", "_load_from_bytes", SL_ROLE_LOAD_BYTES },
+        { "numpy.random._pickle", NULL, SL_ROLE_CALLER },
+        { "torch*", "_rebuild_from_type", SL_ROLE_CALLER },
+        { "torch*", "_rebuild_from_type_v2", SL_ROLE_CALLER },
+        { "numpy.core", "_ufunc_reconstruct", SL_ROLE_UFUNC },
+        { "numpy._core", "_ufunc_reconstruct", SL_ROLE_UFUNC },
+        { "builtins", "getattr", SL_ROLE_ATTRIBUTE },
+        { "__builtin__", "getattr", SL_ROLE_ATTRIBUTE },
+        { "builtins", "bytes", SL_ROLE_ROOM },
+        { "builtins", "bytearray", SL_ROLE_ROOM },
+        { "__builtin__", "bytearray", SL_ROLE_ROOM },
         { "collections", "deque", SL_ROLE_SEQUENCE },
         { "collections", NULL, SL_ROLE_MAPPING },
         { "builtins", "dict", SL_ROLE_MAPPING },
@@ -134,7 +144,7 @@ static bool tampers(sl_view module)
     return false;
 }
 
-static void tell_name(sl_pickle *vm, sl_rule rule, const sl_pname *name)
+void sl_pickle_tell_name(sl_pickle *vm, sl_rule rule, const sl_pname *name)
 {
     if (vm->scan != NULL) {
         SL_OWN(sl_buf, text, sl_buf_free) = { .max = 2 * TEXT_MAX };
@@ -161,12 +171,15 @@ static void judge_name(sl_pickle *vm, sl_pname *n)
     }
     n->role = role_of(n->module, n->name);
     if (tampers(n->module)) {
-        tell_name(vm, SL_RULE_PICKLE_TAMPER, n);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_TAMPER, n);
     }
     if (!real || (dotted && n->may == SL_MAY_NOT)) {
-        tell_name(vm, real ? SL_RULE_PICKLE_GLOBAL_DOTTED : SL_RULE_PICKLE_GLOBAL_STRANGE, n);
-    } else if (n->may <= SL_MAY_NOT) {
-        tell_name(
+        sl_pickle_tell_name(vm, real ? SL_RULE_PICKLE_GLOBAL_DOTTED : SL_RULE_PICKLE_GLOBAL_STRANGE,
+                            n);
+    } else if (n->may == SL_MAY_HOLD) {
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_HELD, n);
+    } else if (n->may <= SL_MAY_NOT && n->role != SL_ROLE_ATTRIBUTE) {
+        sl_pickle_tell_name(
             vm, n->may == SL_MAY_NOT ? SL_RULE_PICKLE_GLOBAL_DENIED : SL_RULE_PICKLE_GLOBAL_UNKNOWN,
             n);
     }
@@ -198,6 +211,7 @@ sl_res sl_pickle_name(sl_pickle *vm, sl_view module, sl_view name, sl_pvalue *re
         vm->names[vm->name_count++] = made;
         *slot = (uint32_t)vm->name_count;
     }
+    vm->attributes += vm->names[*slot - 1].role == SL_ROLE_ATTRIBUTE;
     *ret_value = sl_pv(SL_PV_GLOBAL, *slot - 1, 0);
     return SL_DONE;
 }
@@ -236,20 +250,21 @@ static void judge_call(sl_pickle *vm, const sl_pname *n, sl_pcall how)
 {
     switch (n->may) {
     case SL_MAY_NOT:
-        tell_name(vm, SL_RULE_PICKLE_CALL_DENIED, n);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALL_DENIED, n);
         return;
     case SL_MAY_NOT_KNOWN:
-        tell_name(vm,
-                  how == SL_CALL_NEW && class_like(n) ? SL_RULE_PICKLE_NEW_UNKNOWN
-                                                      : SL_RULE_PICKLE_CALL_UNKNOWN,
-                  n);
+        sl_pickle_tell_name(vm,
+                            how == SL_CALL_NEW && class_like(n) ? SL_RULE_PICKLE_NEW_UNKNOWN
+                                                                : SL_RULE_PICKLE_CALL_UNKNOWN,
+                            n);
         return;
     case SL_MAY_REFER:
-        tell_name(vm, SL_RULE_PICKLE_CALL_UNKNOWN, n);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALL_UNKNOWN, n);
         return;
+    case SL_MAY_HOLD: /* told when it was named; a call with arguments is another matter */
     case SL_MAY_NEW:
         if (how != SL_CALL_NEW) {
-            tell_name(vm, SL_RULE_PICKLE_CALL_CLASS, n);
+            sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALL_CLASS, n);
         }
         return;
     case SL_MAY_CALL:
@@ -274,7 +289,7 @@ static void judge_arguments(sl_pickle *vm, const sl_pname *callee, sl_pvalue arg
         }
     }
     if (found) {
-        tell_name(vm, SL_RULE_PICKLE_CALLABLE_ARGUMENT, callee);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALLABLE_ARGUMENT, callee);
     }
 }
 
@@ -295,7 +310,18 @@ static void judge_load_bytes(sl_pickle *vm, const sl_pname *callee, sl_pvalue ar
     const sl_pvalue *items = sl_pickle_items(vm, arguments, &n);
     bool constant = n == 1 && sl_pv_kind(items[0]) == SL_PV_BYTES;
     if (!constant) {
-        tell_name(vm, SL_RULE_PICKLE_CALL_DENIED, callee);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALL_DENIED, callee);
+    }
+}
+
+/* _reconstructor calls the constructor of its second argument, the base, with what the stream wants. */
+static void judge_base(sl_pickle *vm, const sl_pname *callee, const sl_pvalue *items, size_t n)
+{
+    bool takes_base = sl_view_eq_str(callee->name, "_reconstructor");
+    if (takes_base && n > 1 && sl_pv_kind(items[1]) == SL_PV_GLOBAL) {
+        judge_call(vm, &vm->names[sl_pv_tag(items[1])], SL_CALL_FUNCTION);
+    } else if (takes_base) {
+        sl_pickle_tell_str(vm, SL_RULE_PICKLE_CALL_COMPUTED, "a base that is no constant");
     }
 }
 
@@ -310,6 +336,7 @@ static sl_pvalue rebuild(sl_pickle *vm, const sl_pname *callee, sl_pvalue argume
         return sl_pv(SL_PV_UNKNOWN, 0, 0);
     }
     judge_call(vm, &vm->names[sl_pv_tag(items[0])], SL_CALL_NEW);
+    judge_base(vm, callee, items, n);
     return sl_pv(SL_PV_RESULT, sl_pv_tag(items[0]), 0);
 }
 
@@ -333,6 +360,12 @@ sl_res sl_pickle_call(sl_pickle *vm, sl_pvalue callee, sl_pvalue arguments, sl_p
     }
     const sl_pname *n = &vm->names[sl_pv_tag(callee)];
     uint64_t extra = 0;
+    bool judged = false;
+    SL_TRY(sl_pickle_special(vm, n, arguments, ret_value, &judged));
+    if (judged) {
+        return SL_DONE;
+    }
+    n = &vm->names[sl_pv_tag(callee)]; /* the table may have grown */
     if (n->role == SL_ROLE_REBUILD && n->may == SL_MAY_CALL) {
         *ret_value = rebuild(vm, n, arguments);
         return SL_DONE;
@@ -361,7 +394,7 @@ sl_res sl_pickle_build(sl_pickle *vm, sl_pvalue target, sl_pvalue state)
     sl_pkind kind = sl_pv_kind(target);
     vm->called = vm->called || kind == SL_PV_GLOBAL;
     if (kind == SL_PV_GLOBAL) {
-        tell_name(vm, SL_RULE_PICKLE_BUILD_GLOBAL, &vm->names[sl_pv_tag(target)]);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_BUILD_GLOBAL, &vm->names[sl_pv_tag(target)]);
         return SL_DONE;
     }
     if (kind != SL_PV_RESULT) {
@@ -372,7 +405,7 @@ sl_res sl_pickle_build(sl_pickle *vm, sl_pvalue target, sl_pvalue state)
     size_t items = 0;
     const sl_pvalue *item = sl_pickle_items(vm, state, &items);
     if (items == 2 && sl_pv_kind(item[1]) == SL_PV_DICT && n->may < SL_MAY_NEW) {
-        tell_name(vm, SL_RULE_PICKLE_BUILD_SLOTS, n);
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_BUILD_SLOTS, n);
     }
     if (n->role == SL_ROLE_ARRAY_WRAPPER) {
         return sl_pickle_array_data(vm);
@@ -394,7 +427,7 @@ void sl_pickle_fill(sl_pickle *vm, sl_pvalue target, bool items)
         return;
     }
     bool memory = n->role == SL_ROLE_TORCH || n->role == SL_ROLE_STORAGE;
-    tell_name(vm, memory ? SL_RULE_PICKLE_FILL_COMPUTED : SL_RULE_PICKLE_FILL_OBJECT, n);
+    sl_pickle_tell_name(vm, memory ? SL_RULE_PICKLE_FILL_COMPUTED : SL_RULE_PICKLE_FILL_OBJECT, n);
 }
 
 /* ---- persistent ids ---- */

@@ -13,6 +13,7 @@
 #define WEIGHT_MAX ((uint64_t)1 << 50)
 #define NESTING_MAX 2000U
 #define RING_MAX ((size_t)1 << 20)
+#define INT_MOST (((uint64_t)1 << 40) - 1) /* stands for every larger number */
 #define TRIAL_OPCODES_MAX ((uint64_t)1 << 18)
 
 /* ---- values ---- */
@@ -424,8 +425,10 @@ static sl_res op_integer(sl_pickle *vm)
         }
         sl_pickle_tell(vm, SL_RULE_PICKLE_NUMBER, vm->op.shown);
     }
-    bool small = sl_ok(sl_parse_u64(text, ((uint64_t)1 << 40) - 1, &value));
-    return push(vm, small ? sl_pv(SL_PV_INT, 0, value) : sl_pv(SL_PV_DATA, 0, 0));
+    bool small = sl_ok(sl_parse_u64(text, INT_MOST, &value));
+    bool large = !small && text.n > 12 && text.p[0] != '-';
+    return push(vm, small || large ? sl_pv(SL_PV_INT, 0, small ? value : INT_MOST)
+                                   : sl_pv(SL_PV_DATA, 0, 0));
 }
 
 static sl_res op_float(sl_pickle *vm)
@@ -514,11 +517,12 @@ static sl_res op_long(sl_pickle *vm)
         vm->magic = true;
     }
     uint64_t value = 0;
-    bool small = vm->op.n <= 5 && (vm->op.n == 0 || vm->op.shown.p[vm->op.n - 1] < 0x80);
-    for (size_t i = 0; small && i < vm->op.n; i++) {
+    bool negative = vm->op.shown.n != 0 && vm->op.shown.p[vm->op.shown.n - 1] >= 0x80;
+    for (size_t i = 0; i < 5 && i < vm->op.shown.n; i++) {
         value |= (uint64_t)vm->op.shown.p[i] << (8 * i);
     }
-    return push(vm, small ? sl_pv(SL_PV_INT, 0, value) : sl_pv(SL_PV_DATA, 0, 0));
+    value = vm->op.n > 5 ? INT_MOST : value;
+    return push(vm, negative ? sl_pv(SL_PV_DATA, 0, 0) : sl_pv(SL_PV_INT, 0, value));
 }
 
 /* ---- frames and protocol ---- */
@@ -693,6 +697,9 @@ static sl_res op_stop(sl_pickle *vm)
     }
     if (left > 1 || vm->mark_count > c->marks_from) {
         sl_pickle_tell_str(vm, SL_RULE_PICKLE_LEFTOVER, "values under the result");
+    }
+    if (vm->attributes != 0) {
+        sl_pickle_tell_str(vm, SL_RULE_PICKLE_GLOBAL_DENIED, "builtins.getattr");
     }
     sl_pvalue top = vm->stack[vm->depth - 1];
     vm->first_int = sl_pv_kind(top) == SL_PV_INT ? sl_pv_payload(top) : UINT64_MAX;
@@ -922,6 +929,7 @@ static void rewind_machine(sl_pickle *vm, uint64_t at)
     vm->mark_count = 0;
     vm->frame_end = 0;
     vm->proto = 0;
+    vm->attributes = 0;
     vm->stopped = false;
     vm->magic = false;
     vm->stream_at = at;

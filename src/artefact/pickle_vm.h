@@ -71,6 +71,10 @@ typedef enum {
     SL_ROLE_ARRAY_WRAPPER, /* joblib's: raw bytes follow in the stream */
     SL_ROLE_STORAGE,       /* torch.FloatStorage */
     SL_ROLE_TORCH,         /* anything else of torch: item assignment writes memory */
+    SL_ROLE_CALLER,        /* calls one of its arguments: numpy's and torch's rebuilders */
+    SL_ROLE_UFUNC,         /* numpy's _ufunc_reconstruct: imports a module and takes a name of it */
+    SL_ROLE_ATTRIBUTE, /* getattr: good only where the attribute of the class is a reviewed name */
+    SL_ROLE_ROOM,      /* allocates as many bytes as its argument says */
 } sl_prole;
 
 typedef struct {
@@ -161,6 +165,7 @@ typedef struct {
     uint64_t dice; /* rounds weights at random, so that they are right on average */
     bool told_expansion;
     bool told_depth;
+    uint32_t attributes; /* getattr named and not yet seen in a call that is good */
     uint64_t first_int;  /* a stream that is one number: the number; else UINT64_MAX */
     bool magic;          /* the stream is torch's legacy magic number */
     bool stopped;        /* STOP was reached */
@@ -187,6 +192,12 @@ typedef enum { SL_CALL_FUNCTION, SL_CALL_NEW } sl_pcall;
 SL_MUST sl_res sl_pickle_call(sl_pickle *vm, sl_pvalue callee, sl_pvalue arguments, sl_pcall how,
                               sl_pvalue *ret_value);
 SL_MUST sl_res sl_pickle_build(sl_pickle *vm, sl_pvalue target, sl_pvalue state);
+/* pickle_special.c: names whose call means more than making an object. True: judged, and
+ * `*ret_value` is what the call gives. */
+SL_MUST sl_res sl_pickle_special(sl_pickle *vm, const sl_pname *callee, sl_pvalue arguments,
+                                 sl_pvalue *ret_value, bool *ret_judged);
+/* Reports a rule with "module.name" as evidence. */
+void sl_pickle_tell_name(sl_pickle *vm, sl_rule rule, const sl_pname *name);
 /* Judges item assignment and appending to what is no plain container. */
 void sl_pickle_fill(sl_pickle *vm, sl_pvalue target, bool items);
 /* What a loader of torch makes of a persistent id. */

@@ -283,8 +283,17 @@ static sl_res judge_names(sl_zip *zip)
 
 /* ---- content ---- */
 
+/* Raw numbers by their place: X/data/0, and TorchScript's X/constants/0. */
 static bool storage(const sl_zip_entry *e)
 {
+    size_t digits = e->name.n;
+    while (digits > 0 && e->name.p[digits - 1] >= '0' && e->name.p[digits - 1] <= '9') {
+        digits--;
+    }
+    if (digits < e->name.n &&
+        sl_view_ends(sl_view_sub(e->name, 0, digits), SL_LIT("/constants/"))) {
+        return true;
+    }
     return sl_view_find(e->name, SL_LIT("/data/"), 0) != SIZE_MAX &&
            !sl_view_ends(e->name, SL_LIT(".pt")) && !sl_view_ends(e->name, SL_LIT(".pkl"));
 }
