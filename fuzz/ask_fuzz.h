@@ -129,6 +129,7 @@ static void fuzz_pump(fuzz_run *r)
         }
         sl_buf_clear(&out->leaf);
         r->leaves++;
+        sl_ask_door_handed_over(r->door, FUZZ_NOW);
         sl_ask_door_recorded(r->door, r->index++, FUZZ_NOW);
     }
 }

@@ -27,7 +27,7 @@ typedef struct {
     uint64_t index;
     uint64_t queue[QUEUE_MAX];
     size_t queue_n;
-    sl_buf lines;
+    sl_buf line;
     uint64_t knocks;
 } file_ledger;
 
@@ -43,12 +43,16 @@ static void on_signal(int number)
     }
 }
 
-static sl_res append(void *context, sl_view event, uint64_t token)
+/* Written at once, so that a leaf outlives this process as one does which a link has taken. */
+static sl_res append(void *context, sl_view event, uint64_t token, bool soon)
 {
     file_ledger *l = context;
+    (void)soon;
     SL_NEED(l->queue_n < QUEUE_MAX, SL_E_AGAIN);
-    SL_TRY(sl_buf_add(&l->lines, event));
-    SL_TRY(sl_buf_add_str(&l->lines, "\n"));
+    sl_buf_clear(&l->line);
+    SL_TRY(sl_buf_add(&l->line, event));
+    SL_TRY(sl_buf_add_str(&l->line, "\n"));
+    SL_TRY(sl_fd_write_all(l->fd, sl_buf_view(&l->line)));
     l->queue[l->queue_n++] = token;
     return SL_DONE;
 }
@@ -60,20 +64,18 @@ static void knock(void *context, const char *source, sl_res why)
     (void)!dprintf(l->fd, "{\"knock\":\"%s\",\"source\":\"%s\"}\n", sl_res_name(why), source);
 }
 
-/* One write and one sync for all leaves of a turn. */
+/* One sync for all leaves of a turn. */
 static void commit(void *context)
 {
     file_ledger *l = context;
     while (l->queue_n != 0) {
         size_t n = l->queue_n;
-        bool ok = write(l->fd, l->lines.p, l->lines.n) == (ssize_t)l->lines.n &&
-                  (!l->sync || fdatasync(l->fd) == 0);
+        bool ok = !l->sync || fdatasync(l->fd) == 0;
         static uint64_t tokens[QUEUE_MAX];
         memcpy(tokens, l->queue, n * sizeof tokens[0]);
         l->queue_n = 0;
-        sl_buf_clear(&l->lines);
         for (size_t i = 0; i < n; i++) {
-            sl_ask_server_recorded(l->server, tokens[i], ok, l->index++);
+            (void)sl_ask_server_recorded(l->server, tokens[i], ok, l->index++);
         }
     }
 }
@@ -190,7 +192,7 @@ static uint64_t option(char **argv, int argc, const char *name, uint64_t otherwi
 
 static sl_res serve(char **argv, int argc)
 {
-    static file_ledger ledger = { .lines = { .max = 64 << 20 } };
+    static file_ledger ledger = { .line = { .max = 1 << 20 } };
     static const sl_compartment_keys held = { .keys = { { 3 }, { 4 } } };
     static sl_ask_keys keys;
     static sl_ask_site site;
@@ -232,7 +234,7 @@ static sl_res serve(char **argv, int argc)
     sl_ask_server_free(ledger.server);
     sl_loop_free(loop);
     free(site.budget);
-    sl_buf_free(&ledger.lines);
+    sl_buf_free(&ledger.line);
     return SL_DONE;
 }
 

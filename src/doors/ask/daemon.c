@@ -82,7 +82,10 @@ typedef struct {
     uint64_t acked;          /* the highest index of a leaf of ours that is durable */
     uint64_t orphans_from;   /* behind this leaf it is certain who is an orphan */
     bool orphans_due;
-    bool reading; /* a question for leaves is out */
+    bool
+        orphans_made; /* a leaf of ours was refused, or came too late: perhaps a crossing stays open */
+    size_t ends_out; /* outcomes of orphans on their way */
+    bool reading;    /* a question for leaves is out */
     bool caught_up;
     sl_res result;
 } ask_state;
@@ -98,18 +101,20 @@ static void on_recorded(void *context, sl_res result, uint64_t index)
 {
     waiting *w = context;
     w->ask->acked = sl_ok(result) && index > w->ask->acked ? index : w->ask->acked;
-    sl_ask_server_recorded(w->ask->server, w->token, sl_ok(result), index);
+    bool awaited = sl_ask_server_recorded(w->ask->server, w->token, sl_ok(result), index);
+    w->ask->orphans_made |= !sl_ok(result) || !awaited;
     free(w);
 }
 
-static sl_res append(void *context, sl_view event, uint64_t token)
+static sl_res append(void *context, sl_view event, uint64_t token, bool soon)
 {
     ask_state *s = context;
     SL_NEED(s->ledger != NULL, SL_E_CLOSED);
     waiting *w = calloc(1, sizeof *w);
     SL_NEED(w != NULL, SL_E_MEMORY);
     *w = (waiting){ s, token };
-    sl_res r = sl_ledger_client_append(s->ledger, event, on_recorded, w);
+    sl_res r = soon ? sl_ledger_client_append_soon(s->ledger, event, on_recorded, w)
+                    : sl_ledger_client_append(s->ledger, event, on_recorded, w);
     if (!sl_ok(r)) {
         free(w);
     }
@@ -413,16 +418,28 @@ static bool is_served(void *context, sl_view crossing)
     return s->server != NULL && sl_ask_server_serves(s->server, crossing);
 }
 
+static void on_ended(void *context, sl_res result, uint64_t index)
+{
+    ask_state *s = context;
+    s->ends_out--;
+    s->acked = sl_ok(result) && index > s->acked ? index : s->acked;
+    if (!sl_ok(result)) {
+        s->orphans_made = true;
+        sl_log_res(SL_LOG_WARN, "a crossing that was cut off could not be ended", result);
+    }
+}
+
 static void end_orphans(ask_state *s)
 {
     for (bool any = true; any && s->ledger != NULL;) {
         SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
         sl_res r = sl_ask_orphans_next(s->orphans, &event, &any);
         if (sl_ok(r) && any) {
-            r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_counted, s);
-        }
-        if (!sl_ok(r)) {
-            sl_log_res(SL_LOG_WARN, "a crossing that was cut off could not be ended", r);
+            s->ends_out++;
+            r = sl_ledger_client_append(s->ledger, sl_buf_view(&event), on_ended, s);
+            if (!sl_ok(r)) {
+                on_ended(s, r, 0);
+            }
         }
     }
     s->orphans_due = false;
@@ -433,6 +450,20 @@ static void look_for_orphans(ask_state *s)
 {
     if (s->orphans_due && s->caught_up && sl_ask_known_next(s->known) > s->orphans_from) {
         end_orphans(s);
+    }
+}
+
+/* An outcome that the ledger refused, its disk being full perhaps, was released all the same: it is ended
+ * as unknown when the ledger takes leaves again. */
+static void look_again(void *context)
+{
+    ask_state *s = context;
+    if (s->orphans_made && s->ends_out == 0 && s->ledger != NULL && s->caught_up) {
+        s->orphans_made = false;
+        sl_ask_orphans_look(s->orphans);
+        s->orphans_from = s->acked;
+        s->orphans_due = true;
+        look_for_orphans(s);
     }
 }
 
@@ -705,6 +736,7 @@ static sl_res serve(ask_state *s)
     SL_TRY(sl_loop_every(s->loop, 1000, record_strangers, s, &timer));
     SL_TRY(sl_loop_every(s->loop, 1000, record_minutes, s, &timer));
     SL_TRY(sl_loop_every(s->loop, 1000, record_health, s, &timer));
+    SL_TRY(sl_loop_every(s->loop, 1000, look_again, s, &timer));
     SL_TRY(sl_proc_serving(s->self));
     SL_TRY(sl_loop_run(s->loop));
     return sl_is(s->result, SL_E_CLOSED) ? SL_DONE : s->result;

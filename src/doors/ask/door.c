@@ -141,7 +141,7 @@ void sl_door_end_crossing(sl_ask_door *d)
 {
     sl_door_drop_upstream(d);
     d->out.client_close = true;
-    d->step = STEP_OVER;
+    d->step = d->waiting == LEAF_OUTCOME ? STEP_SETTLE : STEP_OVER;
 }
 
 /* The last word to a client that waits for an answer which will not come. */
@@ -241,6 +241,7 @@ void sl_door_cross(sl_ask_door *d)
         case STEP_ANSWER:
         case STEP_RECORD_OUTCOME:
         case STEP_RELEASE:
+        case STEP_SETTLE:
         case STEP_OVER:
             break;
         }

@@ -3,7 +3,7 @@
  * Inputs are bytes, acknowledgements and time; outputs are bytes, leaves and wishes in sl_ask_out.
  * The process (askd.c), the fuzzer and the replay tool all drive this same core. It must never put
  * a request out before its intent leaf is durable, nor the last bytes of an answer before its
- * outcome leaf is (law 1), and every error path ends in a refusal (law 2).
+ * outcome leaf is in the ledger's hands (law 1), and every error path ends in a refusal (law 2).
  *
  * The order is the one of every door: identify, inspect, decide, record, act; see sl_door_cross() in
  * door.c. Design: ARCHITECTURE.md section 4, README.md here. */
@@ -75,6 +75,7 @@ typedef struct {
     sl_buf client;       /* bytes for the client: drop from the front what was sent */
     sl_buf upstream;     /* bytes for the model server, likewise */
     sl_buf leaf;         /* an event to append; take it when n is not 0 */
+    bool leaf_soon;      /* nobody waits until it is durable */
     sl_view connect;     /* name of an upstream to connect to when n is not 0; clear it */
     bool upstream_close; /* drop the upstream's connection */
     bool upstream_keep;  /* the upstream's connection may serve another request */
@@ -97,6 +98,9 @@ void sl_ask_door_free(sl_ask_door *door);
 /* Inputs. None fails: what goes wrong shows in the outputs. */
 void sl_ask_door_client_bytes(sl_ask_door *door, sl_view bytes, sl_ask_now now);
 void sl_ask_door_client_gone(sl_ask_door *door, sl_ask_now now);
+/* The leaf taken last is on its way: the ledger's link has taken it. With an outcome that is enough for
+ * the last bytes to leave (docs/decisions.md); the crossing is over when it is recorded, or cannot be. */
+void sl_ask_door_handed_over(sl_ask_door *door, sl_ask_now now);
 /* The leaf taken last is durable and has this index. */
 void sl_ask_door_recorded(sl_ask_door *door, uint64_t index, sl_ask_now now);
 /* It could not be appended. */

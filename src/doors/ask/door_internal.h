@@ -19,6 +19,7 @@ typedef enum {
     STEP_ANSWER,
     STEP_RECORD_OUTCOME,
     STEP_RELEASE,
+    STEP_SETTLE, /* all was said; the outcome's acknowledgement is due */
     STEP_OVER,
 } step;
 
@@ -56,6 +57,7 @@ struct sl_ask_door {
     leaf_kind waiting; /* the leaf whose acknowledgement is due */
     bool intended;     /* the intent is durable */
     uint64_t intent_index;
+    uint64_t receipt_at; /* where it stands among the receipts */
     char receipt[320];
     /* the answer */
     size_t attempt;

@@ -128,6 +128,7 @@ static sl_res outcome_leaf(sl_ask_door *d)
         .latency_us = elapsed_us(d),
     };
     sl_buf_clear(&d->out.leaf);
+    d->out.leaf_soon = true;
     return sl_ask_leaf_outcome(&head, &ending, &d->out.leaf);
 }
 
@@ -206,17 +207,33 @@ static void set_receipt(sl_ask_door *d, uint64_t index)
     }
 }
 
-/* For GET /stoplog/receipts/ID. */
+/* For GET /stoplog/receipts/ID: known when the client has its answer, with the index of the outcome when
+ * that is durable. */
 static void remember(sl_ask_door *d, uint64_t index)
 {
-    if (d->site->receipts != NULL) {
-        sl_ask_receipt one = { .principal = d->who.principal,
-                               .intent = d->intent_index,
-                               .outcome_at = index,
-                               .status = d->status == 0 ? 200 : d->status };
-        memcpy(one.crossing, d->id, sizeof one.crossing);
-        (void)snprintf(one.outcome, sizeof one.outcome, "%s", sl_ask_outcome_name(d->outcome));
-        sl_ask_receipts_add(d->site->receipts, &one);
+    if (d->site->receipts == NULL) {
+        return;
+    }
+    sl_ask_receipt one = { .principal = d->who.principal,
+                           .intent = d->intent_index,
+                           .outcome_at = index,
+                           .status = d->status == 0 ? 200 : d->status };
+    memcpy(one.crossing, d->id, sizeof one.crossing);
+    (void)snprintf(one.outcome, sizeof one.outcome, "%s", sl_ask_outcome_name(d->outcome));
+    if (d->step == STEP_SETTLE) {
+        sl_ask_receipts_settle(d->site->receipts, d->receipt_at, &one);
+    } else {
+        d->receipt_at = sl_ask_receipts_add(d->site->receipts, &one);
+    }
+}
+
+void sl_ask_door_handed_over(sl_ask_door *d, sl_ask_now now)
+{
+    d->now = now;
+    if (d->step == STEP_RECORD_OUTCOME && d->waiting == LEAF_OUTCOME) {
+        remember(d, 0);
+        d->step = STEP_RELEASE;
+        sl_door_release(d);
     }
 }
 
@@ -243,6 +260,10 @@ void sl_ask_door_recorded(sl_ask_door *d, uint64_t index, sl_ask_now now)
         return;
     case LEAF_OUTCOME:
         remember(d, index);
+        if (d->step == STEP_SETTLE) {
+            d->step = STEP_OVER;
+            return;
+        }
         d->step = STEP_RELEASE;
         sl_door_release(d);
         return;
@@ -251,7 +272,9 @@ void sl_ask_door_recorded(sl_ask_door *d, uint64_t index, sl_ask_now now)
     }
 }
 
-/* The ledger does not answer: the door does not open. What was held is never released. */
+/* The ledger does not answer: the door does not open. What was held is never released. Where an outcome
+ * was in the ledger's hands and did not become durable, the crossing stays open in the ledger, and is
+ * ended there as `unknown` (orphans.h). */
 void sl_ask_door_not_recorded(sl_ask_door *d, sl_ask_now now)
 {
     d->now = now;
@@ -259,6 +282,10 @@ void sl_ask_door_not_recorded(sl_ask_door *d, sl_ask_now now)
         return;
     }
     d->waiting = LEAF_NONE;
+    if (d->step == STEP_SETTLE) {
+        d->step = STEP_OVER;
+        return;
+    }
     d->why = sl_fail_at(SL_E_UNAVAILABLE, "ledger", SL_NOWHERE);
     d->rule = "ledger";
     d->status = sl_door_status_of(d->why);

@@ -129,7 +129,9 @@ static sl_res put_receipt(sl_ask_door *d, sl_json_writer *w)
     sl_json_put_str(w, "crossing", one.crossing);
     sl_json_put_str(w, "origin", d->site->origin);
     sl_json_put_uint(w, "intent", one.intent);
-    sl_json_put_uint(w, "outcome_at", one.outcome_at);
+    if (one.outcome_at != 0) { /* durable */
+        sl_json_put_uint(w, "outcome_at", one.outcome_at);
+    }
     sl_json_put_str(w, "outcome", one.outcome);
     sl_json_put_uint(w, "status", one.status);
     sl_json_object_end(w);

@@ -83,6 +83,11 @@ void sl_ask_orphans_leaf(sl_ask_orphans *o, sl_view leaf)
 void sl_ask_orphans_begin(sl_ask_orphans *o)
 {
     o->catching_up = true;
+    sl_ask_orphans_look(o);
+}
+
+void sl_ask_orphans_look(sl_ask_orphans *o)
+{
     for (size_t i = 0; i < o->n; i++) {
         o->open[i].suspect = !o->serving(o->context, sl_view_str(o->open[i].crossing));
     }
@@ -112,7 +117,7 @@ sl_res sl_ask_orphans_next(sl_ask_orphans *o, sl_buf *out, bool *ret_any)
     for (size_t i = 0; i < o->n; i++) {
         if (o->open[i].suspect) {
             SL_TRY(write_unknown(&o->open[i], out));
-            forget(o, &o->open[i]);
+            o->open[i].suspect = false;
             *ret_any = true;
             return SL_DONE;
         }

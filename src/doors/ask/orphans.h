@@ -39,12 +39,15 @@ void sl_ask_orphans_leaf(sl_ask_orphans *orphans, sl_view leaf);
 
 /* The ledger's link is new: nothing was appended through it yet. */
 void sl_ask_orphans_begin(sl_ask_orphans *orphans);
+/* One of ours may have ended without a leaf: what is open and not being served is suspect. */
+void sl_ask_orphans_look(sl_ask_orphans *orphans);
 /* All that the ledger held then was read: later intents are our own business. */
 void sl_ask_orphans_caught_up(sl_ask_orphans *orphans);
 
 /* The outcome event of one that was cut off, written to `out`; false: there is none. It is forgotten
- * then; its leaf, or the next begin, tells more. To be called only when everything that was appended
- * before sl_ask_orphans_caught_up and acknowledged has been read. Fails as the emitter. */
+ * with its leaf, and suspect again when it is looked for and that did not come. To be called only when
+ * everything that was appended before sl_ask_orphans_caught_up (or _look) and acknowledged has been read.
+ * Fails as the emitter. */
 SL_MUST sl_res sl_ask_orphans_next(sl_ask_orphans *orphans, sl_buf *out, bool *ret_any);
 
 #endif

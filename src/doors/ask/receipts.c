@@ -4,15 +4,30 @@
 
 #include <string.h>
 
-void sl_ask_receipts_add(sl_ask_receipts *all, const sl_ask_receipt *one)
+static void fill(sl_ask_receipts *all, uint64_t number, const sl_ask_receipt *one)
 {
-    uint64_t number = atomic_fetch_add(&all->written, 1);
     size_t at = (size_t)(number % SL_RECEIPTS_MAX);
-    atomic_store(&all->items[at].turn, 2 * number + 1);
     atomic_thread_fence(memory_order_seq_cst);
     all->items[at].receipt = *one;
     atomic_thread_fence(memory_order_seq_cst);
     atomic_store(&all->items[at].turn, 2 * number + 2);
+}
+
+uint64_t sl_ask_receipts_add(sl_ask_receipts *all, const sl_ask_receipt *one)
+{
+    uint64_t number = atomic_fetch_add(&all->written, 1);
+    atomic_store(&all->items[number % SL_RECEIPTS_MAX].turn, 2 * number + 1);
+    fill(all, number, one);
+    return number;
+}
+
+void sl_ask_receipts_settle(sl_ask_receipts *all, uint64_t number, const sl_ask_receipt *one)
+{
+    uint64_t turn = 2 * number + 2;
+    if (atomic_compare_exchange_strong(&all->items[number % SL_RECEIPTS_MAX].turn, &turn,
+                                       2 * number + 1)) {
+        fill(all, number, one);
+    }
 }
 
 /* A copy of a place, unless it is being written or changed meanwhile. */

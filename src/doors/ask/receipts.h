@@ -15,7 +15,7 @@ typedef struct {
     char outcome[20]; /* as the outcome leaf says it; empty in a free place */
     sl_valve_id principal;
     uint64_t intent;     /* index of the intent leaf */
-    uint64_t outcome_at; /* index of the outcome leaf */
+    uint64_t outcome_at; /* index of the outcome leaf; 0: not durable yet */
     unsigned status;
 } sl_ask_receipt;
 
@@ -28,7 +28,9 @@ typedef struct {
     } items[SL_RECEIPTS_MAX];
 } sl_ask_receipts;
 
-void sl_ask_receipts_add(sl_ask_receipts *all, const sl_ask_receipt *one);
+/* Returns its number, by which it can be changed as long as no other has its place. */
+uint64_t sl_ask_receipts_add(sl_ask_receipts *all, const sl_ask_receipt *one);
+void sl_ask_receipts_settle(sl_ask_receipts *all, uint64_t number, const sl_ask_receipt *one);
 /* The receipt of this id that belongs to this principal; false when there is none here. */
 bool sl_ask_receipts_find(const sl_ask_receipts *all, sl_view id, sl_valve_id principal,
                           sl_ask_receipt *ret_receipt);

@@ -328,9 +328,12 @@ static bool flush(int fd, sl_buf *out, bool *ret_moved)
 static void hand_over_leaf(connection *c, sl_ask_out *out)
 {
     const sl_ask_recorder *to = &c->server->options.recorder;
-    sl_res r = to->append(to->context, sl_buf_view(&out->leaf), c->token);
+    sl_res r = to->append(to->context, sl_buf_view(&out->leaf), c->token, out->leaf_soon);
     sl_buf_clear(&out->leaf);
-    if (!sl_ok(r)) {
+    out->leaf_soon = false;
+    if (sl_ok(r)) {
+        sl_ask_door_handed_over(c->door, now_of());
+    } else {
         sl_ask_door_not_recorded(c->door, now_of());
     }
 }
@@ -496,6 +499,10 @@ static void pump(connection *c)
     if (sl_ask_door_over(c->door) && out->client.n == 0) {
         free_connection(c);
         return;
+    }
+    if (out->client_close && out->client.n == 0) {
+        close_watched(c->server,
+                      &c->client_fd); /* the client has all; the ledger has not said so yet */
     }
     set_interests(c, out);
 }
@@ -722,11 +729,11 @@ static connection *of_token(const sl_ask_server *s, uint64_t token)
     return c != NULL && c->token == token ? c : NULL;
 }
 
-void sl_ask_server_recorded(sl_ask_server *s, uint64_t token, bool ok, uint64_t index)
+bool sl_ask_server_recorded(sl_ask_server *s, uint64_t token, bool ok, uint64_t index)
 {
     connection *c = of_token(s, token);
     if (c == NULL) {
-        return;
+        return false;
     }
     if (ok) {
         sl_ask_door_recorded(c->door, index, now_of());
@@ -734,6 +741,7 @@ void sl_ask_server_recorded(sl_ask_server *s, uint64_t token, bool ok, uint64_t 
         sl_ask_door_not_recorded(c->door, now_of());
     }
     pump(c);
+    return true;
 }
 
 void sl_ask_server_ledger_lost(sl_ask_server *s)

@@ -13,8 +13,10 @@
  * sl_ask_server_recorded with the same token. */
 typedef struct {
     void *context;
-    /* Fails: SL_E_AGAIN (queue full), SL_E_CLOSED (no ledger). The event is borrowed. */
-    sl_res (*append)(void *context, sl_view event, uint64_t token);
+    /* When it returns, the leaf does not die with this process; of one that may be durable `soon` nobody
+     * waits for the acknowledgement. Fails: SL_E_AGAIN (queue full), SL_E_CLOSED (no ledger). The event
+     * is borrowed. */
+    sl_res (*append)(void *context, sl_view event, uint64_t token, bool soon);
     /* Count a refusal of somebody unknown; `source` is an address as text. May be NULL. */
     void (*knock)(void *context, const char *source, sl_res why);
     /* Count a request for egress under the minute it bears (counts.h): before its first bytes are
@@ -47,9 +49,9 @@ SL_MUST sl_res sl_ask_server_new(sl_loop *loop, const sl_ask_server_options *opt
 /* Ends every crossing where it stands; nothing more is released. */
 void sl_ask_server_free(sl_ask_server *server);
 
-/* The recorder's answer for a token: durable at `index`, or not when `ok` is false. Unknown tokens
- * (of connections that are gone) are ignored. */
-void sl_ask_server_recorded(sl_ask_server *server, uint64_t token, bool ok, uint64_t index);
+/* The recorder's answer for a token: durable at `index`, or not when `ok` is false. False for a token of a
+ * crossing that waits no more: its leaf came too late for it. */
+bool sl_ask_server_recorded(sl_ask_server *server, uint64_t token, bool ok, uint64_t index);
 /* The ledger is gone: every crossing that waits for it ends. */
 void sl_ask_server_ledger_lost(sl_ask_server *server);
 

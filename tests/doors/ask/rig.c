@@ -158,6 +158,12 @@ static bool take_outputs(rig *r)
     return leaf;
 }
 
+void rig_hand_over(rig *r)
+{
+    sl_ask_door_handed_over(r->door, r->now);
+    rig_pump(r);
+}
+
 void rig_acknowledge(rig *r)
 {
     sl_ask_door_recorded(r->door, r->next_index++, r->now);
@@ -167,6 +173,8 @@ void rig_acknowledge(rig *r)
 void rig_pump(rig *r)
 {
     while (take_outputs(r) && r->ledger_up) {
+        sl_ask_door_handed_over(r->door, r->now);
+        (void)take_outputs(r);
         sl_ask_door_recorded(r->door, r->next_index++, r->now);
     }
 }

@@ -71,6 +71,8 @@ void rig_upstream_closes(rig *r);
 void rig_tick(rig *r, uint64_t ms);
 /* Take what the door put out; acknowledge while the ledger is up. */
 void rig_pump(rig *r);
+/* The ledger's link has taken the leaf; it is not durable yet. */
+void rig_hand_over(rig *r);
 /* Acknowledge the leaf taken last. */
 void rig_acknowledge(rig *r);
 

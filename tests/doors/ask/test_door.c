@@ -105,6 +105,68 @@ static void the_last_bytes_wait_for_the_outcome(void **state)
     rig_free(&r);
 }
 
+/* The intent was durable; the outcome has left this process, and if the ledger dies with it the crossing
+ * counts as delivered (law 1). */
+static void the_last_bytes_leave_when_the_ledger_has_the_outcome_in_hand(void **state)
+{
+    static const char *const pieces[] = { "The first part is long enough. ", "End", NULL };
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    rig r;
+    rig_init(&r);
+    stream_of(&http, pieces);
+    for (int lost = 0; lost < 2; lost++) {
+        r.ledger_up = true;
+        rig_chat(&r, STREAM("x"));
+        r.ledger_up = false;
+        rig_upstream(&r, sl_buf_view(&http), http.n);
+        assert_false(rig_saw(&r.client, "End"));
+        rig_hand_over(&r);
+        assert_true(rig_saw(&r.client, "data: [DONE]\n\n: stoplog outcome=delivered receipt="));
+        assert_true(sl_ask_door_out(r.door)->client_close);
+        assert_false(sl_ask_door_over(r.door)); /* nobody else may end it meanwhile */
+        assert_true(sl_ask_door_waits_for_leaf(r.door));
+        size_t sent = r.client.n;
+        if (lost) {
+            rig_tick(&r, r.site.limits.record_ms_max + 1);
+        } else {
+            rig_acknowledge(&r);
+        }
+        assert_true(sl_ask_door_over(r.door));
+        assert_int_equal(r.client.n, sent);
+    }
+    rig_free(&r);
+}
+
+static void an_intent_in_hand_opens_nothing(void **state)
+{
+    rig r;
+    rig_init(&r);
+    r.ledger_up = false;
+    rig_chat(&r, SAY("Hello"));
+    rig_hand_over(&r);
+    assert_int_equal(r.connects, 0);
+    assert_int_equal(r.upstream.n, 0);
+    rig_free(&r);
+}
+
+static void what_is_in_hand_does_not_leave_through_a_closed_valve(void **state)
+{
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    static const char *const pieces[] = { "The first part is long enough. ", "End", NULL };
+    rig r;
+    rig_init(&r);
+    rig_chat(&r, STREAM("x"));
+    r.ledger_up = false;
+    stream_of(&http, pieces);
+    rig_upstream(&r, sl_buf_view(&http), http.n);
+    r.state = SL_VALVE_PRINCIPAL;
+    rig_hand_over(&r);
+    rig_acknowledge(&r);
+    assert_false(rig_saw(&r.client, "End"));
+    assert_true(sl_ask_door_over(r.door));
+    rig_free(&r);
+}
+
 static void without_an_outcome_the_last_bytes_never_leave(void **state)
 {
     static const char *const pieces[] = { "The first part is long enough. ", "End", NULL };
@@ -736,6 +798,24 @@ static void a_receipt_tells_its_principal_what_happened(void **state)
     r.who.principal.bytes[0] ^= 1;
     get(&r, "/stoplog/receipts/100");
     assert_true(rig_saw(&r.client, "Status: 404"));
+
+    /* With the answer in hand its client may ask before the outcome is durable. */
+    sl_ask_receipt one = { .principal = r.who.principal, .intent = 7, .outcome = "delivered" };
+    uint64_t at = sl_ask_receipts_add(r.site.receipts, &one);
+    get(&r, "/stoplog/receipts/7");
+    assert_true(rig_saw(&r.client, "\"intent\":7,\"outcome\":\"delivered\""));
+    one.outcome_at = 9;
+    sl_ask_receipts_settle(r.site.receipts, at, &one);
+    get(&r, "/stoplog/receipts/7");
+    assert_true(rig_saw(&r.client, "\"intent\":7,\"outcome_at\":9,"));
+    for (size_t i = 0; i < SL_RECEIPTS_MAX; i++) {
+        one.intent = 1000 + i;
+        (void)sl_ask_receipts_add(r.site.receipts, &one);
+    }
+    one.intent = 7; /* its place has another */
+    sl_ask_receipts_settle(r.site.receipts, at, &one);
+    get(&r, "/stoplog/receipts/7");
+    assert_true(rig_saw(&r.client, "Status: 404"));
     free(r.site.receipts);
     rig_free(&r);
 }
@@ -784,6 +864,9 @@ int main(void)
         cmocka_unit_test(nothing_is_forwarded_before_the_intent_is_durable),
         cmocka_unit_test(a_silent_ledger_closes_the_door),
         cmocka_unit_test(the_last_bytes_wait_for_the_outcome),
+        cmocka_unit_test(the_last_bytes_leave_when_the_ledger_has_the_outcome_in_hand),
+        cmocka_unit_test(an_intent_in_hand_opens_nothing),
+        cmocka_unit_test(what_is_in_hand_does_not_leave_through_a_closed_valve),
         cmocka_unit_test(without_an_outcome_the_last_bytes_never_leave),
         cmocka_unit_test(bad_requests_are_refused_with_a_leaf_and_nothing_passes),
         cmocka_unit_test(deep_nesting_is_refused),

@@ -134,6 +134,7 @@ static void what_is_served_goes_on_through_the_loss_of_the_ledger(void **state)
     sl_ask_orphans_caught_up(&orphans);
     assert_ends(ALSO);
     assert_none();
+    outcome(ALSO);
     outcome(OURS);
     served = NULL;
     sl_ask_orphans_begin(&orphans);
@@ -151,6 +152,33 @@ static void one_that_ends_while_the_ledger_is_read_is_no_orphan(void **state)
     assert_none();
 }
 
+static void an_end_that_the_ledger_refused_is_told_again(void **state)
+{
+    (void)state;
+    intent(OURS);
+    sl_ask_orphans_caught_up(&orphans);
+    assert_ends(OURS);
+    assert_none();
+    sl_ask_orphans_look(&orphans); /* the leaf did not come */
+    assert_ends(OURS);
+    outcome(OURS);
+    sl_ask_orphans_look(&orphans);
+    assert_none();
+}
+
+static void a_crossing_that_ended_without_a_leaf_is_ended(void **state)
+{
+    (void)state;
+    sl_ask_orphans_caught_up(&orphans);
+    intent(OURS);
+    intent(ALSO);
+    served = ALSO;
+    sl_ask_orphans_look(&orphans);
+    assert_ends(OURS);
+    assert_none();
+    served = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +186,8 @@ int main(void)
         cmocka_unit_test_setup(another_process_ends_its_own, setup),
         cmocka_unit_test_setup(what_is_served_goes_on_through_the_loss_of_the_ledger, setup),
         cmocka_unit_test_setup(one_that_ends_while_the_ledger_is_read_is_no_orphan, setup),
+        cmocka_unit_test_setup(an_end_that_the_ledger_refused_is_told_again, setup),
+        cmocka_unit_test_setup(a_crossing_that_ended_without_a_leaf_is_ended, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
