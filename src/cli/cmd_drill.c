@@ -50,7 +50,7 @@ static sl_res record(const drill_call *call, const sl_drill_judge *j, const char
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 256 };
     SL_TRY(sl_emit_drill_ended(&head, &fields, &event));
-    return sl_warden_ask(call->cli->site, SL_ADMIN_DRILL, sl_buf_view(&event), &reply);
+    return sl_warden_ask(call->cli->site, SL_ADMIN_TELL, sl_buf_view(&event), &reply);
 }
 
 static void put_fact(sl_json_writer *w, const char *name, const sl_fact *fact)

@@ -22,7 +22,7 @@ typedef struct {
 } job;
 
 /* The code and place of a crossing that failed, or done. */
-static sl_res result_of(const sl_json_doc *doc)
+static sl_res result_of(const job *j, const sl_json_doc *doc)
 {
     int64_t code = 0;
     uint64_t offset = SL_NOWHERE;
@@ -33,6 +33,13 @@ static sl_res result_of(const sl_json_doc *doc)
     }
     SL_TRY(sl_json_i64(node, &code));
     SL_NEED(code > SL_OK && code < SL_CODE_COUNT, SL_E_SYNTAX);
+    const sl_json_node *held = sl_json_get_kind(doc, root, "held", SL_JSON_STRING);
+    if (held != NULL && !j->cli->json) {
+        (void)fprintf(stderr,
+                      "held: SHA-256 %.*s\n  operators let these bytes in with\n"
+                      "  stoplog inventory admit %.16s %s --until 7d\n",
+                      SL_FMT(held->raw), (const char *)held->raw.p, j->ask.compartment);
+    }
     if (sl_json_get(doc, root, "offset") != NULL) {
         SL_TRY(sl_json_u64(sl_json_get(doc, root, "offset"), &offset));
     }
@@ -78,7 +85,7 @@ static sl_res put(job *j, int dir_fd, const char *name)
                    slash == NULL ? name : slash + 1);
     SL_TRY(sl_ingest_call(j->cli->site, SL_INGEST_PUT, &j->ask, fd, &reply));
     SL_TRY(sl_json_parse(sl_buf_view(&reply), &doc));
-    SL_TRY(result_of(&doc));
+    SL_TRY(result_of(j, &doc));
     print_object(j, &doc, sl_buf_view(&reply));
     return SL_DONE;
 }

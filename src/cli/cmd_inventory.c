@@ -23,6 +23,9 @@ static const char USAGE[] =
     "       stoplog inventory check PATH... [--feed FILE] [--json]\n"
     "       stoplog inventory update --from DIR [--feed FILE]\n"
     "       stoplog inventory vendor ... (see 'inventory vendor --help')\n"
+    "       stoplog inventory list | held | diff\n"
+    "       stoplog inventory admit DIGEST COMPARTMENT --until T [--reason WORD] [--key FILE]...\n"
+    "       stoplog inventory withdraw DIGEST COMPARTMENT [--key FILE]...\n"
     "\n"
     "bom     writes a bill of materials of a model directory (CycloneDX 1.6, with a model card)\n"
     "check   reads files of dependencies and bills of materials (requirements, poetry, uv, pdm, Pipenv,\n"
@@ -30,6 +33,11 @@ static const char USAGE[] =
     "        what is not pinned; exit status 1 when there is a vulnerability\n"
     "update  makes the feed of advisories from OSV files that were carried in\n"
     "vendor  suppliers: what they supply, what speaks for them, and until when\n"
+    "list    artefacts that came to the ingest door: digest, format, what the scan said, whose they are\n"
+    "held    those that wait for a person; admit lets these bytes into one compartment for a time (at\n"
+    "        most 30 days; operators sign, as many as the site's quorum), withdraw takes that back\n"
+    "diff    what was seen at the doors (artefacts, models, servers, tools) and is in no vendor's\n"
+    "        register: the shadow list; exit status 1 when there is something\n"
     "  --feed FILE  the feed, instead of advisories.jsonl in the site's directory\n"
     "  --from DIR   OSV records: *.json, or *.jsonl with one a line\n"
     "  --name NAME  of the model, instead of its directory's\n"
@@ -455,13 +463,24 @@ static void finish(inventory *in)
     sl_packages_free(&in->packages);
 }
 
+static const struct {
+    const char *name;
+    sl_cli_call call;
+} VERBS[] = {
+    { "vendor", sl_inventory_vendor }, { "list", sl_inventory_list },
+    { "held", sl_inventory_list },     { "diff", sl_inventory_list },
+    { "admit", sl_inventory_admit },   { "withdraw", sl_inventory_admit },
+};
+
 int sl_cmd_inventory(sl_cli *cli, int argc, char **argv)
 {
     inventory in = { .cli = cli };
     const char *verb = argc > 1 ? argv[1] : "";
     sl_res r = SL_DONE;
-    if (strcmp(verb, "vendor") == 0) {
-        return sl_inventory_vendor(cli, argc - 1, argv + 1);
+    for (size_t i = 0; i < SL_COUNT_OF(VERBS); i++) {
+        if (strcmp(verb, VERBS[i].name) == 0) {
+            return VERBS[i].call(cli, argc - 1, argv + 1);
+        }
     }
     if (argc < 2 || !read_options(&in, argc - 1, argv + 1)) {
         return sl_cli_usage(cli, USAGE);

@@ -7,6 +7,8 @@
 
 /* `argv[0]` is the verb. They return the exit status. */
 int sl_inventory_vendor(sl_cli *cli, int argc, char **argv);
+int sl_inventory_list(sl_cli *cli, int argc, char **argv);  /* list, held, diff */
+int sl_inventory_admit(sl_cli *cli, int argc, char **argv); /* admit, withdraw */
 
 /* What names a file or a directory: SHA-256 of the one, the root over the other's files as model
  * signatures have it. Errors: those of sl_tree_read; SL_E_INTEGRITY if something in it cannot be read. */

@@ -17,8 +17,10 @@ typedef enum {
     SL_ADMIN_CLOSE,
     /* Nothing. Answer: nothing, then the site goes down. */
     SL_ADMIN_DOWN,
-    /* The event of a drill that ended (drill.ended, nothing else). Answer: nothing. */
-    SL_ADMIN_DRILL,
+    /* An event that a command measured (a drill's end, a comparison with the register or the inventory, a
+     * bill of materials' match, a loaded model: the table is in wardend_admin.c). It is that command's
+     * word. Answer: nothing. */
+    SL_ADMIN_TELL,
     /* "FROM_SIZE NOTE": a checkpoint that a witness of config.yml cosigned just now, and where its proof
      * began. Answer: nothing, when the leaf ledger.witnessed is durable. */
     SL_ADMIN_WITNESSED,

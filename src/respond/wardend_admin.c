@@ -161,8 +161,20 @@ static sl_res ask_down(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return SL_DONE;
 }
 
-/* A drill's own word: it is a leaf, and proves nothing by itself. */
-static sl_res ask_drill(sl_ipc *link, sl_ipc_msg *msg, void *context)
+/* What a command may tell: its own word. It is a leaf, and proves no more than who could run the command. */
+static bool may_be_told(const sl_json_node *type)
+{
+    static const char *const types[] = { "drill.ended", "inventory.compared", "vendor.checked",
+                                         "bom.scanned", "model.loaded" };
+    for (size_t i = 0; i < SL_COUNT_OF(types); i++) {
+        if (sl_json_text_is(type, types[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static sl_res ask_tell(sl_ipc *link, sl_ipc_msg *msg, void *context)
 {
     (void)link;
     daemon_state *d = daemon_of(context);
@@ -170,8 +182,7 @@ static sl_res ask_drill(sl_ipc *link, sl_ipc_msg *msg, void *context)
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     sl_res done = sl_event_check(msg->body, "warden", &containment);
     done = sl_ok(done) ? sl_json_parse(msg->body, &doc) : done;
-    if (sl_ok(done) &&
-        !sl_json_text_is(sl_json_get(&doc, sl_json_root(&doc), "type"), "drill.ended")) {
+    if (sl_ok(done) && !may_be_told(sl_json_get(&doc, sl_json_root(&doc), "type"))) {
         done = sl_fail_at(SL_E_DENIED, "event", SL_NOWHERE);
     }
     done = sl_ok(done) ? sl_warden_append(d->warden, msg->body, 0) : done;
@@ -283,7 +294,7 @@ static const sl_ipc_rule admin_rules[] = {
     { SL_ADMIN_STATUS, SL_IPC_ANY_PHASE, 0, 0, 0, ask_status },
     { SL_ADMIN_CLOSE, SL_IPC_ANY_PHASE, 1, SL_ADMIN_CLOSE_BYTES_MAX, 0, ask_close },
     { SL_ADMIN_DOWN, SL_IPC_ANY_PHASE, 0, 0, 0, ask_down },
-    { SL_ADMIN_DRILL, SL_IPC_ANY_PHASE, 1, SL_LEAF_BYTES_MAX, 0, ask_drill },
+    { SL_ADMIN_TELL, SL_IPC_ANY_PHASE, 1, SL_LEAF_BYTES_MAX, 0, ask_tell },
     { SL_ADMIN_WITNESSED, SL_IPC_ANY_PHASE, 1, SL_ADMIN_WITNESSED_BYTES_MAX, 0, ask_witnessed },
     { SL_ADMIN_SITE, SL_IPC_ANY_PHASE, 0, 0, 0, ask_desk },
     { SL_ADMIN_NEED, SL_IPC_ANY_PHASE, 1, SL_STATEMENT_BYTES_MAX, 0, ask_desk },

@@ -302,6 +302,24 @@ static sl_res world_admit(void *context, const sl_ingest_request *request)
                                   : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
 }
 
+/* ---- the register ---- */
+
+static void world_standing(void *context, const char *compartment, const sl_digest *digest,
+                           sl_ingest_standing *ret)
+{
+    const daemon_state *d = context;
+    const sl_register_item *item = sl_register_artefact(&d->known.vendors, digest);
+    const sl_register_admission *admission = sl_register_admitted(
+        &d->known.vendors, sl_view_str(compartment), digest, sl_clock_wall_ms());
+    *ret = (sl_ingest_standing){ .admitted = admission != NULL };
+    if (item != NULL) {
+        memcpy(ret->vendor, item->vendor, sizeof ret->vendor);
+    }
+    if (admission != NULL) {
+        ret->admission_leaf = admission->leaf_index;
+    }
+}
+
 /* ---- requests ---- */
 
 static void write_object(sl_json_writer *w, const sl_manifest *m, const sl_admitted *admitted)
@@ -353,10 +371,16 @@ static void write_put(sl_json_writer *w, const sl_ingest_result *result)
 }
 
 /* A crossing that failed is an answer too: which code, where in the file. */
-static void write_failure(sl_json_writer *w, sl_res why, const sl_detail *where)
+static void write_failure(sl_json_writer *w, sl_res why, const sl_detail *where,
+                          const sl_inspection *found)
 {
     sl_json_object_begin(w);
     sl_json_put_int(w, "code", why.code);
+    if (found != NULL && sl_is(why, SL_E_HELD)) {
+        char hex[2 * SL_DIGEST_BYTES + 1];
+        sl_digest_hex(&found->digest, hex);
+        sl_json_put_str(w, "held", hex); /* what operators would let in */
+    }
     if (where->offset != SL_NOWHERE && where->offset < (uint64_t)1 << 52) {
         sl_json_put_uint(w, "offset", where->offset);
     }
@@ -420,7 +444,8 @@ static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *
                               .lease = world_lease,
                               .random = world_random,
                               .publish = world_publish,
-                              .publish_echo = world_publish_echo };
+                              .publish_echo = world_publish_echo,
+                              .standing = world_standing };
     SL_TRY(follow(d));
     if (sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) == NULL) {
         return sl_fail_at(SL_E_NOT_FOUND, "compartment", SL_NOWHERE);
@@ -433,7 +458,7 @@ static sl_res do_put(daemon_state *d, const sl_ingest_ask *ask, int fd, sl_buf *
     if (sl_ok(crossed)) {
         write_put(&w, &result);
     } else {
-        write_failure(&w, crossed, &where);
+        write_failure(&w, crossed, &where, &result.inspection);
     }
     return sl_json_finish(&w);
 }
@@ -537,7 +562,7 @@ static sl_res do_verify(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply
     if (sl_ok(verified)) {
         write_object(&w, &m, admitted);
     } else {
-        write_failure(&w, verified, &where);
+        write_failure(&w, verified, &where, NULL);
     }
     return sl_json_finish(&w);
 }

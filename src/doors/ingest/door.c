@@ -344,18 +344,72 @@ static sl_res record_scanned(crossing *c)
     return c->world->append(c->world->context, sl_buf_view(&event), &index);
 }
 
+/* The leaf about an artefact's bytes: who asks later which models came in, and why one was held, reads it
+ * here. A data set's digest is in no leaf (it would tell whether somebody has the same file); a model's is
+ * how its vendor and everybody else calls it. */
+static sl_res record_bytes(crossing *c, sl_verdict verdict, const sl_ingest_standing *standing)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
+    const sl_inspection *found = &c->result->inspection;
+    uint64_t index = 0;
+    sl_tally tallies[SL_INSPECTION_RULES];
+    sl_tallies rules = { .items = tallies };
+    for (size_t i = 0; i < SL_INSPECTION_RULES; i++) {
+        if (found->artefact_rules[i].count != 0) {
+            tallies[rules.n++] =
+                (sl_tally){ .word = sl_view_str(sl_rule_get(found->artefact_rules[i].rule)->name),
+                            .count = found->artefact_rules[i].count };
+        }
+    }
+    sl_event_head head = head_of(c);
+    sl_event_artefact_scanned fields = {
+        .artefact = sl_view_str(c->ref.uid),
+        .engine = SL_LIT("artefact"),
+        .format = sl_view_str(sl_kind_name(found->artefact_kind)),
+        .unsafe = found->artefact == SL_SCAN_DANGEROUS,
+        .complete = found->artefact_complete,
+        .rules = rules,
+        .class = sl_view_str(sl_scan_class_name(found->artefact)),
+        .verdict = sl_view_str(sl_verdict_name(verdict)),
+        .digest = &found->digest,
+        .has_registered = true,
+        .registered = standing->vendor[0] != 0,
+        .vendor = sl_view_str(standing->vendor),
+        .has_admission = standing->admitted && verdict == SL_VERDICT_ALLOW,
+        .admission = standing->admission_leaf,
+    };
+    SL_TRY(sl_emit_artefact_scanned(&head, &fields, &event));
+    return c->world->append(c->world->context, sl_buf_view(&event), &index);
+}
+
+/* What is held comes in when operators let in these very bytes; what is refused never does. */
+static sl_res judge(crossing *c, sl_verdict *ret_verdict)
+{
+    sl_ingest_standing standing = { 0 };
+    const sl_inspection *found = &c->result->inspection;
+    sl_verdict verdict = sl_ingest_judge(found);
+    *ret_verdict = verdict;
+    if (!sl_ingest_is_artefact(found)) {
+        return SL_DONE;
+    }
+    if (c->world->standing != NULL) {
+        c->world->standing(c->world->context, c->ref.compartment, &found->digest, &standing);
+    }
+    bool let_in = verdict == SL_VERDICT_HOLD && standing.admitted;
+    standing.admitted = let_in;
+    *ret_verdict = let_in ? SL_VERDICT_ALLOW : verdict;
+    return record_bytes(c, *ret_verdict, &standing);
+}
+
 /* What the scan for artefacts said; the door's verdict on it is final. */
 static sl_res record_artefact(crossing *c)
 {
-    static const char *const CLASSES[] = { [SL_SCAN_CLEAN] = "clean",
-                                           [SL_SCAN_UNKNOWN] = "unknown",
-                                           [SL_SCAN_MALFORMED] = "malformed",
-                                           [SL_SCAN_DANGEROUS] = "dangerous" };
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
     const sl_inspection *found = &c->result->inspection;
-    sl_verdict verdict = sl_ingest_judge(found);
+    sl_verdict verdict = SL_VERDICT_REFUSE;
     uint64_t index = 0;
-    sl_tally tally = { .word = sl_view_str(CLASSES[found->artefact]),
+    SL_TRY(judge(c, &verdict));
+    sl_tally tally = { .word = sl_view_str(sl_scan_class_name(found->artefact)),
                        .count = found->artefact_findings };
     sl_event_head head = head_of(c);
     sl_event_ingest_scanned fields = { .object = sl_view_str(c->ref.uid),

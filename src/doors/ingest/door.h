@@ -23,6 +23,13 @@ typedef struct {
     uint64_t canaries; /* to plant, as the policy asks; at most SL_CANARIES_MAX */
 } sl_ingest_request;
 
+/* What the register knows of an artefact's bytes. */
+typedef struct {
+    sl_name vendor; /* "": no vendor answers for them */
+    bool admitted;  /* operators let them in although the scan cannot clear them, and still do */
+    uint64_t admission_leaf;
+} sl_ingest_standing;
+
 typedef struct {
     void *context;
     bool confined; /* false: tests and sanitizer builds */
@@ -43,6 +50,9 @@ typedef struct {
      * (detect/echo.h). `*ret_records`: what the compartment's whole index now holds. NULL: none is made. */
     sl_res (*publish_echo)(void *context, const char *compartment, sl_view index,
                            uint64_t *ret_records);
+    /* Of an artefact with this SHA-256 that is to enter this compartment. NULL: nothing is known of any. */
+    void (*standing)(void *context, const char *compartment, const sl_digest *digest,
+                     sl_ingest_standing *ret);
 } sl_ingest_world;
 
 typedef struct {
@@ -55,7 +65,7 @@ typedef struct {
 
 /* Takes the regular file `fd` into the vault. On failure nothing is there; where the crossing got as
  * far as the ledger, `ret_result->intent_index` says which leaf, also then.
- * Errors: those of admit, of the worker, of the object store; SL_E_AGAIN (the file changed). */
+ * Errors: SL_E_ARTEFACT, SL_E_HELD (nobody lets these bytes in), those of admit, of the worker, of the object store; SL_E_AGAIN (the file changed). */
 SL_MUST sl_res sl_ingest_cross(const sl_ingest_world *world, int vault_fd, int fd,
                                const sl_ingest_request *request, sl_ingest_result *ret_result);
 

@@ -126,6 +126,24 @@ static sl_res read_for_scan(void *ctx, uint64_t offset, void *to, size_t n, size
     return read_at(ctx, offset, to, n, ret_got);
 }
 
+/* Rules of the class that decided come first, then by how often; a handful says enough. */
+static void count_rule(sl_inspection *found, const sl_scan_result *result, sl_rule rule)
+{
+    size_t last = SL_INSPECTION_RULES - 1;
+    for (size_t i = 0; i < SL_INSPECTION_RULES; i++) {
+        if (found->artefact_rules[i].count == 0 || found->artefact_rules[i].rule == rule) {
+            found->artefact_rules[i].rule = rule;
+            found->artefact_rules[i].count++;
+            return;
+        }
+    }
+    if (sl_rule_get(rule)->class == result->class &&
+        sl_rule_get(found->artefact_rules[last].rule)->class != result->class) {
+        found->artefact_rules[last].rule = rule;
+        found->artefact_rules[last].count = 1;
+    }
+}
+
 /* Scans the file as an artefact: a pickle is a program whatever its name says, and a text can be one. */
 static sl_res scan_file(source *s, sl_view name, sl_inspection *found)
 {
@@ -137,18 +155,25 @@ static sl_res scan_file(source *s, sl_view name, sl_inspection *found)
     found->artefact_complete = result.complete;
     found->artefact_kind = result.kind;
     found->artefact_findings = result.finding_count + result.suppressed;
+    for (size_t i = 0; i < result.finding_count; i++) {
+        count_rule(found, &result, result.findings[i].rule);
+    }
     bool same = !result.hashed || sl_digest_eq(&result.sha256, &found->digest);
     sl_scan_result_free(&result);
     return same ? SL_DONE : sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
 }
 
+bool sl_ingest_is_artefact(const sl_inspection *inspection)
+{
+    return inspection->format == SL_FORMAT_BINARY && inspection->artefact_kind != SL_KIND_NONE;
+}
+
 sl_verdict sl_ingest_judge(const sl_inspection *inspection)
 {
-    bool opaque = inspection->format == SL_FORMAT_BINARY;
     if (inspection->artefact == SL_SCAN_DANGEROUS) {
         return SL_VERDICT_REFUSE;
     }
-    if (!opaque || inspection->artefact_kind == SL_KIND_NONE) {
+    if (!sl_ingest_is_artefact(inspection)) {
         return SL_VERDICT_ALLOW;
     }
     if (inspection->artefact == SL_SCAN_MALFORMED) {
@@ -242,7 +267,7 @@ sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_take
     SL_TRY(open_source(fd, &s));
     SL_TRY(identify_file(&s, name, &found));
     SL_TRY(scan_file(&s, name, &found));
-    if (sl_ingest_judge(&found) != SL_VERDICT_ALLOW) {
+    if (sl_ingest_judge(&found) == SL_VERDICT_REFUSE) {
         *ret_inspection = found;
         return SL_DONE;
     }

@@ -28,6 +28,8 @@ typedef struct {
     sl_res (*text)(void *ctx, const sl_ingest_text *text);
 } sl_ingest_taker;
 
+enum { SL_INSPECTION_RULES = 8 };
+
 /* What the door learns. */
 typedef struct {
     sl_format format;
@@ -43,14 +45,21 @@ typedef struct {
     bool artefact_complete;
     sl_kind artefact_kind; /* SL_KIND_NONE: no format that it knows */
     uint64_t artefact_findings;
+    /* Which rules it met and how often: those that weigh most. Unused ones have count 0. */
+    struct {
+        sl_rule rule;
+        uint64_t count;
+    } artefact_rules[SL_INSPECTION_RULES];
 } sl_inspection;
 
 /* What the door does with a file that the scan spoke of: refuses what is dangerous in any format, and
  * among files without records what is malformed; holds what the scan could not clear, unless the format
  * is none it knows: such a file is opaque and no door that must inspect lets it through. */
 sl_verdict sl_ingest_judge(const sl_inspection *inspection);
+/* Is it an artefact rather than data: a file without records in a format that the scan knows? */
+bool sl_ingest_is_artefact(const sl_inspection *inspection);
 
-/* Reads the regular file `fd`. A file that is not to be admitted is not surveyed. `name`: its file name; `record_id`: a column's name or empty;
+/* Reads the regular file `fd`. A file that is refused is not surveyed. `name`: its file name; `record_id`: a column's name or empty;
  * `report` (the object's `about`) is appended to. Errors: SL_E_LIMIT, SL_E_AGAIN with "file" (it
  * changed while it was read), SL_E_NOT_FOUND with "record id column", those of the readers. */
 SL_MUST sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_taker taker,

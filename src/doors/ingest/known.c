@@ -14,6 +14,7 @@ void sl_ingest_known_free(sl_ingest_known *known)
     sl_roll_free(known->roll);
     free(known->admitted);
     free(known->rostered);
+    sl_register_free(&known->vendors);
     free(known->echoed);
     *known = (sl_ingest_known){ 0 };
 }
@@ -114,6 +115,9 @@ sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text
 {
     sl_fold did = SL_FOLD_OTHER;
     SL_TRY(sl_roll_fold(known->roll, index, text, &did));
+    if (did == SL_FOLD_APPLIED) {
+        SL_TRY(sl_register_leaf(&known->vendors, index, text));
+    }
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
     if (sl_leaf_is(&leaf, "roster.built") && sl_view_eq_str(leaf.by, "ingest")) {

@@ -4,8 +4,8 @@
 #ifndef SL_DOORS_INGEST_KNOWN_H
 #define SL_DOORS_INGEST_KNOWN_H
 
+#include "supply/register.h"
 #include "vault/object.h"
-#include "vault/roll.h"
 
 #define SL_ADMITTED_MAX ((size_t)1 << 20)
 #define SL_OPEN_CROSSINGS_MAX ((size_t)64)
@@ -26,6 +26,7 @@ typedef struct {
 
 typedef struct {
     sl_roll *roll;
+    sl_register vendors; /* and which held artefacts operators let in */
     sl_admitted *admitted;
     size_t admitted_count;
     size_t admitted_cap;

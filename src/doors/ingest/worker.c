@@ -22,9 +22,10 @@
 
 enum { HEADER_BYTES = 16, FRAME_BYTES_MAX = 65536 };
 /* format, encoding, bytes, records, subjects, identifiers, the scan's class, whether it is complete, its
- * kind and findings, classes..., digest */
+ * kind and findings, classes..., rules and their counts..., digest */
 #define DONE_FIRST ((size_t)10)
-#define DONE_NUMBERS (DONE_FIRST + (size_t)SL_CLASS_COUNT)
+#define DONE_RULES (DONE_FIRST + (size_t)SL_CLASS_COUNT)
+#define DONE_NUMBERS (DONE_RULES + (size_t)2 * SL_INSPECTION_RULES)
 #define DONE_BYTES (DONE_NUMBERS * 8 + SL_DIGEST_BYTES)
 
 typedef struct {
@@ -86,8 +87,13 @@ static sl_res send_done(sender *s, const sl_inspection *found)
         (uint64_t)found->artefact_kind,
         found->artefact_findings,
     };
-    for (size_t i = 0; i < DONE_NUMBERS; i++) {
+    for (size_t i = 0; i < DONE_RULES; i++) {
         sl_put_le64(bytes + i * 8, i < DONE_FIRST ? first[i] : found->classes[i - DONE_FIRST]);
+    }
+    for (size_t i = 0; i < SL_INSPECTION_RULES; i++) {
+        uint8_t *at = bytes + (DONE_RULES + 2 * i) * 8;
+        sl_put_le64(at, (uint64_t)found->artefact_rules[i].rule);
+        sl_put_le64(at + 8, found->artefact_rules[i].count);
     }
     memcpy(bytes + DONE_NUMBERS * 8, found->digest.b, SL_DIGEST_BYTES);
     SL_TRY(send_frame(s, 'D', 0, 0, sl_view_of(bytes, sizeof bytes)));
@@ -138,6 +144,22 @@ static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view recor
     _exit(sl_ok(r) ? 0 : 1);
 }
 
+/* Each rule once: what the leaf counts by it could not be written else. */
+static sl_res take_rules(sl_inspection *found, const uint64_t *numbers)
+{
+    for (size_t i = 0; i < SL_INSPECTION_RULES; i++) {
+        SL_NEED(numbers[2 * i] < SL_RULE_COUNT, SL_E_SYNTAX);
+        found->artefact_rules[i].rule = (sl_rule)numbers[2 * i];
+        found->artefact_rules[i].count = numbers[2 * i + 1];
+        for (size_t k = 0; k < i && numbers[2 * i + 1] != 0; k++) {
+            bool twice = found->artefact_rules[k].count != 0 &&
+                         found->artefact_rules[k].rule == found->artefact_rules[i].rule;
+            SL_NEED(!twice, SL_E_SYNTAX);
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res take_done(sl_worker_frames *frames, sl_view bytes)
 {
     sl_inspection *found = &frames->inspection;
@@ -161,6 +183,7 @@ static sl_res take_done(sl_worker_frames *frames, sl_view bytes)
     found->artefact_kind = (sl_kind)numbers[8];
     found->artefact_findings = numbers[9];
     memcpy(found->classes, numbers + DONE_FIRST, sizeof found->classes);
+    SL_TRY(take_rules(found, numbers + DONE_RULES));
     memcpy(found->digest.b, bytes.p + DONE_NUMBERS * 8, SL_DIGEST_BYTES);
     frames->done = true;
     return SL_DONE;

@@ -34,7 +34,9 @@ typedef struct {
     sl_buf echo; /* the index of records published last */
     uint8_t key[32];
     bool closed;
-    long calls_left; /* negative: never fail */
+    long calls_left;  /* negative: never fail */
+    sl_digest let_in; /* by operators */
+    sl_name vendor;
 } world;
 
 static const uint8_t match_key[32] = { 7 };
@@ -128,6 +130,17 @@ static sl_res publish_echo(void *context, const char *compartment, sl_view index
     return SL_DONE;
 }
 
+/* Operators let in the bytes of this digest, if any. */
+static void standing(void *context, const char *compartment, const sl_digest *digest,
+                     sl_ingest_standing *ret)
+{
+    const world *w = context;
+    assert_string_equal(compartment, "trial-a");
+    *ret =
+        (sl_ingest_standing){ .admitted = sl_digest_eq(digest, &w->let_in), .admission_leaf = 7 };
+    memcpy(ret->vendor, w->vendor, sizeof ret->vendor);
+}
+
 static sl_ingest_world calls_of(world *w)
 {
     return (sl_ingest_world){ .context = w,
@@ -139,7 +152,8 @@ static sl_ingest_world calls_of(world *w)
                               .lease = lease,
                               .random = draw,
                               .publish = publish,
-                              .publish_echo = publish_echo };
+                              .publish_echo = publish_echo,
+                              .standing = standing };
 }
 
 /* ---- a vault for each test ---- */
@@ -511,11 +525,86 @@ static void what_would_run_code_is_not_admitted(void **state)
     }
 }
 
+/* The same bytes that operators let in, and no others; what is dangerous never, whoever signed. */
+static void held_bytes_enter_when_operators_let_them_in(void **state)
+{
+    static const char HELD[] = "\x80\x02"
+                               "cacme.models\nNet\n.";
+    static const char OTHER[] = "\x80\x02"
+                                "cacme.models\nNot\n.";
+    static const char BAD[] = "\x80\x02"
+                              "cos\nsystem\nX\x0a\0\0\0echo inert\x85R.";
+    const struct {
+        sl_view bytes;
+        sl_view let_in;
+        int32_t code;
+        const char *leaf;
+    } CASES[] = {
+        { sl_view_of(HELD, 20), { 0 }, SL_E_HELD, "\"rules\":{\"pickle.global_unknown\":1}" },
+        { sl_view_of(HELD, 20), sl_view_of(OTHER, 20), SL_E_HELD, "\"verdict\":\"hold\"" },
+        { sl_view_of(HELD, 20), sl_view_of(HELD, 20), SL_OK, "\"admission\":7" },
+        { sl_view_of(BAD, 31), sl_view_of(BAD, 31), SL_E_ARTEFACT, "\"verdict\":\"refuse\"" },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(CASES); i++) {
+        world w = new_world();
+        w.let_in = sl_sha256(CASES[i].let_in);
+        SL_OWN(int, fd, sl_fd_close) = memfd_create("data", MFD_CLOEXEC);
+        assert_done(sl_fd_write_all(fd, CASES[i].bytes));
+        sl_ingest_world calls = calls_of(&w);
+        sl_ingest_request request = request_for("model.bin", "");
+        sl_ingest_result result;
+        sl_res r = sl_ingest_cross(&calls, vault_fd, fd, &request, &result);
+        assert_int_equal(r.code, CASES[i].code);
+        assert_true(has(&w.leaves, CASES[i].leaf));
+        assert_true(has(&w.leaves, "\"type\":\"artefact.scanned\""));
+        assert_int_equal(has(&w.leaves, "admitted"), sl_ok(r));
+        assert_int_equal(has(&w.leaves, "\"admission\""), sl_ok(r));
+        sl_buf_free(&w.leaves);
+        sl_buf_free(&w.echo);
+    }
+}
+
+/* The leaf says whose the bytes are; a data set's digest is in none. */
+static void leaves_tell_whose_an_artefact_is(void **state)
+{
+    static const char *const vendors[] = { "", "acme" };
+    for (size_t i = 0; i < SL_COUNT_OF(vendors); i++) {
+        world w = new_world();
+        assert_true(vendors[i][0] == 0 || sl_ok(sl_name_set(w.vendor, sl_view_str(vendors[i]))));
+        SL_OWN(int, fd, sl_fd_close) = memfd_create("data", MFD_CLOEXEC);
+        assert_done(sl_fd_write_all(fd, SL_LIT("\x80\x02K\x01.")));
+        sl_ingest_world calls = calls_of(&w);
+        sl_ingest_request request = request_for("model.pkl", "");
+        sl_ingest_result result;
+        assert_done(sl_ingest_cross(&calls, vault_fd, fd, &request, &result));
+        assert_true(has(&w.leaves, i == 0 ? "\"registered\":false" : "\"registered\":true"));
+        assert_int_equal(has(&w.leaves, "\"vendor\":\"acme\""), i == 1);
+        sl_buf_free(&w.leaves);
+        sl_buf_free(&w.echo);
+    }
+    world w = new_world();
+    SL_OWN(int, fd, sl_fd_close) = memfd_create("data", MFD_CLOEXEC);
+    assert_done(sl_fd_write_all(fd, SL_LIT("USUBJID,AGE\n01-701-1015,63\n")));
+    sl_ingest_world calls = calls_of(&w);
+    sl_ingest_request request = request_for("a.csv", "");
+    sl_ingest_result result;
+    assert_done(sl_ingest_cross(&calls, vault_fd, fd, &request, &result));
+    assert_false(has(&w.leaves, "artefact.scanned"));
+    char hex[2 * SL_DIGEST_BYTES + 1];
+    sl_digest_hex(&result.inspection.digest, hex);
+    assert_false(has(&w.leaves, hex));
+    sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_would_run_code_is_not_admitted, make_vault,
                                         drop_vault),
+        cmocka_unit_test_setup_teardown(held_bytes_enter_when_operators_let_them_in, make_vault,
+                                        drop_vault),
+        cmocka_unit_test_setup_teardown(leaves_tell_whose_an_artefact_is, make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(a_file_goes_in_and_comes_back, make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(records_are_known_again, make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(leaves_tell_the_crossing_and_name_nobody, make_vault,

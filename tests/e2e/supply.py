@@ -1,0 +1,136 @@
+"""What a site buys in, end to end, with two operators and a quorum of two: a held artefact comes in when
+both signed for these bytes and this compartment, and no other does; the register of vendors, its exceptions
+and what it makes of the shadow list. Every claim is read from answers of commands.
+
+usage: supply.py STOPLOG
+"""
+import hashlib
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+from vault import PASSPHRASE, STOPLOG, Site
+
+HELD = b'\x80\x02cacme.models\nNet\n.'
+OTHER = b'\x80\x02cacme.models\nNot\n.'
+BAD = b'\x80\x02cos\nsystem\nX\x0a\0\0\0echo inert\x85R.'
+
+
+class Supply(Site):
+    def file(self, name, content):
+        path = os.path.join(self.directory, name)
+        with open(path, 'wb') as out:
+            out.write(content)
+        return path
+
+    def ingest(self, compartment, path, want=0):
+        done = subprocess.run([STOPLOG, '--site', self.path, '--json', 'ingest', compartment, path],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == want, (path, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def inventory(self, *args, want=0):
+        return self.run('inventory', *args, want=want)
+
+    def both(self, *args):
+        """One operator asks, the other approves; what the command said at first."""
+        line = self.run(*args, '--key', self.key('alice'), want=1)[-1]
+        assert line['summary']['state'] == 'pending', line
+        assert self.approve('bob')['state'] == 'approved'
+
+
+def safetensors():
+    head = json.dumps({'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}}).encode()
+    head += b' ' * (-len(head) % 8)
+    return struct.pack('<Q', len(head)) + head + bytes(4)
+
+
+def prepare(site):
+    site.unlock(PASSPHRASE)
+    for compartment in ('c', 'd'):
+        site.run('compartment', 'create', compartment, '--key', site.key('alice'))
+        site.run('grant', 'loader', compartment, '--door', 'ingest', '--purpose', 'study', '--until', '30d',
+                 '--key', site.key('alice'))
+    site.until(lambda: site.compartment()['keys_made'], 'keys made')
+    site.until(lambda: len(site.leaves('key.created')) == 2, 'keys of both')
+
+
+def held_until_two_let_it_in(site):
+    held = site.file('net.pkl', HELD)
+    other = site.file('not.pkl', OTHER)
+    bad = site.file('bad.pkl', BAD)
+    digest = hashlib.sha256(HELD).hexdigest()
+    assert 'E_HELD' in site.ingest('c', held, want=1)
+    site.ingest('c', bad, want=1)
+    waits = site.inventory('held')
+    assert [line['digest'] for line in waits[:-1]] == [digest], waits
+    assert waits[0]['rules'] == 'pickle.global_unknown 1' and waits[0]['compartment'] == 'c'
+    # One signature lets nothing in; nor can anything that is refused be let in.
+    line = site.run('inventory', 'admit', digest[:16], 'c', '--until', '1h', '--key', site.key('alice'),
+                    want=1)[-1]
+    assert line['summary']['need'] == 2
+    site.ingest('c', held, want=1)
+    assert site.approve('bob')['state'] == 'approved'
+    site.ingest('c', held)
+    site.ingest('c', other, want=1)
+    site.ingest('d', held, want=1)
+    site.inventory('admit', hashlib.sha256(BAD).hexdigest()[:16], 'c', '--until', '1h', '--key',
+                   site.key('alice'), want=1)
+    site.inventory('admit', digest[:16], 'c', '--until', '90d', '--key', site.key('alice'), want=3)
+    scanned = site.leaves('artefact.scanned')
+    let_in = [leaf for leaf in scanned if 'admission' in leaf['event']['fields']]
+    assert len(let_in) == 1 and let_in[0]['event']['fields']['digest'] == digest
+    # Taken back by one, it is held again; what is inside stays listed.
+    site.inventory('withdraw', digest[:16], 'c', '--key', site.key('alice'))
+    site.ingest('c', held, want=1)
+
+
+def vendors_and_the_shadow(site):
+    weights = site.file('w.safetensors', safetensors())
+    site.ingest('d', weights)
+    shadow = site.inventory('diff', want=1)
+    assert shadow[-1]['summary'] == {'seen': 2, 'registered': 0, 'shadow': 2, 'ownerless': 0}, shadow
+    alice = ('--key', site.key('alice'))
+    site.inventory('vendor', 'evidence', 'acme', 'soc2', '--until', '90d', *alice, want=3)
+    site.inventory('vendor', 'add', 'acme', '--tier', 'high', '--data', 'confidential', *alice)
+    site.inventory('vendor', 'artefact', 'acme', 'w', weights, *alice)
+    site.inventory('vendor', 'artefact', 'acme', 'net', os.path.join(site.directory, 'net.pkl'), *alice)
+    site.inventory('vendor', 'evidence', 'acme', 'soc2', '--until', '90d', *alice)
+    site.both('inventory', 'vendor', 'exception', 'acme', 'no-sbom', '--owner', 'bob', '--until', '30d')
+    whole = site.inventory('diff')
+    assert whole[-1]['summary'] == {'seen': 2, 'registered': 2, 'shadow': 0, 'ownerless': 0}, whole
+    told = [leaf['event']['fields']['shadow'] for leaf in site.leaves('inventory.compared')]
+    assert told == [2, 0], told
+    lines = site.inventory('vendor', 'show', 'acme')
+    assert lines[-1]['summary'] == {'vendors': 1, 'items': 4, 'ended': 0}, lines
+    site.ingest('d', weights)
+    newest = site.leaves('artefact.scanned')[-1]['event']['fields']
+    assert newest['registered'] is True and newest['vendor'] == 'acme', newest
+    site.inventory('vendor', 'remove', 'acme', *alice)
+    assert site.inventory('vendor', 'list')[-1]['summary']['items'] == 0
+
+
+def main():
+    directory = tempfile.mkdtemp(prefix='stoplog-supply-')
+    os.chmod(directory, 0o755)
+    site = Supply(directory)
+    try:
+        site.init()
+        site.up()
+        for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow):
+            check(site)
+            print('ok', check.__name__)
+    except BaseException:
+        with open(os.path.join(directory, 'up.log'), encoding='utf-8', errors='replace') as log:
+            sys.stderr.write(log.read())
+        raise
+    finally:
+        site.down()
+        shutil.rmtree(directory)
+
+
+main()
