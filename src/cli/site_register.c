@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "respond/admin.h"
 
-enum { PUBLISHED_TRIES = 40, PUBLISHED_STEP_MS = 50 };
+enum { PUBLISHED_TRIES = 200, PUBLISHED_STEP_MS = 50 };
 
 void sl_site_register_close(sl_site_register *site)
 {

@@ -36,6 +36,9 @@ class Supply(Site):
     def inventory(self, *args, want=0):
         return self.run('inventory', *args, want=want)
 
+    def scanned(self):
+        return [leaf['event']['fields'] for leaf in self.leaves('artefact.scanned')]
+
     def both(self, *args):
         """One operator asks, the other approves; what the command said at first."""
         line = self.run(*args, '--key', self.key('alice'), want=1)[-1]
@@ -81,9 +84,9 @@ def held_until_two_let_it_in(site):
     site.inventory('admit', hashlib.sha256(BAD).hexdigest()[:16], 'c', '--until', '1h', '--key',
                    site.key('alice'), want=1)
     site.inventory('admit', digest[:16], 'c', '--until', '90d', '--key', site.key('alice'), want=3)
-    scanned = site.leaves('artefact.scanned')
-    let_in = [leaf for leaf in scanned if 'admission' in leaf['event']['fields']]
-    assert len(let_in) == 1 and let_in[0]['event']['fields']['digest'] == digest
+    site.until(lambda: len(site.scanned()) == 6, 'a leaf of every time that an artefact came')
+    let_in = [fields for fields in site.scanned() if 'admission' in fields]
+    assert len(let_in) == 1 and let_in[0]['digest'] == digest
     # Taken back by one, it is held again; what is inside stays listed.
     site.inventory('withdraw', digest[:16], 'c', '--key', site.key('alice'))
     site.ingest('c', held, want=1)
@@ -92,7 +95,7 @@ def held_until_two_let_it_in(site):
 def vendors_and_the_shadow(site):
     weights = site.file('w.safetensors', safetensors())
     site.ingest('d', weights)
-    shadow = site.inventory('diff', want=1)
+    shadow = site.inventory('diff', want=1)  # waits for what was just written
     assert shadow[-1]['summary'] == {'seen': 2, 'registered': 0, 'shadow': 2, 'ownerless': 0}, shadow
     alice = ('--key', site.key('alice'))
     site.inventory('vendor', 'evidence', 'acme', 'soc2', '--until', '90d', *alice, want=3)
@@ -103,12 +106,14 @@ def vendors_and_the_shadow(site):
     site.both('inventory', 'vendor', 'exception', 'acme', 'no-sbom', '--owner', 'bob', '--until', '30d')
     whole = site.inventory('diff')
     assert whole[-1]['summary'] == {'seen': 2, 'registered': 2, 'shadow': 0, 'ownerless': 0}, whole
-    told = [leaf['event']['fields']['shadow'] for leaf in site.leaves('inventory.compared')]
-    assert told == [2, 0], told
+    site.until(lambda: [leaf['event']['fields']['shadow'] for leaf in site.leaves('inventory.compared')] == [2, 0],
+               'both comparisons are leaves')
     lines = site.inventory('vendor', 'show', 'acme')
     assert lines[-1]['summary'] == {'vendors': 1, 'items': 4, 'ended': 0}, lines
+    before = len(site.scanned())
     site.ingest('d', weights)
-    newest = site.leaves('artefact.scanned')[-1]['event']['fields']
+    site.until(lambda: len(site.scanned()) == before + 1, 'the leaf of the weights')
+    newest = site.scanned()[-1]
     assert newest['registered'] is True and newest['vendor'] == 'acme', newest
     site.inventory('vendor', 'remove', 'acme', *alice)
     assert site.inventory('vendor', 'list')[-1]['summary']['items'] == 0
