@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@
 #define BACKOFF_MS 100
 #define BACKOFF_MS_MAX 10000
 #define HEALTHY_NS (UINT64_C(60) * 1000000000)
+#define ADDRESS_WAIT_NS (UINT64_C(5) * 1000000000)
 /* How long one process may take to end in good order. */
 #define END_MS_MAX 5000
 
@@ -320,6 +322,20 @@ static sl_res make_instances(sl_supervisor *host)
     return SL_DONE;
 }
 
+/* After a sudden end, that of its supervisor above all, nginx may hold the address a moment longer. */
+static sl_res listen_when_free(const char *address, int *ret_fd)
+{
+    const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+    uint64_t until_ns = sl_clock_mono_ns() + ADDRESS_WAIT_NS;
+    for (;;) {
+        sl_res r = sl_listen_tcp(address, ret_fd);
+        if (!sl_is(r, SL_E_EXISTS) || sl_clock_mono_ns() >= until_ns) {
+            return r;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 static sl_res listen_on(sl_supervisor *host, const sl_proc_listen *declared, int *ret_fd)
 {
     if (declared->tcp != NULL) {
@@ -327,7 +343,7 @@ static sl_res listen_on(sl_supervisor *host, const sl_proc_listen *declared, int
         SL_NEED(host->options->address != NULL, SL_E_CONFIG);
         SL_TRY(
             host->options->address(host->options->context, declared->tcp, address, sizeof address));
-        return sl_listen_tcp(address, ret_fd);
+        return listen_when_free(address, ret_fd);
     }
     if (declared->packets) {
         return sl_listen_unix(host->site_fd, "run", declared->name, true, 0600, ret_fd);

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+from ports import free_port
+
 DOOR, ROOT = sys.argv[1], sys.argv[2]
 BODY_MAX = 1 << 20
 DIR = tempfile.mkdtemp(prefix='stoplog-e2e-')
@@ -25,12 +27,6 @@ children = []
 
 def path(name):
     return os.path.join(DIR, name)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 PORT = free_port()

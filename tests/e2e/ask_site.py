@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 
-from whole_site import Site, free_port, scripted_upstream
+from ports import free_port
+from whole_site import Site, scripted_upstream
 
 STOPLOG, ROOT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+from ports import free_port
+
 KEY = "slg_test"
 PARTS = ("upstream", "egress", "door", "front")
 
@@ -23,9 +25,7 @@ class Rig:
         self.dir = tempfile.mkdtemp(prefix="stoplog-rig-")
         os.chmod(self.dir, 0o755)
         os.makedirs(self.path("run/no-files"))
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.children = {}
         for name, arguments in (

@@ -13,11 +13,12 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+from ports import free_port
 
 STOPLOG = os.path.abspath(sys.argv[1])
 KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 12
@@ -34,12 +35,6 @@ def command(*arguments, wait_s=40):
                           stderr=subprocess.PIPE, timeout=wait_s)
     lines = [json.loads(line) for line in done.stdout.decode().splitlines() if line.startswith('{')]
     return done.returncode, lines
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def make_site():

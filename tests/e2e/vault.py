@@ -9,21 +9,16 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+from ports import free_port
+
 STOPLOG = sys.argv[1]
 PASSPHRASE = 'a long passphrase of this test'
 DELAY_S = 2
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 class Site:

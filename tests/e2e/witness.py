@@ -14,13 +14,9 @@ import sys
 import tempfile
 import time
 
+from ports import free_port
+
 STOPLOG = os.path.abspath(sys.argv[1])
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def copy_site(source, target):

@@ -2,7 +2,7 @@
 
 step "Start the model server, then the site"
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 -B tests/e2e/ports.py
 }
 front=127.0.0.1:$(free_port)
 scripted=127.0.0.1:$(free_port)

@@ -48,6 +48,7 @@ sl_res sl_door_act(sl_ask_door *d)
                        (unsigned long long)d->out.minute, d->forward.n));
     SL_TRY(sl_buf_add(out, sl_buf_view(&d->forward)));
     d->out.connect = upstream;
+    d->asked = upstream;
     d->connected = true;
     d->step = STEP_ANSWER;
     sl_door_set_deadline(d, d->site->limits.first_ms_max);

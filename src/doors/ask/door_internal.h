@@ -61,6 +61,7 @@ struct sl_ask_door {
     char receipt[320];
     /* the answer */
     size_t attempt;
+    sl_view asked; /* the upstream that was given the request last */
     bool connected;
     bool got_bytes;
     bool stale_once; /* one idle connection turned out to be closed */

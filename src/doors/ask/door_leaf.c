@@ -116,6 +116,7 @@ static sl_res outcome_leaf(sl_ask_door *d)
         .verdict = d->answering ? sl_answer_verdict(&d->answer) : SL_VERDICT_ALLOW,
         .by_class = total.by_class,
         .answer = answer_commitment(d, &answer),
+        .upstream = d->asked,
         .released_bytes = total.bytes_released,
         .events = d->events,
         .has_tokens = d->answering && d->answer.has_usage,

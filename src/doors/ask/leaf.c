@@ -99,6 +99,7 @@ sl_res sl_ask_leaf_outcome(const sl_ask_leaf_head *head, const sl_ask_ending *en
         .compartments = compartments_of(head, &words),
         .classes = tallies_of(ending->by_class, &words),
         .answer = ending->answer,
+        .upstream = ending->upstream,
         .released_bytes = ending->released_bytes,
         .events = ending->events,
         .has_input_tokens = ending->has_tokens,

@@ -30,6 +30,7 @@ typedef struct {
     sl_verdict verdict;
     const uint32_t *by_class;
     const sl_digest *answer; /* commitment, or NULL */
+    sl_view upstream;        /* asked last; none when nobody was */
     uint64_t released_bytes;
     uint64_t events;
     bool has_tokens;

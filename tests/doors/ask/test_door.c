@@ -681,6 +681,8 @@ static void the_next_upstream_is_tried_before_the_first_byte_only(void **state)
     rig_json_answer(&http, WHOLE("{\"content\":\"from the spare\"}"));
     rig_upstream(&r, sl_buf_view(&http), 10);
     assert_true(rig_saw(&r.client, "from the spare"));
+    assert_true(
+        rig_saw(&r.leaves, "\"upstream\":\"spare\",\"verdict\":\"allow\"")); /* the outcome's */
 
     rig_chat(&r, STREAM("x"));
     rig_upstream(&r, SL_LIT(OK_EVENTS LONG_DELTA), 10);
