@@ -14,6 +14,10 @@ SL_MUST sl_res sl_scan_keras_text(sl_scan *scan, sl_view text, uint64_t offset);
 void sl_scan_keras_tree(sl_scan *scan, const sl_json_doc *doc, sl_arena *arena, uint64_t offset);
 bool sl_scan_is_keras(const sl_json_doc *doc);
 
+/* Python source: shapes that nobody writes in good faith. `imported`: the file runs by being imported, so
+ * that a program started at its margin is one. */
+void sl_scan_code_shapes(sl_scan *scan, sl_view text, bool imported, uint64_t offset);
+
 /* A Jupyter notebook. */
 SL_MUST sl_res sl_scan_notebook_tree(sl_scan *scan, const sl_json_doc *doc);
 bool sl_scan_is_notebook(const sl_json_doc *doc);

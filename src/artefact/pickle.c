@@ -11,9 +11,11 @@
 
 /* ---- identification ---- */
 
+#define TRIAL_STREAMS_MAX 16U
+
 /* Runs a copy of the machine that reports nothing. Convincing is what reaches STOP at the end or calls
- * something by name: words at the start of a text do neither. */
-static bool convincing(const sl_allow *allow, sl_source *source, bool whole)
+ * something by name, in the first stream or in one behind it: words at the start of a text do neither. */
+static bool convincing(const sl_allow *allow, sl_source *source, bool whole, uint64_t ops_min)
 {
     SL_OWN(sl_pickle, vm, sl_pickle_free) = { 0 };
     if (!sl_ok(sl_pickle_start(&vm, NULL, allow, &sl_scan_budget_default, source))) {
@@ -22,7 +24,25 @@ static bool convincing(const sl_allow *allow, sl_source *source, bool whole)
     sl_res r = sl_pickle_run(&vm, 0);
     bool limit = sl_is(r, SL_E_LIMIT);
     bool ended = vm.stopped && (!whole || vm.reader.at == vm.reader.end || vm.effects);
-    return vm.called || limit || (ended && vm.ops > 2);
+    bool good = limit || (ended && vm.ops >= ops_min);
+    for (unsigned n = 1;
+         !good && !vm.called && n < TRIAL_STREAMS_MAX && vm.stopped && vm.reader.at < vm.reader.end;
+         n++) {
+        good = sl_is(sl_pickle_run(&vm, vm.reader.at), SL_E_LIMIT);
+    }
+    return vm.called || good;
+}
+
+/* A name that only pickles have. */
+static bool named_pickle(sl_view name)
+{
+    static const char *const ends[] = { ".pkl", ".pickle", ".joblib", ".dill", ".pk", ".p" };
+    for (size_t i = 0; i < SL_COUNT_OF(ends); i++) {
+        if (sl_view_ends(name, sl_view_str(ends[i]))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A persistent id in front, if it is one: a line of text. Other formats begin with a 'P' too. */
@@ -39,13 +59,14 @@ static bool begins_as_text(sl_view head)
 static sl_identity identify(const sl_allow *allow, const sl_probe *probe)
 {
     const uint8_t *p = probe->head.p;
-    if (probe->head.n >= 2 && p[0] == 0x80 && p[1] <= 5) {
+    if (probe->head.n >= 2 && p[0] == 0x80 && p[1] < 0x20) { /* above 5: nobody's, but no text */
         return SL_IDENTIFY_YES;
     }
     if (probe->head.n < 2 || sl_pickle_op_name(p[0]) == NULL || !begins_as_text(probe->head)) {
         return SL_IDENTIFY_NO;
     }
-    return convincing(allow, probe->source, true) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    uint64_t ops_min = named_pickle(probe->name) ? 2 : 3;
+    return convincing(allow, probe->source, true, ops_min) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
 sl_identity sl_identify_pickle(const sl_probe *probe)
@@ -55,7 +76,7 @@ sl_identity sl_identify_pickle(const sl_probe *probe)
 
 bool sl_pickle_on_trial(const sl_allow *allow, sl_source *source)
 {
-    return convincing(allow, source, false);
+    return convincing(allow, source, false, 3);
 }
 
 /* ---- streams ---- */
@@ -97,7 +118,7 @@ static sl_res behind(sl_pickle *vm, uint64_t at, bool *ret_again)
     if (!stream && v.n != 0 && sl_pickle_op_name(v.p[0]) != NULL) {
         SL_OWN(sl_source *, rest, sl_source_free) = NULL;
         SL_TRY(sl_source_part(vm->source, at, sl_source_size(vm->source) - at, &rest));
-        stream = convincing(vm->allow, rest, false);
+        stream = convincing(vm->allow, rest, false, 3);
     }
     vm->op.at = at;
     *ret_again = stream;

@@ -30,8 +30,13 @@ sl_identity sl_identify_code(const sl_probe *probe)
 {
     static const char *const ends[] = { ".py",  ".pyw", ".sh",  ".bash", ".ps1",
                                         ".bat", ".R",   ".lua", ".js" };
+    /* A .pth file of text is no weights: Python runs its lines that begin so, at every start. */
+    bool path_file = sl_view_ends(probe->name, SL_LIT(".pth")) &&
+                     (sl_view_starts(probe->head, SL_LIT("import ")) ||
+                      sl_view_find(probe->head, SL_LIT("\nimport "), 0) != SIZE_MAX);
     bool script = sl_view_starts(probe->head, SL_LIT("#!"));
-    bool code = is_text(probe->head) && (script || named(probe->name, ends, SL_COUNT_OF(ends)));
+    bool code = is_text(probe->head) &&
+                (script || path_file || named(probe->name, ends, SL_COUNT_OF(ends)));
     return code ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
@@ -88,6 +93,9 @@ sl_res sl_scan_code(sl_scan *scan, sl_source *source)
     SL_TRY(sl_scan_load(source, TEXT_BYTES_MAX, &text));
     sl_view rest = sl_buf_view(&text);
     uint64_t offset = 0;
+    if (!sl_view_starts(rest, SL_LIT("#!")) || sl_view_find(rest, SL_LIT("python"), 0) < 64) {
+        sl_scan_code_shapes(scan, rest, true, 0);
+    }
     while (rest.n > 0) {
         sl_view line = { 0 };
         (void)sl_view_cut(rest, '\n', &line, &rest);

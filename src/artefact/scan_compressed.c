@@ -10,12 +10,21 @@ sl_identity sl_identify_gzip(const sl_probe *probe)
     return sl_probe_begins(probe, "\x1f\x8b\x08", 3) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
+/* joblib before 0.10: "ZF", the size in hexadecimal padded with blanks, then zlib. */
+#define OLD_JOBLIB_HEAD ((size_t)21)
+
+static bool old_joblib(const sl_probe *probe)
+{
+    return sl_probe_begins(probe, "ZF0x", 4) && probe->head.n > OLD_JOBLIB_HEAD + 2 &&
+           probe->head.p[OLD_JOBLIB_HEAD] == 0x78;
+}
+
 sl_identity sl_identify_zlib(const sl_probe *probe)
 {
     const uint8_t *p = probe->head.p;
     bool header = probe->head.n > 8 && p[0] == 0x78 && (p[0] * 256 + p[1]) % 31 == 0 &&
                   (p[1] & 0x20) == 0 && (p[2] & 6) != 6;
-    return header ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    return header || old_joblib(probe) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 
 sl_identity sl_identify_bzip2(const sl_probe *probe)
@@ -63,6 +72,14 @@ sl_res sl_scan_gzip(sl_scan *s, sl_source *source)
 
 sl_res sl_scan_zlib(sl_scan *s, sl_source *source)
 {
+    SL_OWN(sl_source *, body, sl_source_free) = NULL;
+    sl_view head = { 0 };
+    SL_TRY(sl_source_at(source, 0, 2, &head));
+    if (sl_view_starts(head, SL_LIT("ZF"))) {
+        uint64_t left = sl_source_size(source) - OLD_JOBLIB_HEAD;
+        SL_TRY(sl_source_part(source, OLD_JOBLIB_HEAD, left, &body));
+        return unpack(s, body, SL_CODEC_ZLIB);
+    }
     return unpack(s, source, SL_CODEC_ZLIB);
 }
 

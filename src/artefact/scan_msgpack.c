@@ -4,33 +4,7 @@
 #include "artefact/format_parts.h"
 
 #define DEPTH_MAX 256u
-
-/* A map whose first key is text. */
-sl_identity sl_identify_msgpack(const sl_probe *probe)
-{
-    sl_view h = probe->head;
-    size_t at = h.n == 0                  ? 0
-                : (h.p[0] & 0xF0) == 0x80 ? 1
-                : h.p[0] == 0xDE          ? 3
-                : h.p[0] == 0xDF          ? 5
-                                          : 0;
-    if (at == 0 || h.n < at + 3 || h.p[0] == 0x80) {
-        return SL_IDENTIFY_NO;
-    }
-    uint8_t tag = h.p[at];
-    size_t length = (tag & 0xE0) == 0xA0 ? tag & 31u : tag == 0xD9 ? h.p[at + 1] : 0;
-    size_t text = at + (tag == 0xD9 ? 2 : 1);
-    if (length == 0 || h.n < text + length) {
-        return SL_IDENTIFY_NO;
-    }
-    for (size_t i = 0; i < length; i++) {
-        uint8_t c = h.p[text + i];
-        if (c < 0x20 || c >= 0x7F) {
-            return SL_IDENTIFY_NO;
-        }
-    }
-    return SL_IDENTIFY_MAYBE;
-}
+#define TRIAL_BYTES_MAX ((uint64_t)16 << 20)
 
 typedef struct {
     sl_scan *scan;
@@ -67,7 +41,7 @@ static sl_res skip_extension(reader *r, uint64_t bytes)
     uint8_t type = 0;
     uint64_t at = r->at.at;
     SL_TRY(sl_cursor_u8(&r->at, &type));
-    if (type < 1 || type > 3) {
+    if (r->scan != NULL && (type < 1 || type > 3)) {
         sl_scan_reportf(r->scan, SL_RULE_MSGPACK_TYPE, at, "type %u", type);
     }
     return sl_cursor_skip(&r->at, bytes);
@@ -114,7 +88,9 @@ static sl_res read_value(reader *r)
                                      [0xD3 - 0xC0] = 8 };
     uint8_t tag = 0;
     SL_TRY(sl_cursor_u8(&r->at, &tag));
-    SL_TRY(sl_scan_spend(r->scan, SL_SPEND_NODES, 1));
+    if (r->scan != NULL) {
+        SL_TRY(sl_scan_spend(r->scan, SL_SPEND_NODES, 1));
+    }
     if (tag < 0x80 || tag >= 0xE0 || tag == 0xC0 || tag == 0xC2 || tag == 0xC3) {
         return SL_DONE;
     }
@@ -136,17 +112,64 @@ static sl_res read_value(reader *r)
     return read_long(r, tag);
 }
 
+static sl_res read_all(reader *r)
+{
+    SL_TRY(push(r, 1));
+    while (r->depth > 0) {
+        if (r->left[r->depth - 1] == 0) {
+            r->depth--;
+            continue;
+        }
+        r->left[r->depth - 1]--;
+        SL_TRY(read_value(r));
+    }
+    return sl_cursor_left(&r->at) == 0 ? SL_DONE : sl_fail_at(SL_E_TRAILING, "msgpack", r->at.at);
+}
+
+/* A map whose first key is text. */
+static bool begins_with_text(sl_view h)
+{
+    size_t at = h.n == 0                  ? 0
+                : (h.p[0] & 0xF0) == 0x80 ? 1
+                : h.p[0] == 0xDE          ? 3
+                : h.p[0] == 0xDF          ? 5
+                                          : 0;
+    if (at == 0 || h.n < at + 3 || h.p[0] == 0x80) {
+        return false;
+    }
+    uint8_t tag = h.p[at];
+    size_t length = (tag & 0xE0) == 0xA0 ? tag & 31u : tag == 0xD9 ? h.p[at + 1] : 0;
+    size_t text = at + (tag == 0xD9 ? 2 : 1);
+    if (length == 0 || h.n < text + length) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        uint8_t c = h.p[text + i];
+        if (c < 0x20 || c >= 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Maps and lists of numbers have nothing that stands out (spaCy's tables of keys): they are known by
+ * being read to their end. */
+sl_identity sl_identify_msgpack(const sl_probe *probe)
+{
+    if (begins_with_text(probe->head)) {
+        return SL_IDENTIFY_MAYBE;
+    }
+    uint8_t tag = probe->head.n == 0 ? 0 : probe->head.p[0];
+    bool composed = (tag > 0x80 && tag < 0xA0) || (tag >= 0xDC && tag <= 0xDF);
+    if (!composed || probe->size < 8 || probe->size > TRIAL_BYTES_MAX) {
+        return SL_IDENTIFY_NO;
+    }
+    reader r = { .at = sl_cursor_over(probe->source) };
+    return sl_ok(read_all(&r)) ? SL_IDENTIFY_MAYBE : SL_IDENTIFY_NO;
+}
+
 sl_res sl_scan_msgpack(sl_scan *scan, sl_source *source)
 {
     reader r = { .scan = scan, .at = sl_cursor_over(source) };
-    SL_TRY(push(&r, 1));
-    while (r.depth > 0) {
-        if (r.left[r.depth - 1] == 0) {
-            r.depth--;
-            continue;
-        }
-        r.left[r.depth - 1]--;
-        SL_TRY(read_value(&r));
-    }
-    return sl_cursor_left(&r.at) == 0 ? SL_DONE : sl_fail_at(SL_E_TRAILING, "msgpack", r.at.at);
+    return read_all(&r);
 }

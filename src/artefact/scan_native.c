@@ -1,6 +1,6 @@
 /* Programs and libraries: what a processor or a virtual machine runs as it stands. There is no reading of it
  * that would make it good: it is told, wherever it stands and whatever its name.
- * Source: the magics of ELF, PE, Mach-O, Java classes, WebAssembly; the portable executables of llamafile. */
+ * Source: the magics of ELF, PE, Mach-O, Java classes, WebAssembly, Python's byte code, Windows' shortcuts; the portable executables of llamafile. */
 #include <string.h>
 
 #include "artefact/format_parts.h"
@@ -36,12 +36,31 @@ static bool is_macho(sl_view h)
     return false;
 }
 
+/* Python's byte code: a magic number that ends in CR LF, a header, then a marshalled code object. */
+static bool is_bytecode(sl_view h)
+{
+    static const size_t headers[] = { 8, 12, 16 };
+    if (h.n < 20 || h.p[2] != '\r' || h.p[3] != '\n') {
+        return false;
+    }
+    for (size_t i = 0; i < SL_COUNT_OF(headers); i++) {
+        if ((h.p[headers[i]] & 0x7f) == 'c' && (h.p[headers[i] + 1] & 0xf0) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 sl_identity sl_identify_native(const sl_probe *probe)
 {
     bool elf = sl_view_starts(probe->head, SL_LIT("\x7F"
                                                   "ELF"));
     bool wasm = sl_view_starts(probe->head, SL_LIT("\0asm\1\0\0\0"));
-    return elf || wasm || is_macho(probe->head) || is_pe(probe) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    bool shortcut = sl_view_starts(probe->head, SL_LIT("L\0\0\0\1\x14\2\0\0\0\0\0\xC0"));
+    return elf || wasm || shortcut || is_bytecode(probe->head) || is_macho(probe->head) ||
+                   is_pe(probe)
+               ? SL_IDENTIFY_YES
+               : SL_IDENTIFY_NO;
 }
 
 sl_res sl_scan_native(sl_scan *scan, sl_source *source)

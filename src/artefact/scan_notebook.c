@@ -13,6 +13,7 @@ typedef struct {
     sl_buf text; /* one cell's source or one output */
     uint64_t offset;
     bool shell_cell; /* the cell is handed to a shell as a whole */
+    bool fetched;    /* the cell has downloaded something */
 } walk;
 
 static bool holds_any(sl_view text, const char *const *list, size_t count)
@@ -44,55 +45,68 @@ static void check_install(const walk *w, sl_view line)
     }
 }
 
-static void check_shell(const walk *w, sl_view line)
+/* Commands that look around or move files of the notebook's own folder. */
+static bool ordinary(sl_view line)
+{
+    static const char first[] =
+        " ls ll pwd cd mkdir cat head tail echo nvidia-smi nvcc free df du lscpu uname date which tree wc unzip"
+        " tar gunzip gzip cp mv touch tensorboard jupyter sort uniq grep find python3 python pip conda ";
+    static const char *const beyond[] = { "|",      ";",    "&",   "`",    "$",    ">",
+                                          "<",      "/etc", "~",   ".ssh", ".aws", "id_rsa",
+                                          "passwd", "../",  "://", "-exec" };
+    while (line.n != 0 && (line.p[0] == '!' || line.p[0] == ' ')) {
+        line = sl_view_sub(line, 1, line.n);
+    }
+    size_t n = 0;
+    while (n < line.n && line.p[n] > ' ') {
+        n++;
+    }
+    sl_view word = sl_view_sub(line, 0, n);
+    bool starts = sl_view_starts(word, SL_LIT("python")) || sl_word_listed(" pip conda ", word);
+    bool asks = sl_view_find(line, SL_LIT("--version"), 0) != SIZE_MAX ||
+                sl_view_find(line, SL_LIT(" list"), 0) != SIZE_MAX ||
+                sl_view_find(line, SL_LIT(" show "), 0) != SIZE_MAX;
+    return sl_word_listed(first, word) && (!starts || asks) &&
+           !holds_any(line, beyond, SL_COUNT_OF(beyond));
+}
+
+static bool fetches(sl_view line)
+{
+    static const char *const words[] = { "curl", "wget", "http://", "https://", "ftp://" };
+    return holds_any(line, words, SL_COUNT_OF(words));
+}
+
+/* Runs a file of the folder: harmless alone, and not behind a download in the same cell. */
+static bool starts_file(sl_view line)
+{
+    static const char *const words[] = { "bash ", "sh ", "./", "python ", "python3 ", "perl " };
+    return holds_any(line, words, SL_COUNT_OF(words));
+}
+
+static void check_shell(walk *w, sl_view line, bool strict)
 {
     static const char *const hostile[] = {
-        "curl",
-        "wget",
-        "| sh",
-        "|sh",
-        "| bash",
-        "|bash",
-        "bash -c",
-        "sh -c",
-        "base64",
-        "/dev/tcp",
-        "nc ",
-        "ncat",
-        "chmod",
-        "eval",
-        "rm -rf",
-        "python -c",
-        "python3 -c",
-        "perl -e",
-        "ssh ",
-        "scp ",
-        "crontab",
-        ">> ~/",
-        "> ~/",
-        "> /etc",
-        "nohup",
-        "mkfifo",
-        "powershell",
-        "certutil",
-        "docker ",
-        "sudo",
-        "authorized_keys",
-        "printenv",
-        "env |",
-        "$(",
-        "`",
-        "http://",
-        "https://",
+        "| sh",   "|sh",        "| bash",   "|bash",   "| python",  "|python",         "| sudo",
+        "-O- ",   "-O -",       "bash -c",  "sh -c",   "base64",    "/dev/tcp",        "nc ",
+        "ncat",   "chmod",      "eval",     "rm -rf",  "python -c", "python3 -c",      "perl -e",
+        "ssh ",   "scp ",       "crontab",  ">> ~/",   "> ~/",      "> /etc",          "nohup",
+        "mkfifo", "powershell", "certutil", "docker ", "sudo",      "authorized_keys", "printenv",
+        "env |",  "$(",         "`",
     };
     static const char *const installs[] = { "pip install",   "pip3 install", "conda install",
                                             "mamba install", "npm install",  "uv pip",
                                             "uv add",        "apt install",  "apt-get install" };
     if (holds_any(line, installs, SL_COUNT_OF(installs)) && !sl_text_holds(line, "|")) {
         check_install(w, line);
-    } else if (holds_any(line, hostile, SL_COUNT_OF(hostile))) {
+        return;
+    }
+    bool fetch = fetches(line);
+    bool bad = holds_any(line, hostile, SL_COUNT_OF(hostile)) || (fetch && strict) ||
+               (w->fetched && starts_file(line));
+    w->fetched = w->fetched || fetch;
+    if (bad) {
         tell(w, SL_RULE_NOTEBOOK_SHELL, line);
-    } else {
+    } else if (!ordinary(line)) {
         tell(w, SL_RULE_NOTEBOOK_COMMAND, line);
     }
 }
@@ -106,6 +120,7 @@ static void check_magic(walk *w, sl_view line, sl_view rest)
     }
     sl_view name = sl_view_sub(rest, 0, n);
     static const char installs[] = " pip conda mamba uv micromamba ";
+    static const char *const places[] = { "~", " /", "..", " ." }; /* outside, or hidden */
     static const char shells[] = " bash sh script system sx cmd perl ruby zsh powershell ! ";
     if (sl_word_listed(installs, name)) {
         if (sl_text_holds(rest, "install") || sl_text_holds(rest, "add")) {
@@ -113,9 +128,12 @@ static void check_magic(walk *w, sl_view line, sl_view rest)
         }
     } else if (sl_word_listed(shells, name)) {
         w->shell_cell = line.n > 1 && line.p[1] == '%'; /* every line below it is the shell's */
-        check_shell(w, line);
+        check_shell(w, line, false);
     } else if (sl_word_listed(" javascript js html svg ", name)) {
         tell(w, SL_RULE_NOTEBOOK_ACTIVE, line);
+    } else if (sl_word_listed(" writefile file ", name) &&
+               holds_any(rest, places, SL_COUNT_OF(places))) {
+        tell(w, SL_RULE_NOTEBOOK_SHELL, line);
     } else if (sl_word_listed(" load run loadpy load_ext ", name) &&
                (sl_text_holds(rest, "http:") || sl_text_holds(rest, "https:"))) {
         tell(w, SL_RULE_NOTEBOOK_INSTALL, line);
@@ -140,14 +158,14 @@ static void check_line(walk *w, sl_view line)
     /* `x = !ls` and `x = %sx ls` run as well. */
     size_t sign = sl_view_find(t, SL_LIT("= !"), 0);
     if (t.p[0] == '!' || w->shell_cell) {
-        check_shell(w, t);
+        check_shell(w, t, false);
     } else if (t.p[0] == '%') {
         size_t n = t.n > 1 && t.p[1] == '%' ? 2 : 1;
         check_magic(w, t, sl_view_sub(t, n, t.n));
     } else if (sign != SIZE_MAX) {
-        check_shell(w, sl_view_sub(t, sign + 2, t.n));
+        check_shell(w, sl_view_sub(t, sign + 2, t.n), false);
     } else if (holds_any(t, calls, SL_COUNT_OF(calls))) {
-        check_shell(w, t);
+        check_shell(w, t, true);
     }
 }
 
@@ -206,6 +224,8 @@ static sl_res check_source(walk *w, const sl_json_node *cell)
     sl_view rest = sl_buf_view(&w->text);
     check_secrets(w, rest);
     w->shell_cell = false;
+    w->fetched = false;
+    sl_scan_code_shapes(w->scan, rest, false, w->offset);
     while (rest.n > 0) {
         sl_view line = { 0 };
         (void)sl_view_cut(rest, '\n', &line, &rest);

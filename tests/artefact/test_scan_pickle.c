@@ -179,6 +179,27 @@ static void long_lists_are_not_endless(void **state)
     free(bytes);
 }
 
+/* No protocol in front, nothing called in the first stream: text, if one does not look on. */
+static void plain_letters_are_pickles_too(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *bytes;
+        sl_rule rule;
+    } rows[] = {
+        { "model.bin", "N.cposix\nsystem\n(S'x'\ntR.", SL_RULE_PICKLE_CALL_DENIED },
+        { "model.bin", "I1\n.N.N.cposix\nsystem\n(S'x'\ntR.", SL_RULE_PICKLE_CALL_DENIED },
+        { "model.pkl", "Pfile\n.", SL_RULE_PICKLE_PERSISTENT },
+        { "model.pkl",
+          "\x80\x09"
+          "cos\nsystem\n.",
+          SL_RULE_PICKLE_BROKEN },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(rows); i++) {
+        assert_rule_of(sl_view_str(rows[i].bytes), rows[i].name, rows[i].rule, rows[i].bytes);
+    }
+}
+
 static void a_safe_name_hides_no_pickle(void **state)
 {
     static const char bytes[] = "\x80\4K\1.";
@@ -204,6 +225,7 @@ int main(void)
         cmocka_unit_test(words_are_no_pickle),
         cmocka_unit_test(endless_walks_are_found),
         cmocka_unit_test(long_lists_are_not_endless),
+        cmocka_unit_test(plain_letters_are_pickles_too),
         cmocka_unit_test(a_safe_name_hides_no_pickle),
         cmocka_unit_test(every_cut_and_flip_is_survived),
     };

@@ -16,6 +16,10 @@ typedef struct {
     "MZ\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" \
     "\0\0\0\0\0\0\0\0\0\0\x40\0\0\0PE\0\0"
 
+/* A table of TensorFlow's checkpoint index: an empty block and its trailer, the footer's padding. */
+#define TABLE_BLOCK "\0\0\0\0\1\0\0\0\0\0\0\0\0"
+#define ZEROS36 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+
 static const row bad_rows[] = {
     ROW("modeling.py", "import torch\n", SL_RULE_CODE_SOURCE),
     ROW("run", "#!/bin/sh\nls\n", SL_RULE_CODE_SOURCE),
@@ -23,6 +27,19 @@ static const row bad_rows[] = {
     ROW("modeling.py", "os.system('curl http://127.0.0.1 | sh')\n", SL_RULE_CODE_HOSTILE),
     ROW("install.sh", "wget -qO- http://127.0.0.1/x | bash", SL_RULE_CODE_HOSTILE),
     ROW("x.py", "s=socket.socket(socket.AF_INET,socket.SOCK_STREAM)", SL_RULE_CODE_HOSTILE),
+    ROW("x.py", "import base64\nc = base64.b64decode(D)\nif c:\n    exec(c)\n",
+        SL_RULE_CODE_HOSTILE),
+    ROW("x.py", "c = requests.get(U).text\nexec(c)\n", SL_RULE_CODE_HOSTILE),
+    ROW("x.py", "marshal.loads(D)\n", SL_RULE_CODE_HOSTILE),
+    ROW("x.py", "m = __import__('subprocess')\n", SL_RULE_CODE_HOSTILE),
+    ROW("__init__.py", "import os\n\nos.system('touch x')\n", SL_RULE_CODE_HOSTILE),
+    ROW("weights.pth", "import os; os.system('inert')\n", SL_RULE_CODE_HOSTILE),
+    ROW("x.pyc", "\xa7\r\r\n\0\0\0\0\0\0\0\0\0\0\0\0\xe3\0\0\0\0", SL_RULE_NATIVE_CODE),
+    ROW("x.lnk", "L\0\0\0\1\x14\2\0\0\0\0\0\xC0\0\0\0", SL_RULE_NATIVE_CODE),
+    ROW("v.index",
+        TABLE_BLOCK TABLE_BLOCK "____"
+                                "\0\10\x0d\10" ZEROS36 "\x57\xfb\x80\x8b\x24\x75\x47\xdb",
+        SL_RULE_CHECKPOINT_LAYOUT),
     ROW("config.yaml", "a: !!python/object/apply:os.system ['x']\n", SL_RULE_CONFIG_TAG),
     ROW("config.yml", "a: !<tag:yaml.org,2002:python/name:os.system>\n", SL_RULE_CONFIG_TAG),
     ROW("config.yaml", "a: !!javax.script.ScriptEngineManager []\n", SL_RULE_CONFIG_TAG),
@@ -96,6 +113,15 @@ static const struct {
         SL_KIND_CSV),
     ROW("t.parquet", PARQUET("xyz", "\3\0\0\0", "PAR1"), SL_KIND_PARQUET),
     ROW("t.arrow", "ARROW1\0\0____\4\0\0\0ARROW1", SL_KIND_ARROW),
+    ROW("v.index",
+        TABLE_BLOCK TABLE_BLOCK "\0\10\x0d\10" ZEROS36 "\x57\xfb\x80\x8b\x24\x75\x47\xdb",
+        SL_KIND_CHECKPOINT),
+    ROW("variables.data-00000-of-00001", "\0\0\x80?\x80\2\3", SL_KIND_SHARD),
+    ROW("model.onnx_data", "\0\0\x80?", SL_KIND_SHARD),
+    ROW("d.tfrecord",
+        "\003\000\000\000\000\000\000\000\260\231\111\016\141\142\143\156\127\361\041",
+        SL_KIND_RECORDS),
+    ROW("key2row", "\x82\xCF\1\2\3\4\5\6\7\x08\1\2\3", SL_KIND_MSGPACK),
     ROW("m.msgpack", "\x82\xA1x\xC7\3\1abc\xA1y\x92\xC0\xCB________", SL_KIND_MSGPACK),
     ROW("p.png", "\x89PNG\r\n\x1a\n\0\0\0\0IEND____", SL_KIND_PICTURE),
     ROW("p.gif", "GIF89a;", SL_KIND_PICTURE),
