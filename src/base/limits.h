@@ -17,6 +17,8 @@
 
 /* A request body of the ask door: long contexts fit, a hundred megabytes do not. */
 #define SL_ASK_BODY_BYTES_MAX (16 * SL_MIB)
+/* Findings of texts that a process of the ask door remembers: 200,000 of them. */
+#define SL_ASK_RECALL_BYTES_MAX (8 * SL_MIB)
 
 /* Configuration and policy files are written by hand. */
 #define SL_CONFIG_BYTES_MAX (4 * SL_MIB)

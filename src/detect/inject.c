@@ -15,6 +15,7 @@
 
 struct sl_inject {
     size_t owners; /* beyond the first */
+    uint64_t check;
     sl_inject_channel channel;
     const int8_t *weights;
     unsigned shift;
@@ -76,6 +77,7 @@ static sl_res fill(sl_inject *in, sl_view pack)
                 sl_inject_pack_check(sl_view_sub(pack, 0, pack.n - 8)),
             SL_E_INTEGRITY);
     in->channel = (sl_inject_channel)channel;
+    in->check = sl_get_le64(pack.p + pack.n - 8);
     in->shift = 32 - bits;
     in->step = (double)get_i32(pack.p + 24) / 1000.0;
     in->threshold = get_i32(pack.p + 28);
@@ -134,6 +136,11 @@ void sl_inject_free(sl_inject *inject)
     }
     sl_inject_words_free(&inject->words);
     free(inject);
+}
+
+uint64_t sl_inject_check(const sl_inject *inject)
+{
+    return inject->check;
 }
 
 sl_inject_channel sl_inject_channel_of(const sl_inject *inject)

@@ -55,6 +55,8 @@ SL_MUST sl_res sl_inject_open_default(sl_inject_channel channel, sl_inject **ret
 sl_inject *sl_inject_share(sl_inject *inject);
 void sl_inject_free(sl_inject *inject);
 sl_inject_channel sl_inject_channel_of(const sl_inject *inject);
+/* The check at the pack's end: tells packs apart. */
+uint64_t sl_inject_check(const sl_inject *inject);
 SL_MUST sl_res sl_inject_work_new(sl_inject_work **ret_work);
 void sl_inject_work_free(sl_inject_work *work);
 

@@ -12,8 +12,16 @@
 #define HOSTS_BYTES_MAX ((size_t)1 << 20)
 #define ROSTER_BYTES_MAX ((size_t)1 << 31)
 
+/* An engine set that changed is another one: what was found before does not count for it. */
+static void renumber(sl_detect *detect)
+{
+    static _Atomic uint64_t last;
+    detect->number = ++last;
+}
+
 sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t match_key[32])
 {
+    renumber(detect);
     SL_NEED(detect->roster_count < SL_DETECT_ROSTERS_MAX, SL_E_LIMIT);
     size_t n = detect->roster_count + 1;
     sl_detect_roster *more = realloc(detect->rosters, n * sizeof *more);
@@ -34,6 +42,7 @@ sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t matc
 
 sl_res sl_detect_add_echo(sl_detect *detect, sl_view index, const uint8_t match_key[32])
 {
+    renumber(detect);
     SL_NEED(detect->echo_count < SL_DETECT_ECHOES_MAX, SL_E_LIMIT);
     sl_detect_echo *more = realloc(detect->echoes, (detect->echo_count + 1) * sizeof *more);
     SL_NEED(more != NULL, SL_E_MEMORY);
@@ -68,23 +77,27 @@ static sl_res detect_new(sl_detect **ret)
     sl_detect *d = calloc(1, sizeof *d);
     SL_NEED(d != NULL, SL_E_MEMORY);
     d->allowed_hosts.max = HOSTS_BYTES_MAX;
+    renumber(d);
     *ret = d;
     return SL_DONE;
 }
 
 sl_res sl_detect_add_names(sl_detect *detect)
 {
+    renumber(detect);
     return detect->tagger != NULL ? SL_DONE : sl_tagger_open_default(&detect->tagger);
 }
 
 sl_res sl_detect_add_names_of(sl_detect *detect, sl_view pack)
 {
     SL_NEED(detect->tagger == NULL, SL_E_DUPLICATE);
+    renumber(detect);
     return sl_tagger_open(pack, &detect->tagger);
 }
 
 sl_res sl_detect_add_inject(sl_detect *detect)
 {
+    renumber(detect);
     for (size_t i = 0; i < SL_INJECT_CHANNELS; i++) {
         if (detect->inject[i] == NULL) {
             SL_TRY(sl_inject_open_default((sl_inject_channel)i, &detect->inject[i]));
@@ -316,7 +329,21 @@ void sl_scratch_free(sl_scratch *scratch)
     sl_fold_work_free(&scratch->unescaped);
     sl_findings_free(&scratch->raw);
     sl_findings_free(&scratch->found);
+    sl_recall_free(scratch->recall);
     free(scratch);
+}
+
+sl_res sl_scratch_remember(sl_scratch *scratch, const uint8_t key[32], size_t bytes_max)
+{
+    SL_NEED(scratch->recall == NULL, SL_E_DUPLICATE);
+    return sl_recall_new(key, bytes_max, &scratch->recall);
+}
+
+void sl_scratch_scope(sl_scratch *scratch, sl_view who)
+{
+    if (scratch->recall != NULL) {
+        sl_recall_scope(scratch->recall, who);
+    }
 }
 
 /* ---- whole strings ------------------------------------------------------------------------- */
@@ -386,8 +413,8 @@ static sl_res inspect_echo(const sl_detect *detect, sl_scratch *scratch, sl_view
     return r;
 }
 
-sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
-                         sl_channel channel, sl_findings *findings)
+static sl_res inspect_afresh(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                             sl_channel channel, sl_findings *findings)
 {
     size_t from = findings->n;
     sl_inject_channel kind;
@@ -406,6 +433,47 @@ sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view t
     if (findings->n > before) {
         sl_findings own = { .items = findings->items + from, .n = findings->n - from };
         sl_findings_sort(&own);
+    }
+    return SL_DONE;
+}
+
+sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
+                         sl_channel channel, sl_findings *findings)
+{
+    sl_recall_key key;
+    bool known = false;
+    size_t from = findings->n;
+    if (scratch->recall == NULL ||
+        !sl_recall_key_of(scratch->recall, detect->number, channel, text, &key)) {
+        return inspect_afresh(detect, scratch, text, channel, findings);
+    }
+    SL_TRY(sl_recall_find(scratch->recall, &key, findings, &known));
+    if (!known) {
+        SL_TRY(inspect_afresh(detect, scratch, text, channel, findings));
+        sl_recall_keep(scratch->recall, &key, findings->items + from, findings->n - from);
+    }
+    return SL_DONE;
+}
+
+sl_res sl_scratch_inject(sl_scratch *scratch, const sl_inject *inject, sl_inject_work *work,
+                         sl_view text, sl_findings *findings)
+{
+    sl_recall_key key;
+    bool known = false;
+    SL_OWN(sl_findings, own, sl_findings_free) = { .max = findings->max };
+    if (scratch->recall == NULL ||
+        !sl_recall_key_of(scratch->recall, sl_inject_check(inject), SL_CHANNEL_COUNT, text, &key)) {
+        return sl_inject_scan(inject, work, text, findings);
+    }
+    SL_TRY(sl_recall_find(scratch->recall, &key, findings, &known));
+    if (known) {
+        return SL_DONE;
+    }
+    /* Apart from the others: this engine joins its findings with those before it. */
+    SL_TRY(sl_inject_scan(inject, work, text, &own));
+    sl_recall_keep(scratch->recall, &key, own.items, own.n);
+    for (size_t i = 0; i < own.n; i++) {
+        SL_TRY(sl_findings_add(findings, own.items[i]));
     }
     return SL_DONE;
 }

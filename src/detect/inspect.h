@@ -60,6 +60,14 @@ void sl_detect_free(sl_detect *detect);
 /* Working memory for one thread; usable with this `detect` only. */
 SL_MUST sl_res sl_scratch_new(const sl_detect *detect, sl_scratch **ret_scratch);
 void sl_scratch_free(sl_scratch *scratch);
+/* From now on whole strings that were inspected before are not inspected again (recall.h). `key` is secret and
+ * random; at most `bytes_max` bytes of findings are kept. */
+SL_MUST sl_res sl_scratch_remember(sl_scratch *scratch, const uint8_t key[32], size_t bytes_max);
+/* Whose strings come next: what one has sent is not remembered for another. */
+void sl_scratch_scope(sl_scratch *scratch, sl_view who);
+/* sl_inject_scan, remembered likewise. */
+SL_MUST sl_res sl_scratch_inject(sl_scratch *scratch, const sl_inject *inject, sl_inject_work *work,
+                                 sl_view text, sl_findings *findings);
 
 /* All findings of a whole string, appended to `findings` in order of start. Any bytes are accepted:
  * malformed UTF-8 is read as single bytes, never skipped. Findings of one engine do not lie inside

@@ -7,5 +7,7 @@
 #include "base/bytes.h"
 
 uint64_t sl_siphash(const uint8_t key[16], sl_view bytes);
+/* The form of the same function that gives 128 bits. */
+void sl_siphash128(const uint8_t key[16], sl_view bytes, uint64_t ret[2]);
 
 #endif

@@ -12,6 +12,7 @@
 #include "detect/inject.h"
 #include "detect/inspect.h"
 #include "detect/patterns.h"
+#include "detect/recall.h"
 #include "detect/roster.h"
 #include "detect/tagger.h"
 #include "detect/views.h"
@@ -27,8 +28,9 @@ typedef struct {
 } sl_detect_echo;
 
 struct sl_detect {
-    sl_patterns *patterns;                 /* shared by engine sets that were made of one another */
-    sl_tagger *tagger;                     /* likewise; or NULL */
+    uint64_t number;       /* of this set as it is: no other set of the process has it */
+    sl_patterns *patterns; /* shared by engine sets that were made of one another */
+    sl_tagger *tagger;     /* likewise; or NULL */
     sl_inject *inject[SL_INJECT_CHANNELS]; /* likewise; over whole strings, not windows */
     sl_detect_roster *rosters;
     size_t roster_count;
@@ -51,6 +53,7 @@ struct sl_scratch {
     sl_ciphers ciphers[2]; /* of the window, of what was decoded from it */
     sl_findings raw;       /* of one view, offsets of that view */
     sl_findings found;     /* of a window, before it is taken over */
+    sl_recall *recall;     /* of whole strings; or NULL */
 };
 
 /* Appends to `findings` what all engines find in `window`; offsets count from `base`. `*ret_open` is

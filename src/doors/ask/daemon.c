@@ -10,9 +10,12 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/minutes.h"
+#include "base/random.h"
+#include "base/secret.h"
 #include "crypto/crypto.h"
 #include "doors/ask/known.h"
 #include "doors/ask/orphans.h"
@@ -640,6 +643,16 @@ static sl_res load_inject(ask_state *s)
     return SL_DONE;
 }
 
+/* Conversations send their history again: what was found in it is remembered, under a key of this process. */
+static sl_res remember_texts(ask_state *s)
+{
+    uint8_t key[32];
+    SL_TRY(sl_random_bytes(key, sizeof key));
+    sl_res r = sl_scratch_remember(s->scratch, key, SL_ASK_RECALL_BYTES_MAX);
+    sl_wipe(key, sizeof key);
+    return r;
+}
+
 static sl_res prepare(ask_state *s)
 {
     s->kept = sl_proc_shared(s->self, SL_ASK_KEPT_NAME);
@@ -653,6 +666,7 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_ask_known_new(&s->config, sl_proc_valve(s->self), &s->known));
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
+    SL_TRY(remember_texts(s));
     SL_TRY(load_inject(s));
     SL_TRY(load_flow(s));
     SL_TRY(load_policy(s));

@@ -230,6 +230,8 @@ sl_res sl_door_inspect(sl_ask_door *d)
     if (d->site->flow_rules != NULL) {
         SL_TRY(sl_flow_new(d->site->flow_rules, &d->flow));
     }
+    sl_scratch_scope(d->site->scratch,
+                     sl_view_of(d->who.principal.bytes, sizeof d->who.principal.bytes));
     d->look = (sl_ask_look){ .detect = d->site->detect,
                              .scratch = d->site->scratch,
                              .policy = d->site->policy,

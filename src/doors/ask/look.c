@@ -44,7 +44,8 @@ static sl_res find_instructions(sl_ask_look *look, sl_view text, sl_channel chan
     if (look->inject == NULL || !sl_inject_channel_for(channel, &which)) {
         return SL_DONE;
     }
-    SL_TRY(sl_inject_scan(look->inject->packs[which], look->inject->work, text, &look->findings));
+    SL_TRY(sl_scratch_inject(look->scratch, look->inject->packs[which], look->inject->work, text,
+                             &look->findings));
     sl_findings_sort(&look->findings);
     return SL_DONE;
 }
