@@ -16,7 +16,7 @@ static const char RECORD[] =
     "to Uppsala, and taught him to sleep propped against a flour sack until the second frost.";
 
 static const char OTHER[] =
-    "The model answers at length about ordinary things: gardens, bridges, the price of tea, how bread is "
+    "The model answers at length about ordinary things: gardens, kettles, the price of tea, how bread is "
     "baked, why ships float, when trains were invented, and what a good night of sleep is worth. ";
 
 typedef struct {
