@@ -344,6 +344,19 @@ static sl_res record_scanned(crossing *c)
     return c->world->append(c->world->context, sl_buf_view(&event), &index);
 }
 
+/* "xz, lzma, zstd or lz4" as the one word that a leaf takes. */
+static void word_of(const char *name, char *ret, size_t room)
+{
+    size_t n = 0;
+    for (; *name != 0 && n + 1 < room; name++) {
+        bool plain = (*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9');
+        if (plain || (n > 0 && ret[n - 1] != '_')) {
+            ret[n++] = plain ? *name : '_';
+        }
+    }
+    ret[n] = 0;
+}
+
 /* The leaf about an artefact's bytes: who asks later which models came in, and why one was held, reads it
  * here. A data set's digest is in no leaf (it would tell whether somebody has the same file); a model's is
  * how its vendor and everybody else calls it. */
@@ -361,11 +374,13 @@ static sl_res record_bytes(crossing *c, sl_verdict verdict, const sl_ingest_stan
                             .count = found->artefact_rules[i].count };
         }
     }
+    char format[SL_EVENT_WORD_BYTES_MAX + 1];
+    word_of(sl_kind_name(found->artefact_kind), format, sizeof format);
     sl_event_head head = head_of(c);
     sl_event_artefact_scanned fields = {
         .artefact = sl_view_str(c->ref.uid),
         .engine = SL_LIT("artefact"),
-        .format = sl_view_str(sl_kind_name(found->artefact_kind)),
+        .format = sl_view_str(format),
         .unsafe = found->artefact == SL_SCAN_DANGEROUS,
         .complete = found->artefact_complete,
         .rules = rules,
