@@ -8,13 +8,14 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/yaml.h"
-#include "cli/cli.h"
+#include "cli/inventory.h"
 #include "cli/supply_print.h"
 #include "supply/verify.h"
 
 static const char USAGE[] =
     "verify MODEL [--signature FILE] [--key PUBLIC.pem]... [--signers FILE]\n"
     "                      [--roots FILE] [--timestamp-roots FILE] [--allow-unsigned PATH]... [--json]\n"
+    "       stoplog verify --loaded PID|PATH [--artefact NAME|LEAF|DIGEST] [--all] [--record] [--json]\n"
     "\n"
     "Checks the signature of MODEL (MODEL.sig, unless --signature names another file), who made it,\n"
     "and that every file is there as it was signed and none besides.\n"
@@ -23,6 +24,12 @@ static const char USAGE[] =
     "  --roots FILE            certificates to trust; without --signers any signer under them\n"
     "  --timestamp-roots FILE  authorities whose RFC 3161 timestamps count\n"
     "  --allow-unsigned PATH   a file or directory of the model that need not be signed\n"
+    "--loaded compares the files that a running process has mapped or open (or those at PATH) with the\n"
+    "digests in the site's ledger: admitted at the ingest door, or pinned in the vendor register.\n"
+    "  --artefact WHICH  this artefact must be among them: VENDOR/NAME or NAME of the register, a leaf's\n"
+    "                    index, or the first digits of a SHA-256\n"
+    "  --all             every file, not only what looks like a model\n"
+    "  --record          writes a leaf for each (model.loaded); one that differs raises an alarm\n"
     "Exit status: 0 all is as signed, 1 the signer is not trusted, 3 it cannot be read, 4 it is not\n"
     "what was signed.\n";
 
@@ -344,6 +351,11 @@ int sl_cmd_verify(sl_cli *cli, int argc, char **argv)
 {
     verification v = { .cli = cli };
     bool whole = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--loaded") == 0) {
+            return sl_verify_loaded(cli, argc, argv);
+        }
+    }
     if (!read_options(&v, argc, argv)) {
         return sl_cli_usage(cli, USAGE);
     }

@@ -10,6 +10,9 @@ int sl_inventory_vendor(sl_cli *cli, int argc, char **argv);
 int sl_inventory_list(sl_cli *cli, int argc, char **argv);  /* list, held, diff */
 int sl_inventory_admit(sl_cli *cli, int argc, char **argv); /* admit, withdraw */
 
+/* `stoplog verify --loaded`: the whole command line. */
+int sl_verify_loaded(sl_cli *cli, int argc, char **argv);
+
 /* What names a file or a directory: SHA-256 of the one, the root over the other's files as model
  * signatures have it. Errors: those of sl_tree_read; SL_E_INTEGRITY if something in it cannot be read. */
 SL_MUST sl_res sl_inventory_digest(const char *path, sl_digest *ret);

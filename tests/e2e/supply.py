@@ -119,6 +119,43 @@ def vendors_and_the_shadow(site):
     assert site.inventory('vendor', 'list')[-1]['summary']['items'] == 0
 
 
+HOLD = """import mmap, sys
+file = open(sys.argv[1], 'rb')
+held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+print('holds it', flush=True)
+sys.stdin.read()
+"""
+
+
+def a_loaded_model_is_compared(site):
+    """A harmless process maps the file, as a model server does."""
+    def loaded(path, *more, want):
+        with subprocess.Popen([sys.executable, '-c', HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as server:
+            assert server.stdout.readline() == 'holds it\n'
+            lines = site.run('verify', '--loaded', str(server.pid), *more, want=want)
+            server.stdin.close()
+        return lines
+
+    weights = os.path.join(site.directory, 'w.safetensors')
+    site.run('inventory', 'vendor', 'add', 'acme', '--tier', 'low', '--data', 'none', '--key', site.key('alice'))
+    site.run('inventory', 'vendor', 'artefact', 'acme', 'w.safetensors', weights, '--key', site.key('alice'))
+    lines = loaded(weights, '--artefact', 'w.safetensors', '--record', want=0)
+    assert lines[0]['result'] == 'same' and lines[0]['known_as'] == 'acme/w.safetensors', lines
+    os.mkdir(os.path.join(site.directory, 'other'))
+    false = site.file('other/w.safetensors', safetensors() + b'x')
+    lines = loaded(false, '--artefact', 'acme/w.safetensors', want=4)
+    assert lines[0]['result'] == 'differs' and lines[-1]['summary']['missing'] is True, lines
+    lines = loaded(site.file('net.bin', OTHER), want=4)
+    assert lines[0]['result'] == 'not in ledger', lines
+    assert loaded(site.file('plain.txt', b'nothing'), want=5)[-1]['summary']['same'] == 0
+    lines = site.run('verify', '--loaded', weights, '--artefact', 'acme/w.safetensors')
+    assert lines[0]['result'] == 'same', lines
+    site.run('verify', '--loaded', weights, '--artefact', 'nobody', want=3)
+    site.until(lambda: [leaf['event']['fields']['signature_ok'] for leaf in site.leaves('model.loaded')] == [True],
+               'the leaf of the loaded model')
+
+
 def main():
     directory = tempfile.mkdtemp(prefix='stoplog-supply-')
     os.chmod(directory, 0o755)
@@ -126,7 +163,8 @@ def main():
     try:
         site.init()
         site.up()
-        for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow):
+        for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow,
+                      a_loaded_model_is_compared):
             check(site)
             print('ok', check.__name__)
     except BaseException:

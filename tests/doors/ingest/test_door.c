@@ -546,7 +546,9 @@ static void held_bytes_enter_when_operators_let_them_in(void **state)
         { sl_view_of(BAD, 31), sl_view_of(BAD, 31), SL_E_ARTEFACT, "\"verdict\":\"refuse\"" },
         { SL_LIT("\xFD"
                  "7zXZ\0\0\4"),
-          { 0 }, SL_E_ARTEFACT, "\"format\":\"xz_lzma_zstd_or_lz4\"" }, /* a name of several words */
+          { 0 },
+          SL_E_ARTEFACT,
+          "\"format\":\"xz_lzma_zstd_or_lz4\"" }, /* a name of several words */
     };
     for (size_t i = 0; i < SL_COUNT_OF(CASES); i++) {
         world w = new_world();
