@@ -25,5 +25,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sl_ok(sl_lease_request_decode(body, &lease))) {
         check(sl_lease_request_encode(&lease, &again), &again, body);
     }
+    sl_confirm_request confirm;
+    sl_buf_clear(&again);
+    again.max = SL_CONFIRM_REQUEST_BYTES_MAX;
+    if (sl_ok(sl_confirm_request_decode(body, &confirm))) {
+        check(sl_confirm_request_encode(&confirm, &again), &again, body);
+        sl_object_ref ref;
+        sl_buf_clear(&again);
+        if (sl_ok(sl_echo_source_read(confirm.source, &ref))) {
+            (void)sl_ok(sl_echo_source_name(&ref, &again));
+        }
+    }
     return 0;
 }

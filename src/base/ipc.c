@@ -354,6 +354,10 @@ sl_res sl_ipc_ask(sl_ipc *link, uint16_t type, sl_view body, int wait_ms_max,
     SL_TRY(sl_ipc_send_wait(link, type, id, body, wait_ms_max));
     sl_ipc_msg answer;
     SL_TRY(sl_ipc_receive_wait(link, wait_ms_max, &answer));
+    while (answer.id != 0 && answer.id < id) { /* late: to a request that was given up */
+        sl_ipc_msg_clear(&answer);
+        SL_TRY(sl_ipc_receive_wait(link, wait_ms_max, &answer));
+    }
     if (answer.id != id) {
         sl_ipc_msg_clear(&answer);
         return break_link(link, sl_fail_at(SL_E_REFUSED, "answer to another request", answer.id));

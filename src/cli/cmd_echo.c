@@ -13,8 +13,8 @@
 #include "cli/cli.h"
 #include "cli/echo_files.h"
 #include "detect/echo_confirm.h"
+#include "vault/confirm.h"
 
-#define MARGIN_BYTES ((size_t)512)
 #define BACKGROUND_MAX ((size_t)64)
 #define STDIN_BYTES_MAX ((size_t)1 << 30)
 
@@ -198,16 +198,17 @@ static sl_res read_source(const query *q, const sl_echo_place *place, sl_buf *ra
     SL_TRY(sl_buf_add(&name, place->source));
     const char *path = sl_buf_cstr(&name);
     SL_NEED(path != NULL, SL_E_MEMORY);
-    uint64_t from = place->offset > MARGIN_BYTES ? place->offset - MARGIN_BYTES : 0;
+    uint64_t from =
+        place->offset > SL_CONFIRM_MARGIN_BYTES ? place->offset - SL_CONFIRM_MARGIN_BYTES : 0;
     uint64_t length = place->length;
     if (stat(q->call->confirm, &st) != 0) {
         return sl_fail_os(SL_E_NOT_FOUND, "source to confirm with");
     }
     /* Parts of a text run on into one another; rows and objects stand for themselves. */
-    length = length > SL_ECHO_CONFIRM_RECORD_BYTES - 2 * MARGIN_BYTES
-                 ? SL_ECHO_CONFIRM_RECORD_BYTES - 2 * MARGIN_BYTES
+    length = length > SL_ECHO_CONFIRM_RECORD_BYTES - 2 * SL_CONFIRM_MARGIN_BYTES
+                 ? SL_ECHO_CONFIRM_RECORD_BYTES - 2 * SL_CONFIRM_MARGIN_BYTES
                  : length;
-    size_t n = (size_t)(place->offset - from + length + MARGIN_BYTES);
+    size_t n = (size_t)(place->offset - from + length + SL_CONFIRM_MARGIN_BYTES);
     if (!S_ISDIR(st.st_mode)) {
         return sl_echo_file_part(AT_FDCWD, q->call->confirm, from, n, raw);
     }
@@ -220,17 +221,18 @@ static sl_res source_text(const query *q, const sl_echo_place *place, sl_buf *ou
 {
     SL_OWN(sl_buf, raw, sl_buf_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
     SL_TRY(read_source(q, place, &raw));
-    size_t lead = place->offset > MARGIN_BYTES ? MARGIN_BYTES : (size_t)place->offset;
+    size_t lead =
+        place->offset > SL_CONFIRM_MARGIN_BYTES ? SL_CONFIRM_MARGIN_BYTES : (size_t)place->offset;
     sl_view own = sl_view_sub(sl_buf_view(&raw), lead, lead + (size_t)place->length);
     bool object = own.n > 0 && own.p[0] == '{';
-    return sl_echo_record_text(object ? own : sl_buf_view(&raw), out);
+    return sl_confirm_record_text(object ? own : sl_buf_view(&raw), out);
 }
 
 /* The match's surroundings in the text that was asked about. */
 static sl_res asked_text(const query *q, const sl_echo_match *m, sl_buf *out, uint64_t *ret_from)
 {
-    uint64_t from = m->start > MARGIN_BYTES ? m->start - MARGIN_BYTES : 0;
-    uint64_t n = m->end - from + MARGIN_BYTES;
+    uint64_t from = m->start > SL_CONFIRM_MARGIN_BYTES ? m->start - SL_CONFIRM_MARGIN_BYTES : 0;
+    uint64_t n = m->end - from + SL_CONFIRM_MARGIN_BYTES;
     n = n > SL_ECHO_CONFIRM_TEXT_BYTES ? SL_ECHO_CONFIRM_TEXT_BYTES : n;
     *ret_from = from;
     if (q->hold) {

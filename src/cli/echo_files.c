@@ -189,29 +189,6 @@ sl_res sl_echo_file_read(const char *path, sl_echo_sink sink, sl_echo_bar *bar)
     return read_records(&r, fd, bytes, encoding);
 }
 
-static sl_res keep_text(void *ctx, const sl_record *record)
-{
-    return join_cells(record->cells, record->cell_count, ctx);
-}
-
-sl_res sl_echo_record_text(sl_view raw, sl_buf *out)
-{
-    SL_OWN(sl_reader *, reader, sl_reader_free) = NULL;
-    sl_record_sink sink = { .ctx = out, .record = keep_text };
-    sl_reader_options options = { .format = SL_FORMAT_JSON, .encoding = SL_ENCODING_UTF8 };
-    size_t from = out->n;
-    sl_view text = sl_view_trim(raw);
-    if (text.n != 0 && text.p[0] == '{') {
-        SL_TRY(sl_reader_new(&options, sink, &reader));
-        sl_res read = sl_reader_feed(reader, text);
-        if (sl_ok(read) && sl_ok(sl_reader_finish(reader, NULL)) && out->n > from) {
-            return SL_DONE;
-        }
-        out->n = from;
-    }
-    return sl_buf_add(out, raw);
-}
-
 sl_res sl_echo_file_part(int dir_fd, const char *path, uint64_t offset, size_t n, sl_buf *out)
 {
     SL_OWN(int, fd, sl_fd_close) = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);

@@ -29,8 +29,6 @@ SL_MUST sl_res sl_echo_file_size(const char *path, uint64_t *ret_bytes);
 /* All records of a file in the order of the file. Formats are found by content and name; a file that
  * no reader understands is taken as bytes, in parts of 64 KiB. */
 SL_MUST sl_res sl_echo_file_read(const char *path, sl_echo_sink sink, sl_echo_bar *bar);
-/* The text of one record as it was indexed, from a piece of its file. */
-SL_MUST sl_res sl_echo_record_text(sl_view raw, sl_buf *out);
 /* `n` bytes at most from `offset` on, appended. */
 SL_MUST sl_res sl_echo_file_part(int dir_fd, const char *path, uint64_t offset, size_t n,
                                  sl_buf *out);

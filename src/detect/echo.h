@@ -144,5 +144,28 @@ SL_MUST sl_res sl_echo_scan_finish(sl_echo_scan *scan, sl_echo_matches *matches)
 SL_MUST sl_res sl_echo_scan_open(const sl_echo_scan *scan, sl_echo_matches *matches);
 /* Where the matched record stands. False: the index does not say (a damaged file). */
 bool sl_echo_place_of(const sl_echo_index *index, const sl_echo_match *match, sl_echo_place *ret);
+/* The first segment that holds records of the source with this name. */
+bool sl_echo_find_source(const sl_echo_index *index, sl_view name, uint32_t *ret_segment);
+
+/* ---- asking somebody who may read the record ------------------------------------------------------ */
+
+/* Is `text` a rendering of the record at `place`? All borrowed for the call. */
+typedef struct {
+    sl_view index; /* the name that the index was added under */
+    const sl_echo_place *place;
+    sl_view text;
+} sl_echo_question;
+
+typedef enum {
+    SL_ECHO_UNKNOWN, /* nobody compared, now: what the match alone says stands */
+    SL_ECHO_SAME,
+    SL_ECHO_OTHER,
+} sl_echo_answer;
+
+/* Must answer soon, and the same question always alike as long as it does not say UNKNOWN. */
+typedef sl_echo_answer (*sl_echo_ask)(void *context, const sl_echo_question *question);
+
+/* A match with fewer bits is not worth a question. */
+#define SL_ECHO_ASK_BITS 20U
 
 #endif

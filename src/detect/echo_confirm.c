@@ -24,8 +24,10 @@
 #define TEMPLATE_BITS 0.3
 #define TRUST 0.9
 /* One word may say a third of what a place in the collection says: words come in phrases that are learnt
- * from no small collection. */
+ * from no small collection. In the smallest one, what any word of a language says at least: thirteen words that
+ * agree are then a rendering. */
 #define MOST_PART 3.0
+#define MOST_LEAST 4.0
 /* Of a number: the choice among places where it might have stood. */
 #define NUMBER_COST 2.5
 
@@ -445,6 +447,11 @@ static sl_res prepare(alignment *a, const sl_echo_key *key, const token_list *nu
     return SL_DONE;
 }
 
+static double most_of_a_word(const sl_echo_segment *segment)
+{
+    return fmax(MOST_LEAST, log2((double)segment->lane[SL_ECHO_WORDS].tokens + 2) / MOST_PART);
+}
+
 /* What one view says; `*ret` has no tokens the same where nothing is shared. */
 static sl_res compare(const sl_echo_index *index, uint32_t segment, sl_echo_lane lane,
                       const token_list text[SL_ECHO_LANES], const token_list record[SL_ECHO_LANES],
@@ -454,7 +461,7 @@ static sl_res compare(const sl_echo_index *index, uint32_t segment, sl_echo_lane
     SL_OWN(alignment, a, alignment_free) = {
         .segment = &index->segments[segment],
         .number = index->key.number,
-        .most = log2((double)index->segments[segment].lane[SL_ECHO_WORDS].tokens + 2) / MOST_PART,
+        .most = most_of_a_word(&index->segments[segment]),
         .lane = lane,
         .text = &text[lane],
         .record = &record[lane],

@@ -363,6 +363,24 @@ static sl_view source_of(const sl_echo_segment *s, uint32_t record, uint32_t *re
     return to <= s->name_bytes ? sl_view_of(s->names + from, (size_t)(to - from)) : (sl_view){ 0 };
 }
 
+bool sl_echo_find_source(const sl_echo_index *index, sl_view name, uint32_t *ret_segment)
+{
+    for (size_t i = 0; i < index->count; i++) {
+        const sl_echo_segment *s = &index->segments[i];
+        for (uint32_t k = 0; k < s->sources; k++) {
+            const uint8_t *p = s->source_table + k * SL_ECHO_SOURCE_BYTES;
+            uint64_t from = sl_get_le32(p + 4);
+            uint64_t n = sl_get_le32(p + 8);
+            if (n == name.n && from + n <= s->name_bytes &&
+                sl_view_eq(sl_view_of(s->names + from, name.n), name)) {
+                *ret_segment = (uint32_t)i;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool sl_echo_place_of(const sl_echo_index *index, const sl_echo_match *match, sl_echo_place *ret)
 {
     sl_echo_record r;

@@ -40,14 +40,16 @@ sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t matc
     return SL_DONE;
 }
 
-sl_res sl_detect_add_echo(sl_detect *detect, sl_view index, const uint8_t match_key[32])
+sl_res sl_detect_add_echo(sl_detect *detect, sl_view name, sl_view index,
+                          const uint8_t match_key[32])
 {
     renumber(detect);
-    SL_NEED(detect->echo_count < SL_DETECT_ECHOES_MAX, SL_E_LIMIT);
+    SL_NEED(detect->echo_count < SL_DETECT_ECHOES_MAX && name.n <= SL_NAME_BYTES_MAX, SL_E_LIMIT);
     sl_detect_echo *more = realloc(detect->echoes, (detect->echo_count + 1) * sizeof *more);
     SL_NEED(more != NULL, SL_E_MEMORY);
     detect->echoes = more;
-    sl_detect_echo one = { .bytes = { .max = SL_ECHO_INDEX_BYTES_MAX } };
+    sl_detect_echo one = { .bytes = { .max = SL_ECHO_INDEX_BYTES_MAX }, .name_n = name.n };
+    memcpy(one.name, name.p, name.n);
     sl_res r = sl_buf_add(&one.bytes, index);
     if (sl_ok(r)) {
         r = sl_echo_open(sl_buf_view(&one.bytes), match_key, &one.index);
@@ -346,6 +348,12 @@ void sl_scratch_scope(sl_scratch *scratch, sl_view who)
     }
 }
 
+void sl_scratch_confirm(sl_scratch *scratch, sl_echo_ask ask, void *context)
+{
+    scratch->ask = ask;
+    scratch->ask_context = context;
+}
+
 /* ---- whole strings ------------------------------------------------------------------------- */
 
 static sl_res inspect_windows(const sl_detect *detect, sl_scratch *scratch, sl_view text,
@@ -400,7 +408,7 @@ static sl_res inspect_echo(const sl_detect *detect, sl_scratch *scratch, sl_view
     sl_echo_watch *watch = NULL;
     uint64_t early = 0;
     if (may_recite(channel)) {
-        SL_TRY(sl_echo_watch_new(detect, scratch, &watch));
+        SL_TRY(sl_echo_watch_new(detect, scratch, channel != SL_CHANNEL_DOCUMENT, &watch));
     }
     if (watch == NULL) {
         return SL_DONE;

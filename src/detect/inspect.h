@@ -4,6 +4,7 @@
 #ifndef SL_DETECT_INSPECT_H
 #define SL_DETECT_INSPECT_H
 
+#include "detect/echo.h"
 #include "detect/inject.h"
 
 typedef struct sl_detect sl_detect;   /* compiled engines */
@@ -47,10 +48,12 @@ SL_MUST sl_res sl_detect_derive(const sl_detect *detect, sl_detect **ret_detect)
 #define SL_DETECT_ROSTERS_MAX ((size_t)1024)
 SL_MUST sl_res sl_detect_add_roster(sl_detect *detect, sl_view index, const uint8_t match_key[32]);
 /* Adds the echo index of a compartment under its match key (echo.h; copied): records that are recited
- * in what a model says, or in documents, become findings. At most SL_DETECT_ECHOES_MAX. Not while the
- * set is in use; not part of a snapshot. Errors as sl_echo_open, SL_E_LIMIT. */
+ * in what a model says, or in documents, become findings. `name` (at most SL_NAME_BYTES_MAX, copied) is what
+ * questions about its matches call it. At most SL_DETECT_ECHOES_MAX. Not while the set is in use; not part of
+ * a snapshot. Errors as sl_echo_open, SL_E_LIMIT. */
 #define SL_DETECT_ECHOES_MAX ((size_t)256)
-SL_MUST sl_res sl_detect_add_echo(sl_detect *detect, sl_view index, const uint8_t match_key[32]);
+SL_MUST sl_res sl_detect_add_echo(sl_detect *detect, sl_view name, sl_view index,
+                                  const uint8_t match_key[32]);
 /* As a snapshot section for other processes (patterns already compiled) and back. Opening copies
  * what it keeps. A snapshot of another version or another processor is refused: SL_E_VERSION. */
 SL_MUST sl_res sl_detect_save(const sl_detect *detect, sl_buf *out);
@@ -68,6 +71,9 @@ void sl_scratch_scope(sl_scratch *scratch, sl_view who);
 /* sl_inject_scan, remembered likewise. */
 SL_MUST sl_res sl_scratch_inject(sl_scratch *scratch, const sl_inject *inject, sl_inject_work *work,
                                  sl_view text, sl_findings *findings);
+/* From now on echo matches in what leaves are confirmed or refuted by `ask` (echo.h): a match that it knows for
+ * the record's own scores 1000, one that it refutes at most 600. Without it the match alone decides. */
+void sl_scratch_confirm(sl_scratch *scratch, sl_echo_ask ask, void *context);
 
 /* All findings of a whole string, appended to `findings` in order of start. Any bytes are accepted:
  * malformed UTF-8 is read as single bytes, never skipped. Findings of one engine do not lie inside

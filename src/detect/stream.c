@@ -38,7 +38,7 @@ sl_res sl_stream_new(const sl_stream_options *options, sl_stream **ret_stream)
     s->next = STEP_BYTES;
     s->report.verdict = SL_VERDICT_ALLOW;
     s->report.cut_offset = UINT64_MAX;
-    sl_res r = sl_echo_watch_new(options->detect, options->scratch, &s->echo);
+    sl_res r = sl_echo_watch_new(options->detect, options->scratch, true, &s->echo);
     if (!sl_ok(r)) {
         free(s);
         return r;

@@ -5,6 +5,7 @@
 #ifndef SL_DETECT_WINDOW_H
 #define SL_DETECT_WINDOW_H
 
+#include "base/limits.h"
 #include "detect/cipher.h"
 #include "detect/echo.h"
 #include "detect/exfil.h"
@@ -25,6 +26,8 @@ typedef struct {
 typedef struct {
     sl_echo_index *index;
     sl_buf bytes;
+    uint8_t name[SL_NAME_BYTES_MAX];
+    size_t name_n;
 } sl_detect_echo;
 
 struct sl_detect {
@@ -47,6 +50,8 @@ struct sl_scratch {
     sl_tagger_work *tagger;
     sl_inject_work *inject;
     sl_echo_scratch *echo; /* made when it is first needed */
+    sl_echo_ask ask;       /* or NULL */
+    void *ask_context;
     sl_fold_work plain[SL_VIEW_LEVELS];
     sl_fold_work unescaped;
     sl_views views[SL_VIEW_LEVELS];

@@ -449,9 +449,10 @@ static sl_res own_path(const sl_supervisor *host, const sl_instance *instance,
     int n = snprintf(full, sizeof full, "%s/%s", host->options->site, path->from);
     SL_NEED(n > 0 && (size_t)n < sizeof full, SL_E_LIMIT);
     owner_for_walk = instance->uid;
-    /* Rosters are written by one process and read by another, and say nothing without a key. */
-    bool reads_roster = strcmp(path->from, "state/roster") == 0 && (path->may & SL_PATH_WRITE) == 0;
-    bool shared = reads_roster || strcmp(path->from, "policy") == 0;
+    /* Rosters and sealed objects are written by one process and read by others, and say nothing without a key. */
+    bool says_nothing = strcmp(path->from, "state/roster") == 0 || strcmp(path->from, "vault") == 0;
+    bool reads = says_nothing && (path->may & SL_PATH_WRITE) == 0;
+    bool shared = reads || strcmp(path->from, "policy") == 0;
     if (nftw(full, shared ? make_readable : give_to_owner, 16, FTW_PHYS | FTW_MOUNT) != 0) {
         return sl_fail_os(SL_E_DENIED, "owner of a directory");
     }

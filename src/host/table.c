@@ -12,8 +12,8 @@
 #include "watch/watchd.h"
 
 const sl_proc_decl *const sl_host_table[] = {
-    &sl_ledgerd_decl, &sl_wardend_decl, &sl_kmsd_decl,   &sl_keeperd_decl,
-    &sl_ingest_decl,  &sl_watchd_decl,  &sl_egress_decl, &sl_ask_decl,
-    &sl_front_decl,   &sl_courier_decl, &sl_probe_decl,
+    &sl_ledgerd_decl,  &sl_wardend_decl, &sl_kmsd_decl,    &sl_keeperd_decl,
+    &sl_confirmd_decl, &sl_ingest_decl,  &sl_watchd_decl,  &sl_egress_decl,
+    &sl_ask_decl,      &sl_front_decl,   &sl_courier_decl, &sl_probe_decl,
 };
 const size_t sl_host_table_count = SL_COUNT_OF(sl_host_table);

@@ -13,6 +13,7 @@
 #define SL_VAULT_KEEPER_H
 
 #include "base/ipc.h"
+#include "vault/confirm.h"
 #include "vault/keystore.h"
 #include "vault/roll.h"
 
@@ -40,6 +41,9 @@ typedef enum {
     /* Ask, ingest: sl_lease_request. A key derived from the compartment key ("roster", "canary",
      * "pseudonym", "commitment", "echo"). Answer: key[32] epoch u64: void when the valve's epoch is another. */
     SL_KEEPER_LEASE,
+    /* Ask: a request of confirm.h. Is the text a rendering of that record? Answer: as there. SL_E_BUDGET: asked
+     * too often of late. */
+    SL_KEEPER_ECHO_CONFIRM,
     SL_KEEPER_TYPE_END,
 } sl_keeper_type;
 
@@ -87,6 +91,8 @@ typedef struct {
     int64_t (*wall_ms)(void *context);
     /* Logs in to the token behind the `kms` process; NULL where there is none. */
     sl_res (*token)(void *context, sl_view pin, sl_kms **ret_kms);
+    /* Asks the process `confirm`: `body` is two keys and a request of confirm.h. NULL where there is none. */
+    sl_res (*compare)(void *context, sl_view body, sl_confirm_answer *ret_answer);
 } sl_keeper_world;
 
 typedef struct sl_keeper sl_keeper;

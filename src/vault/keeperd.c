@@ -18,7 +18,8 @@
 enum {
     LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 3,
     LEDGER_WAIT_MS = 5000,
-    TICK_MS = 200, /* a sealed compartment's keys are gone within this time */
+    CONFIRM_WAIT_MS = 200, /* a stream waits; who is late is no help to it */
+    TICK_MS = 200,         /* a sealed compartment's keys are gone within this time */
     BATCH_MESSAGES = 16,
 };
 
@@ -54,6 +55,7 @@ struct daemon_state {
     sl_view bundle_rest;
     peer_link links[LINKS_MAX];
     sl_ipc *kms_link; /* NULL: this site has no token, or it is being started again */
+    sl_ipc *confirm;  /* NULL: being started again */
     sl_kms *token;    /* owned by the keeper's core once it is open */
     sl_res result;
     bool told_key_file;
@@ -195,6 +197,27 @@ static sl_res world_token(void *context, sl_view pin, sl_kms **ret_kms)
     return SL_DONE;
 }
 
+static const sl_ipc_rule confirm_rules[] = {
+    { SL_IPC_OK, SL_IPC_ANY_PHASE, SL_CONFIRM_ANSWER_BYTES, SL_CONFIRM_ANSWER_BYTES, 0, NULL },
+    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, NULL },
+};
+static const sl_ipc_table confirm_table = { "confirm", confirm_rules, SL_COUNT_OF(confirm_rules) };
+
+static sl_res world_compare(void *context, sl_view body, sl_confirm_answer *ret_answer)
+{
+    daemon_state *d = context;
+    sl_ipc_msg answer;
+    SL_NEED(d->confirm != NULL, SL_E_UNAVAILABLE);
+    sl_res asked = sl_ipc_ask(d->confirm, SL_CONFIRM_COMPARE, body, CONFIRM_WAIT_MS, &answer);
+    if (sl_is(asked, SL_E_CLOSED)) {
+        sl_ipc_close_at(&d->confirm);
+    }
+    SL_TRY(asked);
+    sl_res r = sl_confirm_answer_decode(answer.body, ret_answer);
+    sl_ipc_msg_clear(&answer);
+    return r;
+}
+
 /* ---- work ---- */
 
 /* With a key file beside it the vault protects nothing from who holds the disk: say so every time. */
@@ -273,7 +296,10 @@ static const sl_ipc_rule ingest_rules[] = {
     KEY_RULE(SL_KEEPER_KEY_FORGET),
     LEASE_RULE,
 };
-static const sl_ipc_rule ask_rules[] = { LEASE_RULE };
+static const sl_ipc_rule ask_rules[] = {
+    LEASE_RULE,
+    RULE(SL_KEEPER_ECHO_CONFIRM, SL_CONFIRM_REQUEST_BYTES_MIN, SL_CONFIRM_REQUEST_BYTES_MAX),
+};
 
 static const sl_ipc_table tables[SL_KEEPER_PEER_COUNT] = {
     [SL_KEEPER_WARDEN] = { "warden", warden_rules, SL_COUNT_OF(warden_rules) },
@@ -366,8 +392,22 @@ static void take_kms(daemon_state *d)
     }
 }
 
+static void take_confirm(daemon_state *d)
+{
+    int fd = sl_proc_take_link(d->self, "confirm", 0);
+    if (fd < 0) {
+        return;
+    }
+    sl_ipc_close_at(&d->confirm);
+    sl_res r = sl_ipc_open(fd, &confirm_table, &d->confirm);
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_ERROR, "the link to who compares records could not be taken", r);
+    }
+}
+
 static void take_all(daemon_state *d)
 {
+    take_confirm(d);
     take_ledger(d);
     take_kms(d);
     for (int peer = 0; peer < SL_KEEPER_PEER_COUNT; peer++) {
@@ -417,6 +457,7 @@ static void drop_all(daemon_state *d)
     sl_buf_free(&d->bundle);
     sl_keeper_free_at(&d->keeper);
     sl_ipc_close_at(&d->kms_link);
+    sl_ipc_close_at(&d->confirm);
     sl_loop_free(d->loop);
 }
 
@@ -429,7 +470,8 @@ static sl_res entry(sl_proc *self)
                               .open = world_open,
                               .boot_ms = world_boot_ms,
                               .wall_ms = world_wall_ms,
-                              .token = world_token };
+                              .token = world_token,
+                              .compare = world_compare };
     SL_TRY(sl_loop_new(&d.loop));
     SL_TRY(sl_keeper_new(keeper_dir, &world, &d.keeper));
     return serve(&d);
@@ -449,7 +491,7 @@ const sl_proc_decl sl_keeperd_decl = {
     .name = "keeper",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ledgerd", "warden", "ask", "ingest", "kms", "probe" },
+    .peers = { "ledgerd", "warden", "ask", "ingest", "kms", "confirm", "probe" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

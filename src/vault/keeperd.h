@@ -8,5 +8,7 @@
 extern const sl_proc_decl sl_keeperd_decl;
 /* The process `kms`, which a site has when config.yml says keeper.kms: pkcs11. */
 extern const sl_proc_decl sl_kmsd_decl;
+/* The process `confirm`, which compares recited text with the one record it resembles (confirm.h). */
+extern const sl_proc_decl sl_confirmd_decl;
 
 #endif

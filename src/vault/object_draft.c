@@ -38,7 +38,7 @@ static sl_res fail_disk(const char *what)
 
 static sl_res make_folder(int vault_fd, const char *path)
 {
-    if (mkdirat(vault_fd, path, 0700) != 0 && errno != EEXIST) {
+    if (mkdirat(vault_fd, path, 0755) != 0 && errno != EEXIST) {
         return fail_disk("folder");
     }
     return SL_DONE;
@@ -53,7 +53,7 @@ static sl_res make_hidden(sl_draft *draft)
     SL_TRY(make_folder(draft->vault_fd, above));
     (void)snprintf(draft->hidden, sizeof draft->hidden, "%s/%s.%llu", above, ref->uid,
                    (unsigned long long)ref->version);
-    if (mkdirat(draft->vault_fd, draft->hidden, 0700) != 0) {
+    if (mkdirat(draft->vault_fd, draft->hidden, 0755) != 0) {
         sl_res failed = errno == EEXIST ? sl_fail_os(SL_E_EXISTS, "draft") : fail_disk("draft");
         draft->hidden[0] = 0; /* not ours to remove */
         return failed;
@@ -88,7 +88,7 @@ sl_res sl_draft_begin(int vault_fd, const sl_object_ref *ref, const uint8_t key[
 static sl_res create(sl_draft *draft, const char *name, int *ret_fd)
 {
     int fd =
-        openat(draft->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+        openat(draft->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
     if (fd < 0) {
         return fail_disk("part");
     }

@@ -12,7 +12,7 @@
 #define ID_C "aaaaaaaabbbbbbbbccccccccdddddddd"
 #define OBJECT "00000000000000000000000000000001"
 
-enum { LEAVES_MAX = 64 };
+enum { LEAVES_MAX = 256 };
 
 /* A ledger in memory, valves that a test closes, clocks that a test moves. */
 typedef struct {
@@ -24,6 +24,9 @@ typedef struct {
     uint64_t boot_ms;
     int64_t wall_ms;
     sl_keeper *keeper;
+    bool away;       /* nobody compares records */
+    size_t compared; /* questions that came with keys */
+    uint8_t keys[SL_CONFIRM_KEYS_BYTES];
 } world;
 
 static sl_res append_by(world *w, const char *by, sl_view event)
@@ -66,6 +69,22 @@ static int64_t world_wall(void *context)
     return ((world *)context)->wall_ms;
 }
 
+static sl_res world_compare(void *context, sl_view body, sl_confirm_answer *ret_answer)
+{
+    world *w = context;
+    sl_confirm_request q;
+    SL_NEED(!w->away, SL_E_TIMEOUT);
+    w->compared++;
+    memcpy(w->keys, body.p, sizeof w->keys);
+    SL_TRY(sl_confirm_request_decode(sl_view_sub(body, SL_CONFIRM_KEYS_BYTES, body.n), &q));
+    *ret_answer = (sl_confirm_answer){ .confirmed = sl_view_eq(q.text, SL_LIT("the record")),
+                                       .bits = 50,
+                                       .bits_needed = 40,
+                                       .words_same = 20,
+                                       .permille = 500 };
+    return SL_DONE;
+}
+
 static void genesis(world *w, size_t persons)
 {
     sl_genesis_roll g = { .site = SITE, .quorum = 1, .delay_ms = HOUR_MS };
@@ -98,7 +117,8 @@ static void keeper_start(world *w)
                              .leaf = world_leaf,
                              .open = world_open,
                              .boot_ms = world_boot,
-                             .wall_ms = world_wall };
+                             .wall_ms = world_wall,
+                             .compare = world_compare };
     assert_done(sl_keeper_new(w->dir, &view, &w->keeper));
     assert_done(sl_keeper_follow(w->keeper));
 }
@@ -318,6 +338,83 @@ static void leases_are_told_first_and_name_their_epoch(void **state)
     end(w);
 }
 
+static sl_res confirm(world *w, sl_keeper_peer peer, const char *text, bool *ret_confirmed)
+{
+    sl_confirm_request q = { .compartment = "c",
+                             .length = 100,
+                             .source = SL_LIT("notes.csv/1/" OBJECT),
+                             .text = sl_view_str(text) };
+    sl_confirm_answer a;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_CONFIRM_REQUEST_BYTES_MAX };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 1024 };
+    SL_TRY(sl_confirm_request_encode(&q, &body));
+    SL_TRY(sl_keeper_answer(w->keeper, peer, SL_KEEPER_ECHO_CONFIRM, sl_buf_view(&body), &reply));
+    SL_TRY(sl_confirm_answer_decode(sl_buf_view(&reply), &a));
+    *ret_confirmed = a.confirmed;
+    return SL_DONE;
+}
+
+static world *with_object(void)
+{
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    return w;
+}
+
+static void a_record_is_compared_with_its_own_keys_and_the_ledger_says_so(void **state)
+{
+    world *w = with_object();
+    uint8_t echo[32];
+    bool same = true;
+    assert_code(confirm(w, SL_KEEPER_INGEST, "the record", &same), SL_E_DENIED);
+    assert_done(confirm(w, SL_KEEPER_ASK, "other words", &same));
+    assert_false(same);
+    assert_true(last_leaf_is(w, "echo.compared"));
+    assert_done(confirm(w, SL_KEEPER_ASK, "the record", &same));
+    assert_true(same);
+    assert_true(last_leaf_is(w, "echo.confirmed"));
+    assert_done(lease(w, SL_KEEPER_ASK, "echo", echo));
+    assert_memory_equal(w->keys, echo, 32);
+    assert_memory_not_equal(w->keys + 32, echo, 32);
+    end(w);
+}
+
+static void no_record_is_compared_without_leaf_valve_key_or_budget(void **state)
+{
+    world *w = with_object();
+    bool same = false;
+    w->full = true;
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_DISK_FULL);
+    w->full = false;
+    w->closed = true;
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_VALVE);
+    w->closed = false;
+    assert_int_equal(w->compared, 0); /* no key left the keeper */
+    w->away = true;
+    size_t leaves = w->count;
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_TIMEOUT);
+    assert_int_equal(w->count, leaves + 1); /* what was begun, and no refusal */
+    w->away = false;
+    w->boot_ms += 60000;
+    for (unsigned i = 0; i < SL_CONFIRM_BURST; i++) {
+        assert_done(confirm(w, SL_KEEPER_ASK, "words", &same));
+    }
+    leaves = w->count;
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_BUDGET);
+    assert_true(last_leaf_is(w, "echo.throttled"));
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_BUDGET);
+    assert_int_equal(w->count, leaves + 1); /* told once */
+    assert_int_equal(w->compared, SL_CONFIRM_BURST);
+    w->boot_ms += 1000;
+    assert_done(confirm(w, SL_KEEPER_ASK, "the record", &same));
+    assert_true(same);
+    sl_statement seal = help_on(SL_ACTION_COMPARTMENT_SEAL, "c");
+    act(w, &seal, 1);
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_VALVE);
+    end(w);
+}
+
 static void sealing_unloads_and_unsealing_loads(void **state)
 {
     world *w = with_compartment();
@@ -521,6 +618,8 @@ int main(void)
         cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
         cmocka_unit_test(an_outcome_ends_the_intent),
         cmocka_unit_test(leases_are_told_first_and_name_their_epoch),
+        cmocka_unit_test(a_record_is_compared_with_its_own_keys_and_the_ledger_says_so),
+        cmocka_unit_test(no_record_is_compared_without_leaf_valve_key_or_budget),
         cmocka_unit_test(sealing_unloads_and_unsealing_loads),
         cmocka_unit_test(shredding_waits_for_every_clock),
         cmocka_unit_test(shredding_waits_for_the_ledgers_time),

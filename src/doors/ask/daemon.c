@@ -33,6 +33,9 @@ enum {
     LEAVES_BYTES_MAX = 64 * 1024,
     LEASE_MS_MAX = 5 * 1000,
     LEASE_AGAIN_MS = 2 * 1000,
+    CONFIRM_MS_MAX = 300,
+    CONFIRM_AGAIN_MS = 5 * 1000,
+    CONFIRM_BUDGET_MS = 500,
     CATCH_UP_MS_MAX = 60 * 1000,
     CONNECTIONS_MAX = 2048,
     POOL_MAX = 64,
@@ -65,6 +68,7 @@ typedef struct {
     int roster_fd;
     sl_ask_keys keys;
     uint64_t keys_again_ms;
+    uint64_t confirm_again_ms;
     sl_ipc *keeper; /* NULL: lost */
     sl_scratch *scratch;
     sl_ask_inject inject;
@@ -165,6 +169,46 @@ static sl_res lease_key(void *context, const char *compartment, const char *purp
     }
     sl_ipc_msg_clear(&answer);
     return whole ? SL_DONE : sl_fail(SL_E_SYNTAX);
+}
+
+/* ---- records compared ---- */
+
+/* An answer waits for this, so not for long; who did not answer is not asked again for a while. */
+static sl_res ask_keeper(ask_state *s, const sl_confirm_request *request, sl_confirm_answer *ret)
+{
+    sl_ipc_msg answer;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_CONFIRM_REQUEST_BYTES_MAX };
+    SL_NEED(s->keeper != NULL, SL_E_UNAVAILABLE);
+    SL_TRY(sl_confirm_request_encode(request, &body));
+    SL_TRY(
+        sl_ipc_ask(s->keeper, SL_KEEPER_ECHO_CONFIRM, sl_buf_view(&body), CONFIRM_MS_MAX, &answer));
+    sl_res r = sl_confirm_answer_decode(answer.body, ret);
+    sl_ipc_msg_clear(&answer);
+    return r;
+}
+
+static sl_echo_answer confirm_echo(void *context, const sl_echo_question *q)
+{
+    ask_state *s = context;
+    sl_confirm_answer answer;
+    uint64_t now_ms = sl_clock_boot_ns() / 1000000;
+    sl_confirm_request request = { .offset = q->place->offset,
+                                   .length = q->place->length,
+                                   .source = q->place->source,
+                                   .text = q->text };
+    if (now_ms < s->confirm_again_ms || !sl_ok(sl_name_set(request.compartment, q->index))) {
+        return SL_ECHO_UNKNOWN;
+    }
+    sl_res r = ask_keeper(s, &request, &answer);
+    if (sl_ok(r)) {
+        return answer.confirmed ? SL_ECHO_SAME : SL_ECHO_OTHER;
+    }
+    if (!sl_is(r, SL_E_NOT_FOUND) && !sl_is(r, SL_E_LIMIT)) {
+        s->confirm_again_ms =
+            now_ms + (sl_is(r, SL_E_BUDGET) ? CONFIRM_BUDGET_MS : CONFIRM_AGAIN_MS);
+        sl_log_res(SL_LOG_WARN, "records are not compared, strong matches alone count", r);
+    }
+    return SL_ECHO_UNKNOWN;
 }
 
 /* New rosters are another snapshot; crossings that run keep the one they began with. */
@@ -667,6 +711,7 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
     SL_TRY(remember_texts(s));
+    sl_scratch_confirm(s->scratch, confirm_echo, s);
     SL_TRY(load_inject(s));
     SL_TRY(load_flow(s));
     SL_TRY(load_policy(s));

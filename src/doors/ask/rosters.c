@@ -233,7 +233,8 @@ static sl_res add_all(const sl_ask_rosters *r, sl_detect *set)
             SL_TRY(sl_detect_add_roster(set, sl_buf_view(&item->index), item->key));
         }
         if (item->echo.n != 0) {
-            SL_TRY(sl_detect_add_echo(set, sl_buf_view(&item->echo), item->echo_key));
+            SL_TRY(sl_detect_add_echo(set, sl_view_str(item->compartment), sl_buf_view(&item->echo),
+                                      item->echo_key));
         }
     }
     return SL_DONE;
