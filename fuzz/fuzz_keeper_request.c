@@ -1,6 +1,7 @@
 /* Requests to the keeper: what decodes is encoded again to the same bytes. */
 #include <stdlib.h>
 
+#include "vault/confirm.h"
 #include "vault/keeper.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -38,7 +38,7 @@ typedef struct {
     sl_view text;
 } sl_confirm_request;
 
-typedef struct {
+typedef struct sl_confirm_answer {
     bool confirmed;
     uint32_t bits;
     uint32_t bits_needed;

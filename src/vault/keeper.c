@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "ledger/events.gen.h"
+#include "vault/confirm.h"
 
 /* Intents are asked for within a crossing's life; older ones than this many leaves are forgotten, and
  * their crossings refused. */

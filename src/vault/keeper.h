@@ -13,7 +13,6 @@
 #define SL_VAULT_KEEPER_H
 
 #include "base/ipc.h"
-#include "vault/confirm.h"
 #include "vault/keystore.h"
 #include "vault/roll.h"
 
@@ -76,6 +75,8 @@ SL_MUST sl_res sl_lease_request_decode(sl_view body, sl_lease_request *ret);
 /* May this peer send this type at all? */
 bool sl_keeper_may(sl_keeper_peer peer, uint16_t type);
 const char *sl_keeper_peer_name(sl_keeper_peer peer);
+
+typedef struct sl_confirm_answer sl_confirm_answer; /* confirm.h */
 
 /* The world as the keeper sees it. */
 typedef struct {

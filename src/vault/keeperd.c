@@ -12,6 +12,7 @@
 #include "crypto/crypto.h"
 #include "ledger/client.h"
 #include "ledger/tiles.h"
+#include "vault/confirm.h"
 #include "vault/keeper.h"
 #include "vault/kms_link.h"
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "ledger/events.gen.h"
+#include "vault/confirm.h"
 #include "vault/keeper.h"
 #include "vault_help.h"
 

@@ -27,6 +27,7 @@
 #include "ledger/counted.h"
 #include "ledger/events.gen.h"
 #include "ledger/tiles.h"
+#include "vault/confirm.h"
 #include "vault/keeper.h"
 
 enum {
