@@ -45,7 +45,6 @@ struct sl_echo_watch {
 
 /* Bits a point of the score: a match of 125 bits and more is certain. */
 #define PERMILLE_A_BIT 8U
-#define REFUTED_PERMILLE_MAX 600U
 
 void sl_echo_watch_free(sl_echo_watch *w)
 {
@@ -182,7 +181,7 @@ static void ask(sl_echo_watch *w, const sl_echo_match *m, doubt *d)
     d->answer = w->ask(w->ask_context, &q);
 }
 
-typedef enum { WAITS, COUNTS, REFUTED, NOTHING } standing;
+typedef enum { WAITS, COUNTS, NOTHING } standing;
 
 static standing by_itself(const sl_echo_match *m)
 {
@@ -201,7 +200,7 @@ static standing stand(sl_echo_watch *w, size_t index, const sl_echo_match *m, do
     bool more = m->hits > d->hits && d->answer != SL_ECHO_SAME;
     if (more && d->asked < ASKED_EACH_MAX && w->asked < ASKED_MAX) {
         if (w->seen < d->due && !w->ended) {
-            return d->asked == 0 ? WAITS : (d->answer == SL_ECHO_OTHER ? REFUTED : by_itself(m));
+            return d->asked == 0 ? WAITS : (d->answer == SL_ECHO_OTHER ? NOTHING : by_itself(m));
         }
         ask(w, m, d);
     }
@@ -209,7 +208,7 @@ static standing stand(sl_echo_watch *w, size_t index, const sl_echo_match *m, do
     case SL_ECHO_SAME:
         return COUNTS;
     case SL_ECHO_OTHER:
-        return REFUTED;
+        return NOTHING; /* another text that shares some phrases */
     case SL_ECHO_UNKNOWN:
         break;
     }
@@ -218,12 +217,9 @@ static standing stand(sl_echo_watch *w, size_t index, const sl_echo_match *m, do
 
 /* ---- findings ------------------------------------------------------------------------------------ */
 
-static uint64_t score_of(const sl_echo_match *m, standing how, const doubt *d)
+static uint64_t score_of(const sl_echo_match *m, const doubt *d)
 {
     uint64_t score = (uint64_t)m->bits * PERMILLE_A_BIT;
-    if (how == REFUTED) {
-        return score < REFUTED_PERMILLE_MAX ? score : REFUTED_PERMILLE_MAX;
-    }
     bool certain = score > 1000 || (d != NULL && d->answer == SL_ECHO_SAME);
     return certain ? 1000 : score;
 }
@@ -254,11 +250,10 @@ static sl_res take_list(sl_echo_watch *w, sl_echo_matches *list, size_t index, u
         const sl_echo_match *m = &list->items[k];
         doubt *d = NULL;
         standing how = m->end <= decided ? NOTHING : stand(w, index, m, &d);
-        bool told = how == COUNTS || (how == REFUTED && sl_echo_is_strong(m));
-        if (told) {
-            SL_TRY(take(m, index, score_of(m, how, d), base, findings, early));
+        if (how == COUNTS) {
+            SL_TRY(take(m, index, score_of(m, d), base, findings, early));
         }
-        if (told || how == WAITS) {
+        if (how == COUNTS || how == WAITS) {
             list->items[kept++] = *m;
         }
     }

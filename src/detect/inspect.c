@@ -445,13 +445,20 @@ static sl_res inspect_afresh(const sl_detect *detect, sl_scratch *scratch, sl_vi
     return SL_DONE;
 }
 
+/* What is asked of others may be answered differently the next time: not remembered. */
+static bool may_ask(const sl_detect *detect, const sl_scratch *scratch, sl_channel channel)
+{
+    return scratch->ask != NULL && detect->echo_count != 0 && may_recite(channel) &&
+           channel != SL_CHANNEL_DOCUMENT;
+}
+
 sl_res sl_detect_inspect(const sl_detect *detect, sl_scratch *scratch, sl_view text,
                          sl_channel channel, sl_findings *findings)
 {
     sl_recall_key key;
     bool known = false;
     size_t from = findings->n;
-    if (scratch->recall == NULL ||
+    if (scratch->recall == NULL || may_ask(detect, scratch, channel) ||
         !sl_recall_key_of(scratch->recall, detect->number, channel, text, &key)) {
         return inspect_afresh(detect, scratch, text, channel, findings);
     }

@@ -72,7 +72,7 @@ void sl_scratch_scope(sl_scratch *scratch, sl_view who);
 SL_MUST sl_res sl_scratch_inject(sl_scratch *scratch, const sl_inject *inject, sl_inject_work *work,
                                  sl_view text, sl_findings *findings);
 /* From now on echo matches in what leaves are confirmed or refuted by `ask` (echo.h): a match that it knows for
- * the record's own scores 1000, one that it refutes at most 600. Without it the match alone decides. */
+ * the record's own scores 1000, one that it refutes is no finding. Without it the match alone decides. */
 void sl_scratch_confirm(sl_scratch *scratch, sl_echo_ask ask, void *context);
 
 /* All findings of a whole string, appended to `findings` in order of start. Any bytes are accepted:
