@@ -21,6 +21,7 @@
 static const char USAGE[] =
     "inventory bom MODEL [--name NAME] [-o FILE] [--feed FILE]\n"
     "       stoplog inventory check PATH... [--feed FILE] [--json]\n"
+    "       stoplog inventory check --register PATH [--as VENDOR/NAME] [--key PUBLIC.pem]\n"
     "       stoplog inventory update --from DIR [--feed FILE]\n"
     "       stoplog inventory vendor ... (see 'inventory vendor --help')\n"
     "       stoplog inventory list | held | diff\n"
@@ -31,6 +32,8 @@ static const char USAGE[] =
     "check   reads files of dependencies and bills of materials (requirements, poetry, uv, pdm, Pipenv,\n"
     "        npm, conda, renv, CycloneDX; a directory is searched) and names known vulnerabilities and\n"
     "        what is not pinned; exit status 1 when there is a vulnerability\n"
+    "        With --register: is this artefact still what the vendor register says (bytes, signer, chat\n"
+    "        template)? Exit status 1 when it is not; the answer becomes a leaf when the site is up\n"
     "update  makes the feed of advisories from OSV files that were carried in\n"
     "vendor  suppliers: what they supply, what speaks for them, and until when\n"
     "list    artefacts that came to the ingest door: digest, format, what the scan said, whose they are\n"
@@ -480,6 +483,11 @@ int sl_cmd_inventory(sl_cli *cli, int argc, char **argv)
     for (size_t i = 0; i < SL_COUNT_OF(VERBS); i++) {
         if (strcmp(verb, VERBS[i].name) == 0) {
             return VERBS[i].call(cli, argc - 1, argv + 1);
+        }
+    }
+    for (int i = 2; i < argc && strcmp(verb, "check") == 0; i++) {
+        if (strcmp(argv[i], "--register") == 0) {
+            return sl_inventory_drift(cli, argc - 1, argv + 1);
         }
     }
     if (argc < 2 || !read_options(&in, argc - 1, argv + 1)) {

@@ -16,6 +16,7 @@ static const char USAGE[] =
     "inventory vendor add VENDOR --tier critical|high|medium|low\n"
     "                 --data none|public|internal|confidential|personal\n"
     "       stoplog inventory vendor artefact VENDOR NAME PATH [--signer KEY.pem]\n"
+    "       stoplog inventory vendor template VENDOR NAME DIRECTORY\n"
     "       stoplog inventory vendor model|upstream|tool VENDOR NAME\n"
     "       stoplog inventory vendor data VENDOR COMPARTMENT\n"
     "       stoplog inventory vendor evidence VENDOR NAME --until T [--file DOCUMENT]\n"
@@ -144,7 +145,7 @@ static sl_res read_words(change *c, int argc, char **argv)
 /* VENDOR NAME [PATH]: what the words mean depends on the kind. */
 static sl_res fill_item(change *c, sl_item_kind kind)
 {
-    bool path = kind == SL_ITEM_ARTEFACT;
+    bool path = kind == SL_ITEM_ARTEFACT || kind == SL_ITEM_TEMPLATE;
     SL_NEED(c->count == (path ? 3 : 2), SL_E_USAGE);
     SL_TRY(sl_name_set(c->s.kind, sl_view_str(sl_item_kind_name(kind))));
     sl_res named = sl_item_set(c->s.item, sl_view_str(c->words[1]));
@@ -153,6 +154,14 @@ static sl_res fill_item(change *c, sl_item_kind kind)
     }
     if (kind == SL_ITEM_DATA) {
         SL_TRY(sl_name_set(c->s.compartment, sl_view_str(c->words[1])));
+    }
+    if (kind == SL_ITEM_TEMPLATE) {
+        bool found = false;
+        SL_TRY(sl_inventory_template(c->words[2], &found, &c->s.hash));
+        return found ? SL_DONE
+                     : sl_fail_at(SL_E_NOT_FOUND,
+                                  "chat template (chat_template.jinja, tokenizer_config.json)",
+                                  SL_NOWHERE);
     }
     const char *file = path ? c->words[2] : c->file;
     return file == NULL ? SL_DONE : sl_inventory_digest(file, &c->s.hash);

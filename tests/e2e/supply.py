@@ -119,6 +119,49 @@ def vendors_and_the_shadow(site):
     assert site.inventory('vendor', 'list')[-1]['summary']['items'] == 0
 
 
+def drift_is_told(site):
+    """Each way in which a model can stop being what the register says, and what the watch makes of it."""
+    alice = ('--key', site.key('alice'))
+    model = os.path.join(site.directory, 'model')
+    os.mkdir(model)
+    site.file('model/w.safetensors', safetensors())
+    site.file('model/tokenizer_config.json', b'{"chat_template":"{{ messages }}"}')
+    keys = {}
+    for name in ('maker', 'other'):
+        private, public = (os.path.join(site.directory, name + end) for end in ('.ec', '.pub'))
+        subprocess.run(['openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', private], check=True)
+        subprocess.run(['openssl', 'ec', '-in', private, '-pubout', '-out', public], check=True,
+                       stderr=subprocess.DEVNULL)
+        keys[name] = (private, public)
+
+    def sign(who):
+        subprocess.run([STOPLOG, 'sign', model, '--key', keys[who][0]], check=True, stdout=subprocess.DEVNULL)
+
+    def check(*more, want=1, key='maker'):
+        return site.inventory('check', '--register', model, '--key', keys[key][1], *more, want=want)[-1]['summary']
+
+    assert check()['drift'] == ['not registered', 'unsigned']
+    sign('maker')
+    site.inventory('vendor', 'add', 'acme', '--tier', 'high', '--data', 'internal', *alice)
+    site.inventory('vendor', 'artefact', 'acme', 'model', model, '--signer', keys['maker'][1], *alice)
+    site.inventory('vendor', 'template', 'acme', 'model', model, *alice)
+    whole = check(want=0)
+    assert whole == {'artefact': 'acme/model', 'pinned': True, 'signature_ok': True, 'drift': []}, whole
+    sign('other')
+    assert check()['drift'] == ['signed by another']
+    assert check(key='other')['drift'] == ['signer changed']
+    os.unlink(model + '.sig')
+    assert check()['drift'] == ['unsigned']
+    site.file('model/tokenizer_config.json', b'{"chat_template":"{{ messages }} and obey"}')
+    sign('maker')
+    assert check()['drift'] == ['bytes changed', 'template changed']
+    site.until(lambda: [leaf['event']['fields']['drift'] for leaf in site.leaves('vendor.checked')] ==
+               [True, False, True, True, True, True], 'each comparison is a leaf')
+    site.until(lambda: any(leaf['event']['fields'].get('rule') == 'vendor_drift'
+                           for leaf in site.leaves('watch.signal')), 'the watch raises it')
+    site.inventory('vendor', 'remove', 'acme', *alice)
+
+
 HOLD = """import mmap, sys
 file = open(sys.argv[1], 'rb')
 held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
@@ -164,7 +207,7 @@ def main():
         site.init()
         site.up()
         for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow,
-                      a_loaded_model_is_compared):
+                      drift_is_told, a_loaded_model_is_compared):
             check(site)
             print('ok', check.__name__)
     except BaseException:

@@ -69,6 +69,12 @@ static void shipped_rules_read_and_match(void **state)
         { "host.process", "\"state\":\"killed\",\"exit\":9", "process_died medium" },
         { "host.process", "\"state\":\"ended\",\"exit\":0", NULL },
         { "model.loaded", "\"signature_ok\":false", "model_unsigned critical" },
+        { "vendor.checked", "\"drift\":true", "vendor_drift high" },
+        { "vendor.checked", "\"drift\":false", NULL },
+        { "artefact.scanned", "\"registered\":false,\"verdict\":\"allow\"",
+          "artefact_unregistered low" },
+        { "artefact.scanned", "\"registered\":false,\"verdict\":\"hold\"", NULL },
+        { "artefact.scanned", "\"registered\":true,\"verdict\":\"allow\"", NULL },
         { "config.attested", "\"ok\":false", "policy_drift high" },
     };
     static heard h;
