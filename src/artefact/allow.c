@@ -10,8 +10,8 @@
 #include "base/yaml.h"
 
 #define NAME_BYTES_MAX ((size_t)512)
-#define ENTRIES_MAX ((size_t)16384)
-#define SLOTS ((size_t)65536)
+#define ENTRIES_MAX ((size_t)8192)
+#define SLOTS ((size_t)16384)
 #define ARENA_BYTES_MAX ((size_t)4 << 20)
 
 typedef struct {

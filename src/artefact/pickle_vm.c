@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "artefact/scan_impl.h"
 
@@ -15,6 +16,28 @@
 #define RING_MAX ((size_t)1 << 20)
 #define INT_MOST (((uint64_t)1 << 40) - 1) /* stands for every larger number */
 #define TRIAL_OPCODES_MAX ((uint64_t)1 << 18)
+
+/* A table grows: `used` of its words stay. Large ones are written from front to back, and in large pages
+ * that costs a tenth of the faults; moving them by mremap would break the pages up again. */
+static sl_pvalue *grow_table(sl_pvalue *table, size_t used, size_t wanted)
+{
+    const size_t page = (size_t)2 << 20;
+    size_t bytes = wanted * sizeof *table;
+    if (bytes < 2 * page) {
+        return reallocarray(table, wanted, sizeof *table);
+    }
+    bytes = (bytes + page - 1) & ~(page - 1);
+    sl_pvalue *grown = aligned_alloc(page, bytes);
+    if (grown == NULL) {
+        return NULL;
+    }
+    (void)madvise(grown, bytes, MADV_HUGEPAGE); /* a wish: what becomes of it does not matter */
+    if (used != 0) {
+        memcpy(grown, table, used * sizeof *table);
+    }
+    free(table);
+    return grown;
+}
 
 /* ---- values ---- */
 
@@ -214,7 +237,7 @@ static sl_res ring_reserve(sl_pickle *vm, size_t n)
     while (wanted < vm->ring_at + n && wanted < RING_MAX) {
         wanted *= 2;
     }
-    sl_pvalue *grown = reallocarray(vm->ring, wanted, sizeof *grown);
+    sl_pvalue *grown = grow_table(vm->ring, (size_t)vm->ring_at, wanted);
     SL_NEED(grown != NULL, SL_E_MEMORY);
     vm->ring = grown;
     vm->ring_room = wanted;
@@ -264,7 +287,7 @@ static void put_in(sl_pickle *vm, size_t slot, size_t from)
     size_t memo = (size_t)(sl_pv_payload(old) & 0xffffff);
     sl_pvalue now = sl_pv(sl_pv_kind(old), tag_of(vm, &s), ((uint64_t)s.depth << 24) | memo);
     vm->stack[slot] = now;
-    if (memo != 0 && memo - 1 < c->memo_room && c->memo[memo - 1] == old) {
+    if (memo != 0 && memo - 1 < c->memo_high && c->memo[memo - 1] == old) {
         c->memo[memo - 1] = now;
     }
 }
@@ -328,19 +351,30 @@ static sl_res memo_grow(sl_pickle *vm, sl_pcontext *c, size_t index)
 {
     size_t wanted = c->memo_room == 0 ? 64 : c->memo_room;
     while (wanted <= index) {
-        wanted *= 2;
+        wanted *= wanted < 65536 || wanted > vm->budget->memo / 8 ? 2 : 8;
     }
     if (wanted > vm->budget->memo) {
         return sl_fail_at(SL_E_LIMIT, "pickle memo", vm->op.at);
     }
-    sl_pvalue *grown = reallocarray(c->memo, wanted, sizeof *grown);
+    sl_pvalue *grown = grow_table(c->memo, c->memo_high, wanted);
     SL_NEED(grown != NULL, SL_E_MEMORY);
-    for (size_t i = c->memo_room; i < wanted; i++) {
-        grown[i] = MEMO_FREE;
-    }
     c->memo = grown;
     c->memo_room = wanted;
     return SL_DONE;
+}
+
+/* There is room. A container learns its place, so that what it takes later counts in the memo too. */
+static inline void memo_store(sl_pcontext *c, sl_pvalue *top, size_t index)
+{
+    sl_pkind kind = sl_pv_kind(*top);
+    if (kind >= SL_PV_LIST && kind <= SL_PV_SET && index < 0xffffff) {
+        *top = (*top & ~(sl_pvalue)0xffffff) | (index + 1);
+    }
+    while (c->memo_high <= index) {
+        c->memo[c->memo_high++] = MEMO_FREE;
+    }
+    c->memo_count += c->memo[index] == MEMO_FREE;
+    c->memo[index] = *top;
 }
 
 static sl_res memo_put(sl_pickle *vm, uint64_t index)
@@ -357,20 +391,14 @@ static sl_res memo_put(sl_pickle *vm, uint64_t index)
     if (index >= c->memo_room) {
         SL_TRY(memo_grow(vm, c, (size_t)index));
     }
-    sl_pvalue *top = &vm->stack[vm->depth - 1];
-    sl_pkind kind = sl_pv_kind(*top);
-    if (kind >= SL_PV_LIST && kind <= SL_PV_SET && index < 0xffffff) {
-        *top = (*top & ~(sl_pvalue)0xffffff) | (index + 1);
-    }
-    c->memo_count += c->memo[index] == MEMO_FREE;
-    c->memo[index] = *top;
+    memo_store(c, &vm->stack[vm->depth - 1], (size_t)index);
     return SL_DONE;
 }
 
 static sl_res memo_get(sl_pickle *vm, uint64_t index)
 {
     const sl_pcontext *c = &vm->context[vm->contexts];
-    if (index >= c->memo_room || c->memo[index] == MEMO_FREE) {
+    if (index >= c->memo_high || c->memo[index] == MEMO_FREE) {
         sl_pickle_tell_str(vm, SL_RULE_PICKLE_BROKEN, "a memo entry that was never stored");
         return push(vm, sl_pv(SL_PV_UNKNOWN, 0, 0));
     }
@@ -887,6 +915,123 @@ static sl_res step(sl_pickle *vm)
     }
 }
 
+/* ---- the common opcodes in a row ---- */
+
+#define COMMON_BYTES_MAX ((size_t)24) /* more than the longest of them */
+#define COMMON_TEXT_MAX 16U           /* longer text may hold an artefact: op_text looks */
+#define SPEND_EVERY ((uint64_t)4096)
+
+/* The value that the opcode at `p`, which stands at `at`, pushes; how many bytes it takes, 0: it is no such
+ * opcode. */
+static inline size_t common_value(const sl_pickle *vm, const uint8_t *p, uint64_t at,
+                                  sl_pvalue *ret_value)
+{
+    const sl_pcontext *c = &vm->context[vm->contexts];
+    switch (p[0]) {
+    case 'K':
+        *ret_value = sl_pv(SL_PV_INT, 0, p[1]);
+        return 2;
+    case 'M':
+        *ret_value = sl_pv(SL_PV_INT, 0, sl_get_le16(p + 1));
+        return 3;
+    case 'J':
+        *ret_value =
+            p[4] < 0x80 ? sl_pv(SL_PV_INT, 0, sl_get_le32(p + 1)) : sl_pv(SL_PV_DATA, 0, 0);
+        return 5;
+    case 'N':
+    case 0x88:
+    case 0x89:
+        *ret_value = sl_pv(SL_PV_DATA, 0, 0);
+        return 1;
+    case 'G':
+        *ret_value = sl_pv(SL_PV_DATA, 0, 0);
+        return 9;
+    case ']':
+        *ret_value = sl_pv(SL_PV_LIST, 1, 0);
+        return 1;
+    case '}':
+        *ret_value = sl_pv(SL_PV_DICT, 1, 0);
+        return 1;
+    case 'h':
+    case 'j': {
+        uint64_t index = p[0] == 'h' ? p[1] : sl_get_le32(p + 1);
+        if (index >= c->memo_high || c->memo[index] == MEMO_FREE) {
+            return 0;
+        }
+        *ret_value = c->memo[index];
+        return p[0] == 'h' ? 2 : 5;
+    }
+    case 0x8c:
+        *ret_value = sl_pv(SL_PV_STR, p[1], at + 2);
+        return p[1] < COMMON_TEXT_MAX && !vm->keep_strings ? 2 + (size_t)p[1] : 0;
+    default:
+        return 0;
+    }
+}
+
+/* MEMOIZE, BINPUT, LONG_BINPUT and MARK, where there is room; bytes taken as above. */
+static inline size_t common_store(sl_pickle *vm, const uint8_t *p)
+{
+    sl_pcontext *c = &vm->context[vm->contexts];
+    if (p[0] == '(') {
+        if (vm->mark_count == vm->mark_room) {
+            return 0;
+        }
+        vm->marks[vm->mark_count++] = (uint32_t)vm->depth;
+        return 1;
+    }
+    uint64_t index = p[0] == 0x94  ? c->memo_count
+                     : p[0] == 'q' ? p[1]
+                     : p[0] == 'r' ? sl_get_le32(p + 1)
+                                   : UINT64_MAX;
+    if (index >= c->memo_room || index > c->memo_high || !has(vm, 1)) {
+        return 0;
+    }
+    memo_store(c, &vm->stack[vm->depth - 1], (size_t)index);
+    return p[0] == 0x94 ? 1 : p[0] == 'q' ? 2 : 5;
+}
+
+/* Where the row ends: before the end of the window, of the frame, or the next account of opcodes. */
+static const uint8_t *common_last(const sl_pickle *vm)
+{
+    const sl_pickle_reader *r = &vm->reader;
+    uint64_t end = r->base + r->window.n;
+    if (vm->frame_end != 0 && vm->frame_end < end) {
+        end = vm->frame_end;
+    }
+    bool room = r->window.n != 0 && r->at >= r->base && end >= r->at + COMMON_BYTES_MAX;
+    return room ? r->window.p + (size_t)(end - COMMON_BYTES_MAX - r->base) : NULL;
+}
+
+/* Opcodes that move plain values go from the window straight to the stack: nearly all of a dense stream. What
+ * has rules of its own is left to step(). */
+static void run_common(sl_pickle *vm)
+{
+    sl_pickle_reader *r = &vm->reader;
+    const uint8_t *last = common_last(vm);
+    if (last == NULL) {
+        return;
+    }
+    const uint8_t *from = r->window.p + (size_t)(r->at - r->base);
+    const uint8_t *p = from;
+    uint64_t left = SPEND_EVERY - 1 - (vm->ops & (SPEND_EVERY - 1));
+    for (; p <= last && left != 0 && vm->depth < vm->stack_room; left--) {
+        sl_pvalue v = 0;
+        size_t n = common_value(vm, p, r->at + (size_t)(p - from), &v);
+        if (n != 0) {
+            vm->stack[vm->depth++] = v;
+        } else {
+            n = common_store(vm, p);
+        }
+        if (n == 0) {
+            break;
+        }
+        p += n;
+        vm->ops++;
+    }
+    r->at += (size_t)(p - from);
+}
+
 /* ---- running ---- */
 
 static sl_res unreadable(sl_pickle *vm, sl_res failed)
@@ -908,7 +1053,7 @@ static sl_res spend(sl_pickle *vm)
     if (vm->scan == NULL) {
         return vm->ops < TRIAL_OPCODES_MAX ? SL_DONE : sl_fail_at(SL_E_LIMIT, "trial", vm->op.at);
     }
-    return sl_scan_spend(vm->scan, SL_SPEND_OPCODES, 4096);
+    return sl_scan_spend(vm->scan, SL_SPEND_OPCODES, SPEND_EVERY);
 }
 
 static void rewind_machine(sl_pickle *vm, uint64_t at)
@@ -920,9 +1065,6 @@ static void rewind_machine(sl_pickle *vm, uint64_t at)
             free(vm->context[i].memo);
         }
         vm->context[i] = (sl_pcontext){ .memo = memo, .memo_room = memo_room };
-    }
-    for (size_t i = 0; i < vm->context[0].memo_room; i++) {
-        vm->context[0].memo[i] = MEMO_FREE;
     }
     vm->contexts = 0;
     vm->depth = 0;
@@ -940,6 +1082,7 @@ sl_res sl_pickle_run(sl_pickle *vm, uint64_t at)
 {
     rewind_machine(vm, at);
     while (!vm->stopped) {
+        run_common(vm);
         if (!sl_pickle_at_hand(&vm->reader, &vm->op)) {
             sl_res r = sl_pickle_next(&vm->reader, &vm->op);
             if (!sl_ok(r)) {
@@ -950,7 +1093,7 @@ sl_res sl_pickle_run(sl_pickle *vm, uint64_t at)
             check_frame(vm);
         }
         SL_TRY(step(vm));
-        if ((++vm->ops & 4095) == 0) {
+        if ((++vm->ops & (SPEND_EVERY - 1)) == 0) {
             SL_TRY(spend(vm));
         }
     }

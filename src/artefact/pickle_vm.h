@@ -116,6 +116,7 @@ typedef struct {
     size_t marks_from;
     sl_pvalue *memo;
     size_t memo_room;
+    size_t memo_high; /* entries from here on were never written */
     size_t memo_count;
     sl_parray array;
 } sl_pcontext;
