@@ -38,6 +38,7 @@ sl_res sl_stream_new(const sl_stream_options *options, sl_stream **ret_stream)
     s->next = STEP_BYTES;
     s->report.verdict = SL_VERDICT_ALLOW;
     s->report.cut_offset = UINT64_MAX;
+    s->report.rewritten_at = UINT64_MAX;
     sl_res r = sl_echo_watch_new(options->detect, options->scratch, true, &s->echo);
     if (!sl_ok(r)) {
         free(s);
@@ -119,6 +120,10 @@ static sl_res release(sl_stream *s, sl_view window, size_t from, size_t to, sl_b
         count(s, &f, from);
         f.start = f.start > from ? f.start - from : 0;
         f.end -= from;
+        bool rewrites = f.verdict == SL_VERDICT_TRANSFORM || f.transform == SL_TRANSFORM_RESTORE;
+        if (rewrites && s->report.bytes_released + f.start < s->report.rewritten_at) {
+            s->report.rewritten_at = s->report.bytes_released + f.start;
+        }
         SL_TRY(sl_findings_add(&s->final, f));
     }
     sl_findings_sort(&s->final);

@@ -32,6 +32,8 @@ typedef struct {
     sl_finding cause;    /* the finding that cut (offsets as in the channel text) */
     uint64_t bytes_seen;
     uint64_t bytes_released; /* of channel text, before rewriting */
+    uint64_t
+        rewritten_at; /* where the first rewriting began, also a restoration; UINT64_MAX: none */
     uint64_t bytes_too_late; /* bytes of findings that turned out after their release */
     uint32_t transforms;     /* spans rewritten (restorations apart) */
     uint32_t restored;

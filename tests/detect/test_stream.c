@@ -54,6 +54,7 @@ static void same(const outcome *a, const outcome *b)
     assert_int_equal(a->report.transforms, b->report.transforms);
     assert_int_equal(a->report.restored, b->report.restored);
     assert_true(a->report.bytes_released == b->report.bytes_released);
+    assert_true(a->report.rewritten_at == b->report.rewritten_at);
     assert_true(a->report.bytes_too_late == b->report.bytes_too_late);
 }
 
@@ -175,6 +176,7 @@ static void identifiers_are_masked_whole_in_every_split(void **state)
     outcome o = run(f, sl_buf_view(&text), 1, 0);
     assert_int_equal(o.report.verdict, SL_VERDICT_TRANSFORM);
     assert_int_equal(o.report.transforms, 120);
+    assert_int_equal(o.report.rewritten_at, strlen("Note 1. SSN "));
     assert_true(sl_view_find(sl_buf_view(&o.text), SL_LIT("6789"), 0) == SIZE_MAX);
     assert_true(sl_view_find(sl_buf_view(&o.text), SL_LIT("0132"), 0) == SIZE_MAX);
     assert_true(sl_view_find(sl_buf_view(&o.text), SL_LIT("Note 60. SSN ***"), 0) != SIZE_MAX);

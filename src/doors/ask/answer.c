@@ -51,6 +51,9 @@ void sl_answer_free(sl_answer *a)
     for (size_t i = 0; i < a->channels_n; i++) {
         free_channel(a->channels[i]);
     }
+    for (size_t i = 0; i < SL_ASK_CHOICES_MAX; i++) {
+        sl_logprobs_free(&a->logprobs[i]);
+    }
     if (a->wire_free != NULL) {
         a->wire_free(a->wire);
     }
@@ -432,6 +435,17 @@ sl_res sl_answer_end(sl_answer *a, sl_channel kind, uint32_t choice, uint32_t pa
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = SIZE_MAX / 2 };
     SL_TRY(sl_stream_finish(ch->stream, &freed));
     return after_stream(a, ch, sl_buf_view(&freed), released);
+}
+
+uint64_t sl_answer_plain(const sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part)
+{
+    const sl_answer_channel *ch = find(a, kind, choice, part);
+    if (ch == NULL || ch->stream == NULL) {
+        return 0;
+    }
+    const sl_stream_report *report = sl_stream_report_get(ch->stream);
+    return report->bytes_released < report->rewritten_at ? report->bytes_released
+                                                         : report->rewritten_at;
 }
 
 static bool declared(const sl_answer *a, sl_view name)

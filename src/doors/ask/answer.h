@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "detect/flow.h"
 #include "detect/stream.h"
+#include "doors/ask/logprobs.h"
 #include "doors/ask/shape.h"
 
 enum {
@@ -71,6 +72,7 @@ typedef struct {
 typedef struct sl_answer {
     sl_answer_options options;
     sl_answer_choice choices[SL_ASK_CHOICES_MAX];
+    sl_logprobs logprobs[SL_ASK_CHOICES_MAX]; /* of each choice's content */
     sl_answer_channel *channels[SL_ASK_CHANNELS_MAX];
     size_t channels_n;
     bool done; /* the model server said that this is all */
@@ -123,6 +125,9 @@ SL_MUST sl_res sl_answer_end(sl_answer *a, sl_channel kind, uint32_t choice, uin
 SL_MUST sl_res sl_answer_note_finding(sl_answer *a, const sl_answer_note *note);
 /* The stream of the newest running text of a kind; NULL when there is none. Borrowed. */
 sl_stream *sl_answer_newest(const sl_answer *a, sl_channel kind);
+
+/* Up to where the channel's text has left exactly as it came. */
+uint64_t sl_answer_plain(const sl_answer *a, sl_channel kind, uint32_t choice, uint32_t part);
 
 /* A tool call begins: `part` is its number in the choice, `name` the tool's. A name that the
  * request did not declare cuts the choice. The name is kept for sl_answer_tool_name. */

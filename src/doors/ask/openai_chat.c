@@ -1,8 +1,8 @@
 /* OpenAI chat completions, streamed and whole.
  *
  * The request table names every member that passes. In answers, ids, model, time and fingerprint
- * are the door's own, tool call ids are made here, and log-probabilities never leave, because they
- * would undo a mask. A choice ends with `content_filter` when it is cut.
+ * are the door's own, tool call ids are made here, and log-probabilities leave only as logprobs.h
+ * allows. A choice ends with `content_filter` when it is cut.
  * Design: dialect.h; reference: OpenAI API, "Create chat completion". */
 #include "doors/ask/dialect.h"
 
@@ -288,9 +288,44 @@ static void put_chunk_begin(const sl_answer *a, uint32_t choice, sl_json_writer 
     sl_json_object_begin(w);
 }
 
+/* Those whose tokens have left by now. */
+static void put_logprobs(sl_answer *a, uint32_t choice, size_t n, sl_json_writer *w)
+{
+    sl_json_key(w, "logprobs");
+    sl_json_object_begin(w);
+    sl_json_key(w, "content");
+    sl_json_array_begin(w);
+    sl_logprobs_put(&a->logprobs[choice], n, w);
+    sl_json_array_end(w);
+    sl_json_key(w, "refusal");
+    sl_json_null(w);
+    sl_json_object_end(w);
+}
+
+static size_t logprobs_ready(const sl_answer *a, uint32_t choice)
+{
+    return sl_logprobs_ready(&a->logprobs[choice],
+                             sl_answer_plain(a, SL_CHANNEL_ANSWER, choice, 0));
+}
+
+static sl_res take_logprobs(sl_answer *a, const sl_json_doc *doc, const sl_json_node *choice_node,
+                            const sl_json_node *says, uint32_t choice)
+{
+    bool has = false;
+    sl_view text = { 0 };
+    const sl_json_node *list = NULL;
+    const sl_json_node *logprobs = NULL;
+    if ((a->options.features >> SL_FEATURE_LOGPROBS & 1U) == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_ask_member_text(a, doc, says, "content", &has, &text));
+    SL_TRY(sl_ask_member_kind(doc, choice_node, "logprobs", SL_JSON_OBJECT, &logprobs));
+    SL_TRY(sl_ask_member_kind(doc, logprobs, "content", SL_JSON_ARRAY, &list));
+    return sl_logprobs_take(&a->logprobs[choice], doc, list, text, &a->event);
+}
+
 static sl_res put_chunk_end(sl_json_writer *w, const char *finish, sl_buf *out)
 {
-    sl_json_object_end(w);
     sl_json_key(w, "finish_reason");
     if (finish == NULL) {
         sl_json_null(w);
@@ -320,6 +355,11 @@ static sl_res put_delta(sl_answer *a, uint32_t choice, bool first, const texts *
     put_text(&w, "content", &t->content);
     put_text(&w, "refusal", &t->refusal);
     put_text(&w, "reasoning_content", &t->reasoning);
+    sl_json_object_end(&w);
+    size_t ready = logprobs_ready(a, choice);
+    if (ready != 0) {
+        put_logprobs(a, choice, ready, &w);
+    }
     return put_chunk_end(&w, NULL, out);
 }
 
@@ -331,6 +371,7 @@ static sl_res put_finish(sl_answer *a, uint32_t choice, const char *finish, sl_b
     SL_TRY(sl_buf_add_str(out, "data: "));
     sl_json_writer_init(&w, out);
     put_chunk_begin(a, choice, &w);
+    sl_json_object_end(&w);
     return put_chunk_end(&w, finish, out);
 }
 
@@ -368,6 +409,7 @@ static sl_res put_tool_calls(sl_answer *a, uint32_t choice, sl_buf *out)
         sl_json_array_begin(&w);
         SL_TRY(put_tool_call(a, choice, part, sl_buf_view(&arguments), true, &w));
         sl_json_array_end(&w);
+        sl_json_object_end(&w);
         SL_TRY(put_chunk_end(&w, NULL, out));
     }
     return SL_DONE;
@@ -467,6 +509,7 @@ static sl_res take_chunk_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
     SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     bool first = (a->wire_state & SAID_ROLE << choice) == 0;
     a->wire_state |= SAID_ROLE << choice;
+    SL_TRY(take_logprobs(a, doc, node, delta, choice));
     SL_TRY(take_texts(a, doc, delta, choice, &t));
     SL_TRY(take_calls(a, doc, delta, choice, true));
     if (reason != NULL) {
@@ -585,6 +628,7 @@ static sl_res take_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
     SL_NEED(!a->choices[choice].ended && !a->choices[choice].started, SL_E_DUPLICATE);
     const sl_json_node *says = sl_json_get_kind(doc, node, "message", SL_JSON_OBJECT);
     SL_NEED(says != NULL, SL_E_MISSING_FIELD);
+    SL_TRY(take_logprobs(a, doc, node, says, choice));
     SL_TRY(take_texts(a, doc, says, choice, &t));
     SL_TRY(take_calls(a, doc, says, choice, false));
     SL_TRY(end_texts(a, choice, &t));
@@ -601,8 +645,13 @@ static sl_res take_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_j
         SL_TRY(put_whole_calls(a, choice, w));
     }
     sl_json_object_end(w);
-    sl_json_key(w, "logprobs");
-    sl_json_null(w);
+    size_t ready = logprobs_ready(a, choice);
+    if (ready != 0) {
+        put_logprobs(a, choice, ready, w);
+    } else {
+        sl_json_key(w, "logprobs");
+        sl_json_null(w);
+    }
     const sl_json_node *reason = NULL;
     SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     sl_json_put_str(w, "finish_reason",

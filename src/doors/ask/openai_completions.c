@@ -74,13 +74,22 @@ static void put_head(const sl_answer *a, sl_json_writer *w)
     sl_json_array_begin(w);
 }
 
-static void put_choice(uint32_t choice, sl_view text, const char *finish, sl_json_writer *w)
+static void put_choice(sl_answer *a, uint32_t choice, sl_view text, const char *finish,
+                       sl_json_writer *w)
 {
+    uint64_t plain = sl_answer_plain(a, SL_CHANNEL_ANSWER, choice, 0);
+    size_t ready = sl_logprobs_ready(&a->logprobs[choice], plain);
     sl_json_object_begin(w);
     sl_json_put_string(w, "text", text.n == 0 ? sl_view_str("") : text);
     sl_json_put_uint(w, "index", choice);
     sl_json_key(w, "logprobs");
-    sl_json_null(w);
+    if (ready != 0) {
+        sl_json_object_begin(w);
+        sl_logprobs_put_lists(&a->logprobs[choice], ready, w);
+        sl_json_object_end(w);
+    } else {
+        sl_json_null(w);
+    }
     sl_json_key(w, "finish_reason");
     if (finish == NULL) {
         sl_json_null(w);
@@ -103,7 +112,7 @@ static sl_res put_chunk(sl_answer *a, uint32_t choice, sl_view text, const char 
     SL_TRY(sl_buf_add_str(out, "data: "));
     sl_json_writer_init(&w, out);
     put_head(a, &w);
-    put_choice(choice, text, finish, &w);
+    put_choice(a, choice, text, finish, &w);
     sl_json_array_end(&w);
     sl_json_object_end(&w);
     SL_TRY(sl_json_finish(&w));
@@ -115,6 +124,19 @@ static const char *finish_word(const sl_json_node *reason)
     return sl_json_text_is(reason, "length")           ? "length"
            : sl_json_text_is(reason, "content_filter") ? "content_filter"
                                                        : "stop";
+}
+
+/* Before the text itself is fed. */
+static sl_res take_logprobs(sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
+                            sl_view text, uint32_t choice)
+{
+    const sl_json_node *logprobs = NULL;
+    if ((a->options.features >> SL_FEATURE_LOGPROBS & 1U) == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_ask_member_kind(doc, node, "logprobs", SL_JSON_OBJECT, &logprobs));
+    return sl_logprobs_take_lists(&a->logprobs[choice], doc, sl_json_get(doc, logprobs, "tokens"),
+                                  sl_json_get(doc, logprobs, "token_logprobs"), text, &a->event);
 }
 
 static sl_res take_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_node *node,
@@ -132,6 +154,7 @@ static sl_res take_choice(sl_answer *a, const sl_json_doc *doc, const sl_json_no
     SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
     SL_TRY(sl_ask_member_text(a, doc, node, "text", &has, &text));
     if (has) {
+        SL_TRY(take_logprobs(a, doc, node, text, choice));
         SL_TRY(sl_answer_feed(a, SL_CHANNEL_ANSWER, choice, 0, text, &freed));
     }
     if (reason != NULL) {
@@ -208,11 +231,12 @@ static sl_res put_whole_choice(sl_answer *a, const sl_json_doc *doc, const sl_js
     SL_NEED(!a->choices[choice].ended && !a->choices[choice].started, SL_E_DUPLICATE);
     SL_TRY(sl_ask_member_text(a, doc, node, "text", &has, &text));
     SL_NEED(has, SL_E_MISSING_FIELD);
+    SL_TRY(take_logprobs(a, doc, node, text, choice));
     SL_TRY(sl_answer_feed(a, SL_CHANNEL_ANSWER, choice, 0, text, &freed));
     SL_TRY(sl_answer_end(a, SL_CHANNEL_ANSWER, choice, 0, &freed));
     const sl_json_node *reason = NULL;
     SL_TRY(sl_ask_member_kind(doc, node, "finish_reason", SL_JSON_STRING, &reason));
-    put_choice(choice, sl_buf_view(&freed),
+    put_choice(a, choice, sl_buf_view(&freed),
                a->choices[choice].cut ? "content_filter"
                : reason == NULL       ? "stop"
                                       : finish_word(reason),

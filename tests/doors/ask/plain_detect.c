@@ -241,6 +241,7 @@ sl_res sl_stream_new(const sl_stream_options *options, sl_stream **ret_stream)
     s->options = *options;
     s->text.max = (size_t)1 << 24;
     s->report.cut_offset = UINT64_MAX;
+    s->report.rewritten_at = UINT64_MAX;
     *ret_stream = s;
     return SL_DONE;
 }
@@ -253,6 +254,11 @@ void sl_stream_free(sl_stream *s)
     }
 }
 
+static void note_rewriting(sl_stream *s)
+{
+    s->report.rewritten_at = s->given < s->report.rewritten_at ? s->given : s->report.rewritten_at;
+}
+
 /* Releases up to `frontier`, rewriting on the way; a needle is never split because every needle is
  * shorter than HOLD. */
 static sl_res release(sl_stream *s, size_t frontier, sl_buf *out)
@@ -263,10 +269,12 @@ static sl_res release(sl_stream *s, size_t frontier, sl_buf *out)
         bool surrogate = n == NULL && s->options.restore &&
                          sl_view_starts(sl_view_sub(text, s->given, text.n), SL_LIT("BOBBY"));
         if (surrogate) {
+            note_rewriting(s);
             SL_TRY(sl_buf_add_str(out, "ALICE"));
             s->given += 5;
             s->report.restored++;
         } else if (n != NULL && n->verdict == SL_VERDICT_TRANSFORM) {
+            note_rewriting(s);
             SL_TRY(sl_buf_add_str(out, n->instead));
             s->given += strlen(n->word);
             s->report.transforms++;
