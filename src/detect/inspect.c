@@ -144,8 +144,20 @@ sl_res sl_detect_build(const sl_detect_source *source, sl_detect **ret_detect)
     return SL_DONE;
 }
 
-sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
-                            sl_detect **ret_detect)
+/* The built-in tables as the build compiled them; false when this library or processor needs its own. */
+static bool open_built_in(sl_patterns **ret_patterns)
+{
+    for (size_t i = 0; i < sl_embedded_count; i++) {
+        if (sl_view_eq(sl_view_str(sl_embedded[i].name), SL_LIT("patterns.automata"))) {
+            return sl_ok(sl_patterns_open_for_this(
+                sl_view_of(sl_embedded[i].bytes, sl_embedded[i].n), ret_patterns));
+        }
+    }
+    return false;
+}
+
+static sl_res fill_built_in(sl_detect *d, sl_view extra_patterns, bool own_hosts,
+                            sl_view allowed_hosts)
 {
     sl_view tables[16];
     size_t n = 0;
@@ -159,11 +171,25 @@ sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allo
             hosts = text;
         }
     }
-    tables[n++] = extra_patterns;
-    sl_detect_source source = { .pattern_tables = tables,
-                                .pattern_table_count = n,
-                                .allowed_hosts = own_hosts ? allowed_hosts : hosts };
-    return sl_detect_build(&source, ret_detect);
+    if (extra_patterns.n != 0 || !open_built_in(&d->patterns)) {
+        tables[n++] = extra_patterns;
+        SL_TRY(sl_patterns_compile(tables, n, &d->patterns));
+    }
+    return sl_buf_add(&d->allowed_hosts, own_hosts ? allowed_hosts : hosts);
+}
+
+sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
+                            sl_detect **ret_detect)
+{
+    sl_detect *d = NULL;
+    SL_TRY(detect_new(&d));
+    sl_res r = fill_built_in(d, extra_patterns, own_hosts, allowed_hosts);
+    if (!sl_ok(r)) {
+        sl_detect_free(d);
+        return r;
+    }
+    *ret_detect = d;
+    return SL_DONE;
 }
 
 sl_res sl_detect_build_default(sl_detect **ret_detect)

@@ -19,11 +19,12 @@ typedef struct {
     uint8_t match_key[32]; /* opens the roster; zero when there is none */
 } sl_detect_source;
 
-/* The engines from their sources; compiles the patterns (about 0.3 s). SL_E_SYNTAX at the line. */
+/* The engines from their sources; compiles the patterns (about 1 s). SL_E_SYNTAX at the line. */
 SL_MUST sl_res sl_detect_build(const sl_detect_source *source, sl_detect **ret_detect);
 /* With the tables and the names tagger that the program carries: what the doors use. */
 SL_MUST sl_res sl_detect_build_default(sl_detect **ret_detect);
-/* Without the names tagger, with one more table of patterns (may be empty), and other hosts if
+/* Its patterns were compiled when the program was built; with a table more they are compiled now (1 s).
+ * Without the names tagger, with one more table of patterns (may be empty), and other hosts if
  * `own_hosts`. */
 SL_MUST sl_res sl_detect_build_with(sl_view extra_patterns, bool own_hosts, sl_view allowed_hosts,
                                     sl_detect **ret_detect);

@@ -359,7 +359,7 @@ static sl_res compile_failed(hs_compile_error_t *error, size_t pattern_index)
 /* Vectorscan 5.4.9 may miss matches of an automaton with one short literal, depending on where in
  * memory the text lies. Companions that never match keep it on the engine for several literals
  * (tests/detect/test_inspect.c holds it to the same matches at every address). */
-static sl_res compile_single(sl_patterns *p)
+static sl_res compile_single(sl_patterns *p, const hs_platform_info_t *machine)
 {
     static const unsigned IDS[4] = { 0, 1, 2, 3 };
     for (size_t i = 0; i < p->count; i++) {
@@ -367,7 +367,7 @@ static sl_res compile_single(sl_patterns *p)
                                        "\\x04\\x05\\x06jx", "\\x02vq\\x01\\x07" };
         unsigned flags[4] = { flags_of(&p->patterns[i]) | HS_FLAG_SOM_LEFTMOST, 0, 0, 0 };
         hs_compile_error_t *error = NULL;
-        if (hs_compile_multi(expressions, flags, IDS, 4, HS_MODE_BLOCK, NULL, &p->single[i],
+        if (hs_compile_multi(expressions, flags, IDS, 4, HS_MODE_BLOCK, machine, &p->single[i],
                              &error) != HS_SUCCESS) {
             return compile_failed(error, i);
         }
@@ -375,7 +375,7 @@ static sl_res compile_single(sl_patterns *p)
     return SL_DONE;
 }
 
-static sl_res compile_group(sl_patterns *p, group_kind group)
+static sl_res compile_group(sl_patterns *p, group_kind group, const hs_platform_info_t *machine)
 {
     const char *expressions[PATTERNS_MAX];
     unsigned flags[PATTERNS_MAX];
@@ -389,33 +389,40 @@ static sl_res compile_group(sl_patterns *p, group_kind group)
         }
     }
     hs_compile_error_t *error = NULL;
-    if (n != 0 && hs_compile_multi(expressions, flags, ids, n, HS_MODE_BLOCK, NULL,
+    if (n != 0 && hs_compile_multi(expressions, flags, ids, n, HS_MODE_BLOCK, machine,
                                    &p->groups[group], &error) != HS_SUCCESS) {
         return compile_failed(error, 0);
     }
     return SL_DONE;
 }
 
-static sl_res compile(sl_patterns *p)
+static sl_res compile(sl_patterns *p, const hs_platform_info_t *machine)
 {
-    SL_TRY(compile_single(p));
+    SL_TRY(compile_single(p, machine));
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
-        SL_TRY(compile_group(p, (group_kind)group));
+        SL_TRY(compile_group(p, (group_kind)group, machine));
     }
     return SL_DONE;
 }
 
-sl_res sl_patterns_compile(const sl_view *tables, size_t count, sl_patterns **ret_patterns)
+/* `machine` NULL: the one that runs this. */
+static sl_res compile_tables(const sl_view *tables, size_t count, const hs_platform_info_t *machine,
+                             sl_patterns **ret_patterns)
 {
     sl_patterns *p = NULL;
     SL_TRY(patterns_new(tables, count, &p));
-    sl_res r = p->count == 0 ? sl_fail_at(SL_E_MISSING_FIELD, "patterns", 0) : compile(p);
+    sl_res r = p->count == 0 ? sl_fail_at(SL_E_MISSING_FIELD, "patterns", 0) : compile(p, machine);
     if (!sl_ok(r)) {
         sl_patterns_free(p);
         return r;
     }
     *ret_patterns = p;
     return SL_DONE;
+}
+
+sl_res sl_patterns_compile(const sl_view *tables, size_t count, sl_patterns **ret_patterns)
+{
+    return compile_tables(tables, count, NULL, ret_patterns);
 }
 
 static sl_res save_bytes(sl_view v, sl_buf *out)
@@ -500,6 +507,40 @@ sl_res sl_patterns_open(sl_view saved, sl_patterns **ret_patterns)
     }
     *ret_patterns = p;
     return SL_DONE;
+}
+
+/* The most able processors first; older ones compile at each start. */
+static const unsigned long long MACHINES[] = { HS_CPU_FEATURES_AVX2 | HS_CPU_FEATURES_AVX512,
+                                               HS_CPU_FEATURES_AVX2 };
+
+sl_res sl_patterns_save_for_all(const sl_view *tables, size_t count, sl_buf *out)
+{
+    for (size_t i = 0; i < SL_COUNT_OF(MACHINES); i++) {
+        SL_OWN(sl_buf, saved, sl_buf_free) = { .max = out->max };
+        hs_platform_info_t machine = { .tune = HS_TUNE_FAMILY_GENERIC,
+                                       .cpu_features = MACHINES[i] };
+        sl_patterns *p = NULL;
+        SL_TRY(compile_tables(tables, count, &machine, &p));
+        sl_res r = sl_patterns_save(p, &saved);
+        sl_patterns_free(p);
+        SL_TRY(r);
+        SL_TRY(save_bytes(sl_buf_view(&saved), out));
+    }
+    return SL_DONE;
+}
+
+sl_res sl_patterns_open_for_this(sl_view saved, sl_patterns **ret_patterns)
+{
+    hs_platform_info_t here = { 0 };
+    SL_NEED(hs_populate_platform(&here) == HS_SUCCESS, SL_E_VERSION);
+    for (size_t i = 0; i < SL_COUNT_OF(MACHINES); i++) {
+        sl_view one;
+        SL_TRY(open_bytes(&saved, &one));
+        if ((MACHINES[i] & ~here.cpu_features) == 0) {
+            return sl_patterns_open(one, ret_patterns);
+        }
+    }
+    return sl_fail(SL_E_VERSION);
 }
 
 sl_patterns *sl_patterns_share(sl_patterns *patterns)

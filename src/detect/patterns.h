@@ -12,6 +12,10 @@ SL_MUST sl_res sl_patterns_compile(const sl_view *tables, size_t count, sl_patte
 /* Tables and automaton as bytes, and back. SL_E_VERSION for another library or processor. */
 SL_MUST sl_res sl_patterns_save(const sl_patterns *patterns, sl_buf *out);
 SL_MUST sl_res sl_patterns_open(sl_view saved, sl_patterns **ret_patterns);
+/* The same for usual processors at once, made when the program is built, because compiling takes
+ * about a second; and what is meant for this processor out of it. SL_E_VERSION: compile instead. */
+SL_MUST sl_res sl_patterns_save_for_all(const sl_view *tables, size_t count, sl_buf *out);
+SL_MUST sl_res sl_patterns_open_for_this(sl_view saved, sl_patterns **ret_patterns);
 /* One more owner; each owner frees. */
 sl_patterns *sl_patterns_share(sl_patterns *patterns);
 void sl_patterns_free(sl_patterns *patterns);

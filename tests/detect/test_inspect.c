@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "detect/engines.h"
+#include "detect/patterns.h"
 
 typedef struct {
     const char *text;
@@ -211,6 +212,52 @@ static void matches_do_not_depend_on_the_address_of_the_text(void **state)
     }
 }
 
+/* The built-in tables were compiled with the program; one comment more, and they are compiled now. */
+static void what_the_build_compiled_finds_the_same(void **state)
+{
+    sl_detect *sets[2] = { 0 };
+    assert_done(sl_detect_build_with((sl_view){ 0 }, false, (sl_view){ 0 }, &sets[0]));
+    assert_done(sl_detect_build_with(SL_LIT("# none\n"), false, (sl_view){ 0 }, &sets[1]));
+    for (size_t i = 0; i < SL_COUNT_OF(FOUND); i++) {
+        SL_OWN(sl_findings, a, sl_findings_free) = { 0 };
+        SL_OWN(sl_findings, b, sl_findings_free) = { 0 };
+        sl_view text = sl_view_str(FOUND[i].text);
+        sl_scratch *work[2] = { 0 };
+        assert_done(sl_scratch_new(sets[0], &work[0]));
+        assert_done(sl_scratch_new(sets[1], &work[1]));
+        assert_done(sl_detect_inspect(sets[0], work[0], text, SL_CHANNEL_USER, &a));
+        assert_done(sl_detect_inspect(sets[1], work[1], text, SL_CHANNEL_USER, &b));
+        assert_int_equal(a.n, b.n);
+        for (size_t k = 0; k < a.n; k++) {
+            assert_int_equal(a.items[k].start, b.items[k].start);
+            assert_int_equal(a.items[k].end, b.items[k].end);
+            assert_int_equal(a.items[k].kind, b.items[k].kind);
+        }
+        sl_scratch_free(work[0]);
+        sl_scratch_free(work[1]);
+    }
+    sl_detect_free(sets[0]);
+    sl_detect_free(sets[1]);
+}
+
+static void automata_for_several_processors_are_whole_or_refused(void **state)
+{
+    sl_view table = SL_LIT("@x\tmrn|id\n=D\t\\d\np\tmrn\ti\tlast\t-\t+x\t900\tmrn {{D}}{{D}}+\n");
+    SL_OWN(sl_buf, saved, sl_buf_free) = { .max = (size_t)1 << 24 };
+    sl_patterns *p = NULL;
+    assert_done(sl_patterns_save_for_all(&table, 1, &saved));
+    assert_code(sl_patterns_open_for_this(sl_view_sub(sl_buf_view(&saved), 0, 3), &p),
+                SL_E_TRUNCATED);
+    sl_res r = sl_patterns_open_for_this(sl_buf_view(&saved), &p);
+    if (r.code == SL_E_VERSION) {
+        print_message("skipped: this processor compiles its own automata\n");
+        skip();
+    }
+    assert_done(r);
+    assert_int_equal(sl_patterns_count(p), 1);
+    sl_patterns_free(p);
+}
+
 static void any_bytes_are_accepted(void **state)
 {
     engines *e = *state;
@@ -284,6 +331,8 @@ int main(void)
         cmocka_unit_test_prestate(disguises_are_seen_through, &e),
         cmocka_unit_test_prestate(a_value_deep_in_a_long_text_is_found, &e),
         cmocka_unit_test_prestate(matches_do_not_depend_on_the_address_of_the_text, &e),
+        cmocka_unit_test(what_the_build_compiled_finds_the_same),
+        cmocka_unit_test(automata_for_several_processors_are_whole_or_refused),
         cmocka_unit_test_prestate(any_bytes_are_accepted, &e),
         cmocka_unit_test_prestate(a_derived_set_shares_patterns_and_has_rosters_of_its_own, &e),
         cmocka_unit_test_prestate(a_changed_or_foreign_snapshot_is_refused, &e),
