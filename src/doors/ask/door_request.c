@@ -246,6 +246,9 @@ sl_res sl_door_inspect(sl_ask_door *d)
                          .features = d->who.features,
                          .upstream_model = d->route.upstream_model,
                          .nested_max = SL_MIB };
+    if (d->flow != NULL) {
+        SL_TRY(sl_ask_calls_read(&d->doc, &d->arena, &walk.calls));
+    }
     SL_TRY(sl_ask_shape_write(&walk, d->dialect->shape, &d->forward, &d->facts));
     d->step = STEP_DECIDE;
     return SL_DONE;

@@ -78,7 +78,7 @@ static sl_res remember(sl_ask_look *look, sl_view text, sl_channel channel)
 {
     return look->flow == NULL
                ? SL_DONE
-               : sl_flow_take(look->flow, channel, (uint32_t)look->strings, (sl_view){ 0 }, text);
+               : sl_flow_take(look->flow, channel, (uint32_t)look->strings, look->tool, text);
 }
 
 static sl_res look_text(sl_ask_look *look, sl_view text, sl_channel channel, sl_view *ret_text)
@@ -186,8 +186,10 @@ static sl_res rewrite_row(sl_ask_look *look, sl_view *texts, size_t n)
     return SL_DONE;
 }
 
-sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel channel)
+sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, const sl_view *tools, size_t n,
+                       sl_channel channel)
 {
+    look->tool = tools[0];
     if (n == 1) {
         return sl_ask_look_text(look, texts[0], channel, &texts[0]);
     }
@@ -199,6 +201,7 @@ sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel c
         SL_TRY(rewrite_row(look, texts, n));
     }
     for (size_t i = 0; i < n; i++) {
+        look->tool = tools[i];
         SL_TRY(remember(look, texts[i], channel));
     }
     return SL_DONE;

@@ -28,6 +28,7 @@ typedef struct {
     sl_pseudonyms *pseudonyms;
     const sl_ask_inject *inject; /* NULL: instructions are not looked for */
     sl_flow *flow;               /* takes every text as the model will read it; or NULL */
+    sl_view tool;                /* whose result the next text is; empty: nobody's, or unknown */
     /* Working memory, owned. */
     sl_findings findings;
     sl_buf rewritten;
@@ -56,8 +57,10 @@ SL_MUST sl_res sl_ask_look_text(sl_ask_look *look, sl_view text, sl_channel chan
 /* Inspect strings that stand side by side in one channel and are read as one: each alone and all
  * together (seams.h). `texts[i]` becomes what may go on in its place, borrowed from the look until
  * its next call. What reaches over a seam is rewritten as one and stands in the text where it began.
+ * `tools[i]` is the tool whose result `texts[i]` is, or empty.
  * Fails as sl_ask_look_text. */
-SL_MUST sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, size_t n, sl_channel channel);
+SL_MUST sl_res sl_ask_look_row(sl_ask_look *look, sl_view *texts, const sl_view *tools, size_t n,
+                               sl_channel channel);
 
 /* Drops names and places that the tagger guessed: it knows them by their sentence, and a key, a number or a
  * protocol word stands in none. */

@@ -40,12 +40,14 @@ typedef struct {
     const sl_ask_shape *shape;  /* of an object by table, else NULL */
     const sl_ask_member *items; /* of an array, or free_member for free values */
     sl_channel channel;
+    sl_view tool; /* whose result this is part of, or empty */
 } place;
 
 /* A running text that waits for its neighbours: in the output stands an empty string. */
 typedef struct {
     size_t at; /* of that string */
     sl_view text;
+    sl_view tool;
     sl_channel channel;
     bool first;  /* of a row: texts that are read as one */
     size_t next; /* in its row, numbered from 1; 0: it is the last */
@@ -209,6 +211,7 @@ static sl_res put_json_text(walk *k, sl_channel channel, sl_view text)
     if (sl_ok(sl_json_parse(text, &inner))) {
         sl_ask_walk nested = *k->in;
         nested.doc = &inner;
+        nested.calls = (sl_ask_calls){ 0 };
         SL_TRY(sl_ask_free_write(&nested, channel, &anew));
         sl_json_string(&k->w, sl_buf_view(&anew));
         return SL_DONE;
@@ -233,7 +236,7 @@ static void end_rows(walk *k, sl_channel channel, bool apart)
     }
 }
 
-static sl_res put_hole(walk *k, sl_channel channel, bool apart, sl_view text)
+static sl_res put_hole(walk *k, sl_channel channel, sl_view tool, bool apart, sl_view text)
 {
     if (k->holes_n == k->holes_cap) {
         size_t cap = k->holes_cap == 0 ? 32 : 2 * k->holes_cap;
@@ -245,8 +248,9 @@ static sl_res put_hole(walk *k, sl_channel channel, bool apart, sl_view text)
     end_rows(k, channel, apart);
     sl_json_string(&k->w, SL_LIT(""));
     size_t before = k->rows[channel];
-    k->holes[k->holes_n++] =
-        (hole){ .at = k->w.out->n - 2, .text = text, .channel = channel, .first = before == 0 };
+    k->holes[k->holes_n++] = (hole){
+        .at = k->w.out->n - 2, .text = text, .tool = tool, .channel = channel, .first = before == 0
+    };
     if (before != 0) {
         k->holes[before - 1].next = k->holes_n;
     }
@@ -259,12 +263,13 @@ static sl_res put_string(walk *k, const sl_ask_member *m, const place *at,
 {
     sl_view text;
     SL_TRY(sl_json_text(value, k->in->arena, &text));
+    k->in->look->tool = at->tool;
     if ((m->takes & SL_TAKES_JSON_TEXT) != 0) {
         return put_json_text(k, channel_of(m, at), text);
     }
     bool running = (m->takes & SL_TAKES_TEXT) != 0 && channel_of(m, at) != SL_CHANNEL_METADATA;
     if (running && text.n != 0) {
-        return put_hole(k, channel_of(m, at), m->apart, text);
+        return put_hole(k, channel_of(m, at), at->tool, m->apart, text);
     }
     if ((m->takes & (SL_TAKES_TEXT | SL_TAKES_FREE)) != 0) {
         sl_view passed;
@@ -288,6 +293,7 @@ static sl_res put_number(walk *k, const sl_ask_member *m, const place *at,
         return sl_fail_at(SL_E_RANGE, m->name, value->offset);
     }
     if ((m->takes & SL_TAKES_FREE) != 0) {
+        k->in->look->tool = at->tool;
         SL_TRY(sl_ask_look_fixed(k->in->look, value->raw, channel_of(m, at)));
     } else if ((m->takes & SL_TAKES_NUMBER) == 0) {
         int64_t whole = 0;
@@ -319,13 +325,15 @@ static sl_res open_place(walk *k, const sl_ask_member *m, const place *at,
     if (k->depth == SL_COUNT_OF(k->stack)) {
         return sl_fail_at(SL_E_DEPTH, m->name, value->offset);
     }
-    place next = { .node = value, .channel = channel_of(m, at) };
+    place next = { .node = value, .channel = channel_of(m, at), .tool = at->tool };
     bool object = value->kind == SL_JSON_OBJECT;
     if ((m->takes & SL_TAKES_FREE) != 0) {
         next.items = &free_member;
     } else if (object && (m->takes & SL_TAKES_OBJECT) != 0) {
         next.shape = m->shape;
         next.channel = channel_below(k->in, m->shape, value, next.channel);
+        sl_view tool = sl_ask_calls_tool(&k->in->calls, k->in->doc, value, k->in->arena);
+        next.tool = tool.n == 0 ? next.tool : tool;
     } else if (!object && (m->takes & SL_TAKES_ITEMS) != 0) {
         next.items = m->items;
     } else {
@@ -399,6 +407,7 @@ static sl_res put_free_key(walk *k, const place *at, const sl_json_node *key)
 {
     sl_view text;
     SL_TRY(sl_json_text(key, k->in->arena, &text));
+    k->in->look->tool = at->tool;
     SL_TRY(sl_ask_look_fixed(k->in->look, text, at->channel));
     sl_json_key_view(&k->w, text);
     return SL_DONE;
@@ -442,10 +451,12 @@ static sl_res run(walk *k)
 static sl_res look_at_row(walk *k, size_t at, sl_view *texts)
 {
     size_t n = 0;
+    sl_view *tools = texts + k->holes_n;
     for (size_t i = at + 1; i != 0; i = k->holes[i - 1].next) {
+        tools[n] = k->holes[i - 1].tool;
         texts[n++] = k->holes[i - 1].text;
     }
-    SL_TRY(sl_ask_look_row(k->in->look, texts, n, k->holes[at].channel));
+    SL_TRY(sl_ask_look_row(k->in->look, texts, tools, n, k->holes[at].channel));
     n = 0;
     for (size_t i = at + 1; i != 0; i = k->holes[i - 1].next) {
         sl_view *text = &k->holes[i - 1].text;
@@ -458,7 +469,7 @@ static sl_res look_at_row(walk *k, size_t at, sl_view *texts)
 
 static sl_res look_at_rows(walk *k)
 {
-    sl_view *texts = calloc(k->holes_n, sizeof *texts);
+    sl_view *texts = calloc(k->holes_n, 2 * sizeof *texts); /* and as many tools */
     SL_NEED(texts != NULL, SL_E_MEMORY);
     sl_res r = SL_DONE;
     for (size_t i = 0; i < k->holes_n && sl_ok(r); i++) {

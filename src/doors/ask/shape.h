@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "doors/ask/calls.h"
 #include "doors/ask/look.h"
 
 /* Abilities that pass only when the policy names them for the grant. */
@@ -107,6 +108,7 @@ typedef struct {
     const sl_json_doc *doc;
     sl_arena *arena; /* decoded strings; freed with the crossing */
     sl_ask_look *look;
+    sl_ask_calls calls;     /* of `doc`: whose result a text is */
     uint32_t features;      /* granted, bit by sl_ask_feature */
     sl_view upstream_model; /* written in place of the model's name */
     size_t nested_max;      /* bytes of JSON held in a string */

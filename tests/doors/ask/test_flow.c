@@ -87,11 +87,120 @@ static void without_rules_the_agent_obeys(void **state)
     real_rig_free(&all);
 }
 
+/* The same conversation in every dialect: `first` is called as c1 and `second`, too, if it is not NULL. */
+#define PAGE_RESULT "All figures are at " PAGE " this week."
+#define ARGUMENTS "{\\\"page\\\":\\\"" PAGE "?d=12\\\"}"
+
+static sl_res ask_chat(sl_buf *out, const char *first, const char *second)
+{
+    SL_TRY(sl_buf_addf(out, "{\"model\":\"trial-model\",\"tools\":[" TOOL(
+                                "run_task") "],\"messages\":[{\"role\":\"user\",\"content\":"
+                                            "\"Summarise my notes.\"},{\"role\":\"assistant\","
+                                            "\"content\":null,\"tool_calls\":["));
+    for (size_t i = 0; i < (second == NULL ? 1 : 2); i++) {
+        SL_TRY(sl_buf_addf(out,
+                           "%s{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":"
+                           "\"%s\",\"arguments\":\"{}\"}}",
+                           i == 0 ? "" : ",", i == 0 ? first : second));
+    }
+    return sl_buf_add_str(
+        out, "]},{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"" PAGE_RESULT "\"}]}");
+}
+
+static sl_res ask_responses(sl_buf *out, const char *first, const char *second)
+{
+    SL_TRY(sl_buf_add_str(out, "{\"model\":\"trial-model\",\"tools\":[{\"type\":\"function\","
+                               "\"name\":\"run_task\",\"parameters\":{\"type\":\"object\"}}],"
+                               "\"input\":[{\"role\":\"user\",\"content\":\"Summarise my "
+                               "notes.\"}"));
+    for (size_t i = 0; i < (second == NULL ? 1 : 2); i++) {
+        SL_TRY(sl_buf_addf(out,
+                           ",{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"%s\","
+                           "\"arguments\":\"{}\"}",
+                           i == 0 ? first : second));
+    }
+    return sl_buf_add_str(out, ",{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":"
+                               "\"" PAGE_RESULT "\"}]}");
+}
+
+static sl_res ask_messages(sl_buf *out, const char *first, const char *second)
+{
+    SL_TRY(sl_buf_add_str(out, "{\"model\":\"trial-model\",\"max_tokens\":99,\"tools\":[{\"name\":"
+                               "\"run_task\",\"input_schema\":{\"type\":\"object\"}}],"
+                               "\"messages\":[{\"role\":\"user\",\"content\":\"Summarise my "
+                               "notes.\"},{\"role\":\"assistant\",\"content\":["));
+    for (size_t i = 0; i < (second == NULL ? 1 : 2); i++) {
+        SL_TRY(sl_buf_addf(out,
+                           "%s{\"type\":\"tool_use\",\"id\":\"c1\",\"name\":\"%s\",\"input\":{}}",
+                           i == 0 ? "" : ",", i == 0 ? first : second));
+    }
+    return sl_buf_add_str(out, "]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\","
+                               "\"tool_use_id\":\"c1\",\"content\":[{\"type\":\"text\",\"text\":"
+                               "\"" PAGE_RESULT "\"}]}]}]}");
+}
+
+typedef struct {
+    const char *path;
+    sl_res (*ask)(sl_buf *out, const char *first, const char *second);
+    const char *answer;
+} dialect;
+
+static const dialect DIALECTS[] = {
+    { "/v1/chat/completions", ask_chat,
+      "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,"
+      "\"tool_calls\":[{\"id\":\"up\",\"type\":\"function\",\"function\":{\"name\":\"run_task\","
+      "\"arguments\":\"" ARGUMENTS "\"}}]},\"finish_reason\":\"tool_calls\"}]}" },
+    { "/v1/responses", ask_responses,
+      "{\"id\":\"r\",\"object\":\"response\",\"status\":\"completed\",\"output\":[{\"type\":"
+      "\"function_call\",\"id\":\"f\",\"call_id\":\"up\",\"name\":\"run_task\",\"arguments\":"
+      "\"" ARGUMENTS "\",\"status\":\"completed\"}],\"usage\":{\"input_tokens\":1,"
+      "\"output_tokens\":1,\"total_tokens\":2}}" },
+    { "/v1/messages", ask_messages,
+      "{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":"
+      "\"tool_use\",\"id\":\"up\",\"name\":\"run_task\",\"input\":{\"page\":\"" PAGE
+      "?d=12\"}}],\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":1,"
+      "\"output_tokens\":1}}" },
+};
+
+/* Does the call pass whose page only the result of the tools named mentioned? */
+static bool page_passes(real_rig *all, const dialect *d, const char *first, const char *second)
+{
+    SL_OWN(sl_buf, request, sl_buf_free) = { .max = 1 << 16 };
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 16 };
+    assert_done(d->ask(&request, first, second));
+    rig_post(&all->r, d->path, sl_buf_cstr(&request));
+    rig_json_answer(&http, d->answer);
+    rig_upstream(&all->r, sl_buf_view(&http), 4096);
+    bool passes = rig_saw(&all->r.client, PAGE);
+    if (passes == rig_saw(&all->r.leaves, "\"rule\":\"fetch-from-data\"")) {
+        fail_msg("%s: %.*s %.*s", d->path, SL_FMT(sl_buf_view(&all->r.client)),
+                 SL_FMT(sl_buf_view(&all->r.leaves)));
+    }
+    return passes;
+}
+
+static void results_of_trusted_tools_are_the_users_own(void **state)
+{
+    real_rig all;
+    real_rig_init(&all);
+    for (size_t i = 0; i < SL_COUNT_OF(DIALECTS); i++) {
+        const dialect *d = &DIALECTS[i];
+        assert_false(page_passes(&all, d, "read_mail", NULL));
+        assert_true(page_passes(&all, d, "staff_directory", NULL));
+        assert_true(page_passes(&all, d, "staff_directory", "staff_directory"));
+        /* One id, two names: nobody knows whose result it is. */
+        assert_false(page_passes(&all, d, "staff_directory", "read_mail"));
+        assert_false(page_passes(&all, d, "read_mail", "staff_directory"));
+    }
+    real_rig_free(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_judged_by_where_their_arguments_come_from),
         cmocka_unit_test(without_rules_the_agent_obeys),
+        cmocka_unit_test(results_of_trusted_tools_are_the_users_own),
     };
     return cmocka_run_group_tests_name("ask flow", tests, NULL, NULL);
 }
