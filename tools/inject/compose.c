@@ -164,8 +164,10 @@ static sl_res data_text(composer *c, const grammar_language *l, bool attack, sl_
         SL_TRY(
             family(c, l, dice(c, 3) == 0 ? "attack." : "indirect.", c->lines, &part, ret_family));
     } else if (dice(c, 2) == 0) {
-        static const char *const LIKE[] = { "benign.office", "benign.clinical", "benign.security",
-                                            "benign.mail", "benign.manual" };
+        static const char *const LIKE[] = {
+            "benign.office", "benign.clinical",  "benign.security", "benign.mail",  "benign.manual",
+            "benign.readme", "benign.guideline", "benign.ticket",   "benign.aitalk"
+        };
         SL_TRY(family(c, l, LIKE[dice(c, SL_COUNT_OF(LIKE))], c->lines, &part, ret_family));
     } else {
         return sl_buf_add(out, sl_buf_view(&doc));
@@ -230,4 +232,45 @@ sl_res rows_generate(rows *all, const grammar *g, sl_inject_channel channel, gra
     free(copies);
     free(c.real);
     return r;
+}
+
+/* What people type stands alone; in the data channel it stands in a document. */
+static sl_res look(composer *c, const grammar_language *l, size_t section, bool alone, sl_buf *out)
+{
+    SL_OWN(sl_buf, doc, sl_buf_free) = { .max = TEXT_MAX };
+    SL_OWN(sl_buf, part, sl_buf_free) = { .max = TEXT_MAX };
+    if (alone) {
+        return grammar_make(c->g, l, section, LINES_ALL, &c->prng, out);
+    }
+    SL_TRY(document(c, l, &doc));
+    SL_TRY(grammar_make(c->g, l, section, LINES_ALL, &c->prng, &part));
+    return insert(c, sl_buf_view(&doc), sl_buf_view(&part), out);
+}
+
+sl_res rows_look(rows *all, const grammar *g, sl_inject_channel channel, size_t count,
+                 uint64_t seed)
+{
+    composer c = { .all = all, .g = g };
+    const char *family_name = channel == SL_INJECT_USER ? "look.mixed" : "look.doc";
+    sl_prng_seed(&c.prng, seed);
+    for (size_t i = 0; i < count;) {
+        SL_OWN(sl_buf, out, sl_buf_free) = { .max = TEXT_MAX };
+        bool english = i < count / 2;
+        const grammar_language *l = english ? grammar_find(g, "en") : &g->languages[dice(&c, g->n)];
+        size_t section = 0;
+        SL_NEED(l != NULL, SL_E_NOT_FOUND);
+        bool fits = english == (strcmp(l->name, "en") == 0);
+        if (!fits || grammar_family(l, family_name, &section, 1) == 0) {
+            continue;
+        }
+        row one = { .source = english ? "look_en" : "look_other",
+                    .language = l->name,
+                    .family = "look",
+                    .kind = KIND_HARD };
+        SL_TRY(look(&c, l, section, channel == SL_INJECT_USER, &out));
+        SL_TRY(sl_arena_dup(&all->arena, sl_buf_view(&out), &one.text));
+        SL_TRY(rows_add(all, one));
+        i++;
+    }
+    return SL_DONE;
 }

