@@ -11,6 +11,7 @@ typedef struct {
     sl_view states;
     sl_view query;
     sl_view remedy;
+    sl_view needs;
     sl_view sample_field;
     int severity;
     int kind;
@@ -35,6 +36,7 @@ static const sl_yaml_field check_fields[] = {
     FIELD(states, SL_YAML_AS_TEXT, true),
     FIELD(query, SL_YAML_AS_TEXT, true),
     FIELD(remedy, SL_YAML_AS_TEXT, true),
+    FIELD(needs, SL_YAML_AS_TEXT, true),
     { .key = "severity",
       .type = SL_YAML_AS_CHOICE,
       .required = true,
@@ -121,6 +123,7 @@ static sl_res read_check(sl_catalogue *catalogue, const sl_yaml_node *node)
         .states = file.states,
         .query_text = file.query,
         .remedy = file.remedy,
+        .needs = file.needs,
         .attested = file.kind == 1,
         .asked = { .ttl_ms = file.ttl_ms,
                    .sample_min = (uint64_t)file.sample_min,

@@ -23,6 +23,7 @@ typedef struct {
     sl_view states; /* what it says when it passes */
     sl_view query_text;
     sl_view remedy;
+    sl_view needs;   /* what would decide it while it is unknown */
     bool attested;   /* rests on a person's word, not on a measurement */
     bool answerable; /* false: the language has this form, this version cannot ask it */
     sl_query query;

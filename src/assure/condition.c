@@ -16,6 +16,8 @@ typedef enum {
     OP_GREATER_EQUAL,
     OP_IN, /* `count` values above the one looked for */
     OP_NOT_IN,
+    OP_IN_NAMED, /* the value above is a text of words */
+    OP_NOT_IN_NAMED,
     OP_ADD,
     OP_SUBTRACT,
     OP_MULTIPLY,
@@ -277,13 +279,26 @@ static sl_res read_operand(parser *p)
     return value_word(p, word);
 }
 
+/* A name behind IN ("policy.purposes"): it answers with words separated by blanks. */
+static sl_res read_named_list(parser *p, op_kind kind)
+{
+    sl_view word = word_at(p);
+    op name = { .kind = OP_NAME };
+    if (!sl_view_cut(word, '.', &name.scope, &name.name) || name.scope.n == 0 || name.name.n == 0) {
+        return bad_at(p, "list after IN");
+    }
+    p->at += word.n;
+    p->want_value = false;
+    SL_TRY(emit(p, name));
+    return emit(p, (op){ .kind = kind == OP_IN ? OP_IN_NAMED : OP_NOT_IN_NAMED });
+}
+
 /* The list behind IN: values in parentheses, bare words being literals. */
 static sl_res read_list(parser *p, op_kind kind)
 {
     skip_space(p);
     if (p->at >= p->text.n || p->text.p[p->at] != '(') {
-        /* a single name that stands for a list is not supported: nothing answers lists */
-        return sl_fail_at(SL_E_UNSUPPORTED, "list after IN", p->at);
+        return read_named_list(p, kind);
     }
     p->at++;
     size_t count = 0;
@@ -585,6 +600,20 @@ static sl_value membership(op_kind kind, sl_value wanted, const sl_value *list, 
     return truth_value(kind == OP_IN ? found : negate(found));
 }
 
+static sl_value word_membership(op_kind kind, sl_value wanted, sl_value words)
+{
+    if (wanted.kind != SL_VALUE_TEXT || words.kind != SL_VALUE_TEXT) {
+        return (sl_value){ .kind = SL_VALUE_UNKNOWN };
+    }
+    bool found = false;
+    for (sl_view rest = words.text; rest.n > 0;) {
+        sl_view word;
+        (void)sl_view_cut(rest, ' ', &word, &rest);
+        found = found || (word.n > 0 && sl_view_eq(word, wanted.text));
+    }
+    return (sl_value){ .kind = SL_VALUE_BOOL, .boolean = found == (kind == OP_IN_NAMED) };
+}
+
 sl_truth sl_condition_test(const sl_condition *condition, const sl_names *names)
 {
     sl_value stack[SL_CONDITION_STACK_MAX + 1];
@@ -605,6 +634,11 @@ sl_truth sl_condition_test(const sl_condition *condition, const sl_names *names)
         case OP_NOT_IN:
             n -= one->count;
             stack[n - 1] = membership(one->kind, stack[n - 1], stack + n, one->count);
+            break;
+        case OP_IN_NAMED:
+        case OP_NOT_IN_NAMED:
+            n--;
+            stack[n - 1] = word_membership(one->kind, stack[n - 1], stack[n]);
             break;
         case OP_NEGATE:
         case OP_ABS:

@@ -42,7 +42,7 @@ typedef struct sl_condition sl_condition;
 #define SL_CONDITION_STACK_MAX ((size_t)16)
 
 /* Parses `text` from `*at` until a word of `ends` (or the end) that stands outside parentheses; moves
- * `*at` there. Grammar: or/and/not, = != < <= > >= , IN (..), NOT IN (..), + - * /, abs(), quoted
+ * `*at` there. Grammar: or/and/not, = != < <= > >= , IN (..), NOT IN (..), IN policy.words, + - * /, abs(), quoted
  * 'text', numbers, durations (90s, 15m, 8h, 30d; in seconds), true, false, null, now, names. With
  * `bare_words` a name without a dot on the right of a comparison is a literal text.
  * SL_E_SYNTAX with the offset; SL_E_LIMIT. The condition lives in `arena` and borrows `text`. */

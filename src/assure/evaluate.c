@@ -91,6 +91,10 @@ static sl_value value_of(const sl_json_node *node)
     if (node->kind == SL_JSON_STRING && !node->escaped) {
         return (sl_value){ .kind = SL_VALUE_TEXT, .text = node->raw };
     }
+    if (node->kind == SL_JSON_ARRAY) { /* a list is there or, when it is empty, is not */
+        return node->count == 0 ? (sl_value){ .kind = SL_VALUE_NULL }
+                                : (sl_value){ .kind = SL_VALUE_TEXT, .text = node->raw };
+    }
     if (node->kind == SL_JSON_TRUE || node->kind == SL_JSON_FALSE) {
         return (sl_value){ .kind = SL_VALUE_BOOL, .boolean = node->kind == SL_JSON_TRUE };
     }

@@ -125,8 +125,9 @@ typedef enum {
     SL_PROC_FREEZE = 80, /* body: the name of a process, as in sl_proc_news */
     SL_PROC_THAW,
     SL_PROC_KILL,
-    SL_PROC_DOWN, /* the whole site, in good order */
-    SL_PROC_LIST, /* answer: one line of JSON for each process */
+    SL_PROC_DOWN,  /* the whole site, in good order */
+    SL_PROC_LIST,  /* answer: one line of JSON for each process */
+    SL_PROC_FACTS, /* answer: JSON lines about machine and processes (host/attest.c) */
 } sl_proc_wish;
 typedef void (*sl_proc_answered)(void *context, uint64_t id, sl_res done, sl_view body);
 void sl_proc_on_answer(sl_proc *self, sl_proc_answered call, void *context);

@@ -118,6 +118,12 @@ static const sl_yaml_field assure_fields[] = {
       .offset = IN(assure, max_compartments),
       .min = 0,
       .max = 1000000 },
+    { .key = "retain_from",
+      .type = SL_YAML_AS_INT,
+      .offset = IN(assure, retain_from),
+      .min = 0,
+      .max = INT64_C(9007199254740991) },
+    { .key = "purposes", .type = SL_YAML_AS_TEXTS, .offset = IN(assure, purposes) },
     { .key = NULL },
 };
 

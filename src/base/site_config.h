@@ -54,6 +54,8 @@ typedef struct {
     struct {
         int64_t max_records;      /* a principal may reach in a day; -1: no limit was set */
         int64_t max_compartments; /* of one principal; -1: no limit was set */
+        int64_t retain_from;      /* oldest leaf that must still be readable; 0: all of them */
+        sl_yaml_texts purposes;   /* for which jobs may run; none: nobody said */
     } assure;
     struct {
         int64_t uid_base; /* as root: first of the range of users; 0 keeps root */

@@ -53,6 +53,9 @@ static sl_res print_json(const sl_check *check, const sl_answer *answer, bool wh
     }
     put_evidence(&w, answer);
     sl_json_put_str(&w, "why", answer->why);
+    if (answer->state == SL_STATE_UNKNOWN) {
+        sl_json_put_string(&w, "needs", check->needs);
+    }
     if (whole) {
         sl_json_put_string(&w, "states", check->states);
         sl_json_put_string(&w, "query", check->query_text);
@@ -76,6 +79,8 @@ static sl_res print_text(const sl_check *check, const sl_answer *answer)
     if (answer->state == SL_STATE_FAIL) {
         SL_TRY(sl_buf_addf(&line, "\n         %.*s: %.*s", SL_FMT(check->owner),
                            SL_FMT(check->remedy)));
+    } else if (answer->state == SL_STATE_UNKNOWN) {
+        SL_TRY(sl_buf_addf(&line, "\n         to decide it: %.*s", SL_FMT(check->needs)));
     }
     return sl_cli_line(sl_buf_view(&line));
 }

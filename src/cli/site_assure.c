@@ -28,6 +28,13 @@ static sl_value parameter(void *context, sl_view scope, sl_view name)
     if (sl_view_eq(scope, SL_LIT("policy")) && sl_view_eq(name, SL_LIT("max_compartments"))) {
         return limit(site->max_compartments);
     }
+    if (sl_view_eq(scope, SL_LIT("policy")) && sl_view_eq(name, SL_LIT("retain_from"))) {
+        return limit(site->retain_from);
+    }
+    if (sl_view_eq(scope, SL_LIT("policy")) && sl_view_eq(name, SL_LIT("purposes")) &&
+        site->purposes.n > 0) {
+        return (sl_value){ .kind = SL_VALUE_TEXT, .text = sl_buf_view(&site->purposes) };
+    }
     return (sl_value){ .kind = SL_VALUE_UNKNOWN };
 }
 
@@ -49,6 +56,11 @@ static sl_res read_limits(const sl_cli *cli, sl_site_assure *site)
     SL_TRY(sl_site_config_read(&arena, sl_buf_view(&text), &config));
     site->max_records = config.assure.max_records;
     site->max_compartments = config.assure.max_compartments;
+    site->retain_from = config.assure.retain_from;
+    for (size_t i = 0; i < config.assure.purposes.n; i++) {
+        SL_TRY(sl_buf_add(&site->purposes, config.assure.purposes.items[i]));
+        SL_TRY(sl_buf_add_byte(&site->purposes, ' '));
+    }
     return SL_DONE;
 }
 
@@ -66,6 +78,7 @@ sl_res sl_site_assure_open(const sl_cli *cli, sl_reader_each *also, void *contex
 {
     *ret = (sl_site_assure){ .now_ms = sl_clock_wall_ms(), .also = also, .context = context };
     ret->origin.max = 1024;
+    ret->purposes.max = SL_CONFIG_BYTES_MAX;
     SL_TRY(read_limits(cli, ret));
     SL_TRY(sl_catalogue_shipped(&ret->catalogue));
     SL_TRY(sl_assurance_new(ret->catalogue, parameter, ret, &ret->run));
@@ -77,4 +90,5 @@ void sl_site_assure_close(sl_site_assure *site)
     sl_assurance_free(site->run);
     sl_catalogue_free(site->catalogue);
     sl_buf_free(&site->origin);
+    sl_buf_free(&site->purposes);
 }

@@ -2,6 +2,7 @@
 #include "drill/probe.h"
 
 #include "base/loop.h"
+#include "drill/egress.h"
 #include "respond/probe_link.h"
 
 enum { ANSWER_MS_MAX = 3000 };
@@ -49,7 +50,18 @@ static sl_res on_try(sl_ipc *link, sl_ipc_msg *msg, void *context)
                     : sl_ipc_send_failed(link, msg->id, r);
 }
 
+static sl_res on_egress(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    (void)context;
+    uint8_t open_ways[SL_EGRESS_WAYS];
+    for (size_t i = 0; i < SL_EGRESS_WAYS; i++) {
+        open_ways[i] = sl_egress_open((sl_egress_way)i);
+    }
+    return sl_ipc_send(link, SL_IPC_OK, msg->id, sl_view_of(open_ways, sizeof open_ways));
+}
+
 static const sl_ipc_rule warden_rules[] = {
+    { SL_PROBE_EGRESS, SL_IPC_ANY_PHASE, 0, 0, 0, on_egress },
     { SL_PROBE_TRY, SL_IPC_ANY_PHASE, 2, SL_PROBE_TRY_BYTES_MAX, 0, on_try },
 };
 static const sl_ipc_table warden_table = { "warden", warden_rules, SL_COUNT_OF(warden_rules) };

@@ -1,5 +1,5 @@
 /* What processes say to the supervisor on their control links. Only the warden may ask for something
- * (freeze, thaw, kill, down, list); all others report. A link that breaks its table is closed and the
+ * (freeze, thaw, kill, down, list, facts); all others report. A link that breaks its table is closed and the
  * process behind it killed. */
 #include <errno.h>
 #include <signal.h>
@@ -21,7 +21,7 @@ static void put_in_cgroup(sl_instance *instance)
 
 /* Layers that a stock program cannot have: exec makes it dumpable again; in its own user namespace
  * and user no neighbour can use that. */
-static uint32_t not_expected(const sl_instance *instance)
+uint32_t sl_host_not_expected(const sl_instance *instance)
 {
     return instance->decl->external != NULL ? SL_LAYER_BIT(SL_LAYER_NOT_DUMPABLE) : 0;
 }
@@ -41,7 +41,7 @@ static void judge(sl_instance *instance)
     }
     uint32_t all = ((uint32_t)1 << SL_LAYER_COUNT) - 1;
     uint32_t holds = instance->holds | SL_LAYER_BIT(SL_LAYER_CGROUP);
-    instance->missing = all & ~holds & ~not_expected(instance);
+    instance->missing = all & ~holds & ~sl_host_not_expected(instance);
     put_in_cgroup(instance);
     uint32_t unaccepted = instance->missing & ~host->options->accept_missing;
     for (unsigned i = 0; i < SL_LAYER_COUNT; i++) {
@@ -206,6 +206,13 @@ static sl_res on_list(sl_ipc *link, sl_ipc_msg *msg, void *context)
     return answer(link, msg->id, SL_DONE, sl_buf_view(&lines));
 }
 
+static sl_res on_facts(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    SL_OWN(sl_buf, lines, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    sl_res done = sl_host_attest(((sl_instance *)context)->host, &lines);
+    return answer(link, msg->id, done, sl_buf_view(&lines));
+}
+
 #define REPORTS                                                                                    \
     { SL_PROC_PID, SL_IPC_ANY_PHASE, 4, 4, 0, on_pid },                                            \
         { SL_PROC_READY, SL_IPC_ANY_PHASE, 4 + 4 * SL_LAYER_COUNT, 4 + 4 * SL_LAYER_COUNT, 0,      \
@@ -223,6 +230,7 @@ static const sl_ipc_rule warden_rules[] = {
     { SL_PROC_KILL, SL_IPC_ANY_PHASE, 1, SL_NAME_BYTES_MAX, 0, on_force },
     { SL_PROC_DOWN, SL_IPC_ANY_PHASE, 0, 0, 0, on_down },
     { SL_PROC_LIST, SL_IPC_ANY_PHASE, 0, 0, 0, on_list },
+    { SL_PROC_FACTS, SL_IPC_ANY_PHASE, 0, 0, 0, on_facts },
 };
 static const sl_ipc_table report_table = { "process", report_rules, SL_COUNT_OF(report_rules) };
 static const sl_ipc_table warden_table = { "warden", warden_rules, SL_COUNT_OF(warden_rules) };

@@ -103,6 +103,11 @@ SL_MUST sl_res sl_host_make_links(sl_supervisor *host);
 /* New ends for every link of a dead process; its living peers get theirs at once. */
 void sl_host_renew_links(sl_instance *dead);
 
+/* Layers that this process cannot have. */
+uint32_t sl_host_not_expected(const sl_instance *instance);
+/* attest.c: what is known of the machine and the processes, a JSON object a line. */
+SL_MUST sl_res sl_host_attest(const sl_supervisor *host, sl_buf *out);
+
 /* control.c */
 SL_MUST sl_res sl_host_watch(sl_instance *instance, int control_fd);
 void sl_host_unwatch(sl_instance *instance);

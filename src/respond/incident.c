@@ -1,6 +1,8 @@
 /* Incidents and plans (incident.h). Fixed places, no allocation after the start. */
 #include "respond/incident.h"
 
+#include "vault/approved.h"
+
 struct sl_incidents {
     sl_incident all[SL_INCIDENTS_MAX];
     size_t count;
@@ -181,7 +183,7 @@ static void fold_undone(sl_incidents *incidents, const leaf_view *leaf)
     }
 }
 
-sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view text)
+static sl_res fold_one(sl_incidents *incidents, uint64_t index, sl_view text)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_TRY(sl_json_parse(text, &doc));
@@ -208,6 +210,14 @@ sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view text)
         }
     }
     return SL_DONE;
+}
+
+sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view text)
+{
+    SL_OWN(sl_buf, unfolded, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    bool approved = false;
+    SL_TRY(sl_approved_unfold(text, &unfolded, &approved)); /* a person closed one */
+    return fold_one(incidents, index, approved ? sl_buf_view(&unfolded) : text);
 }
 
 /* ---- planning ---- */

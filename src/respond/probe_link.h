@@ -5,6 +5,18 @@
 
 #include "base/ipc.h"
 
-enum { SL_PROBE_TRY = SL_IPC_TYPE_FIRST_FREE, SL_PROBE_TRY_BYTES_MAX = 512 };
+enum {
+    SL_PROBE_TRY = SL_IPC_TYPE_FIRST_FREE,
+    /* No body. The answer has a byte for each way of egress_ways.def: 1 if it was open, 0 if it was not. */
+    SL_PROBE_EGRESS,
+    SL_PROBE_TRY_BYTES_MAX = 512,
+};
+
+typedef enum {
+#define X(name, ...) SL_EGRESS_##name,
+#include "respond/egress_ways.def"
+#undef X
+    SL_EGRESS_WAYS
+} sl_egress_way;
 
 #endif

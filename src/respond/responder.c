@@ -293,7 +293,7 @@ sl_res sl_responder_leaf(sl_responder *r, uint64_t index, sl_view text)
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
     if (r->live && sl_leaf_is(&leaf, "action.approved")) {
-        return take_back(r, &leaf);
+        SL_TRY(take_back(r, &leaf));
     }
     if (!sl_leaf_is(&leaf, "watch.signal")) {
         return sl_incidents_fold(r->incidents, index, text);

@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 
 #include "base/encode.h"
+#include "crypto/crypto.h"
 #include "crypto/note.h"
 #include "ledger/events.gen.h"
 
@@ -534,7 +535,7 @@ static sl_res record_start(sl_warden *w, const char *version, const sl_view *mis
     }
     sl_event_head head = { 0 };
     sl_event_host_started fields = { .version = sl_view_str(version),
-                                     .provider = SL_LIT("default"),
+                                     .provider = sl_view_str(sl_crypto_provider()),
                                      .kernel = sl_view_str(kernel.release),
                                      .layers = { missing, missing_count },
                                      .binary_digest = program };

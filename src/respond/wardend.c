@@ -150,6 +150,7 @@ static void on_leaves(void *context, sl_res result, uint64_t first, uint32_t cou
             d->cursor = index + 1;
             respond_to(d, index, leaf);
             sl_egress_count_leaf(&d->count, leaf);
+            sl_wardend_facts_leaf(d, index, leaf);
         }
         if (!sl_ok(step)) {
             /* A ledger that cannot be folded is no ground to open anything on. */
@@ -370,6 +371,11 @@ static sl_res entry(sl_proc *self)
     }
     put_down(&d);
     return done;
+}
+
+const sl_digest *sl_wardend_program(void)
+{
+    return &program_digest;
 }
 
 /* The digest of the running program, while its file is still in sight. */

@@ -409,6 +409,12 @@ void sl_wardend_take_keeper(daemon_state *d)
 
 void sl_wardend_answered(void *context, uint64_t id, sl_res done, sl_view body)
 {
+    daemon_state *d = context;
+    if (d->facts_id != 0 && id == d->facts_id) {
+        d->facts_id = 0;
+        sl_wardend_facts(d, done, body);
+        return;
+    }
     waiter *w = find_wait(context, id | UINT64_C(1) << 63);
     if (w != NULL) {
         end_wait(w, sl_ok(done) ? sl_buf_add(&w->reply, body) : done);
@@ -417,9 +423,14 @@ void sl_wardend_answered(void *context, uint64_t id, sl_res done, sl_view body)
 
 /* ---- probe ---- */
 
+static sl_res probe_answered(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    return sl_wardend_probed(context, msg) ? SL_DONE : keeper_answered(link, msg, context);
+}
+
 static const sl_ipc_rule probe_rules[] = {
-    { SL_IPC_OK, SL_IPC_ANY_PHASE, 1, 1, 0, keeper_answered },
-    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, keeper_answered },
+    { SL_IPC_OK, SL_IPC_ANY_PHASE, 1, SL_EGRESS_WAYS, 0, probe_answered },
+    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, probe_answered },
 };
 static const sl_ipc_table probe_table = { "probe", probe_rules, SL_COUNT_OF(probe_rules) };
 

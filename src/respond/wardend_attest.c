@@ -86,6 +86,8 @@ static void on_look(void *context)
     daemon_state *d = context;
     if (d->serving && d->all_up && !d->going && d->ledger != NULL) {
         say_reach(d);
+        sl_wardend_look(d);
+        sl_wardend_ask_probe(d);
     }
 }
 

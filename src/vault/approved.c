@@ -4,6 +4,8 @@
 #include "base/encode.h"
 #include "base/json.h"
 #include "ledger/event.h"
+#include "vault/approval.h"
+#include "vault/attestation.h"
 
 /* What is said of a vendor has an event by its kind; kinds that nobody asks the ledger about have none. */
 static const struct {
@@ -43,6 +45,7 @@ static const char *vendor_type(const sl_statement *s)
 
 static const char *type_of(const sl_statement *s)
 {
+    const sl_attestation *attested = NULL;
     switch ((int)s->action) {
     case SL_ACTION_VENDOR_ADD:
         return "vendor.registered";
@@ -53,6 +56,9 @@ static const char *type_of(const sl_statement *s)
         return "artefact.admitted";
     case SL_ACTION_ARTEFACT_WITHDRAW:
         return "artefact.withdrawn";
+    case SL_ACTION_ATTEST:
+        attested = sl_attestation_find(sl_view_str(s->kind));
+        return attested == NULL ? NULL : attested->kind;
     case SL_ACTION_COMPARTMENT_CREATE:
         return "compartment.created";
     case SL_ACTION_GRANT_ISSUE:
@@ -141,18 +147,78 @@ static void put_fields(sl_json_writer *w, const sl_statement *s)
     sl_json_object_end(w);
 }
 
+/* Who signed, by the beginning of their keys: as much of a name as a leaf may hold. */
+enum { SIGNER_BYTES = 8, SIGNER_CHARS = 2 * SIGNER_BYTES };
+typedef struct {
+    char ids[SL_APPROVALS_MAX][SIGNER_CHARS + 1];
+    size_t count;
+} signers;
+
+static sl_res signers_of(const sl_leaf *leaf, signers *ret)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_approval list[SL_APPROVALS_MAX];
+    SL_TRY(sl_base64_decode(sl_leaf_text(leaf, "approvals"), &text));
+    SL_TRY(sl_approvals_decode(sl_buf_view(&text), list, &ret->count));
+    for (size_t i = 0; i < ret->count; i++) {
+        SL_OWN(sl_buf, hex, sl_buf_free) = { .max = 64 };
+        SL_TRY(sl_hex_add(&hex, sl_view_of(list[i].key.b, SIGNER_BYTES)));
+        memcpy(ret->ids[i], hex.p, SIGNER_CHARS);
+        ret->ids[i][SIGNER_CHARS] = '\0';
+    }
+    return SL_DONE;
+}
+
+static void put_attested(sl_json_writer *w, const sl_statement *s, const signers *by)
+{
+    const sl_attestation *a = sl_attestation_find(sl_view_str(s->kind));
+    sl_json_object_begin(w);
+    sl_json_put_str(w, a->about, s->about);
+    sl_json_key(w, "approvals");
+    sl_json_array_begin(w);
+    for (size_t i = 0; i < by->count; i++) {
+        sl_json_string(w, sl_view_str(by->ids[i]));
+    }
+    sl_json_array_end(w);
+    if (a->says != NULL) {
+        sl_json_put_str(w, a->says, s->says);
+    }
+    if (a->count != NULL) {
+        sl_json_put_int(w, a->count, s->count);
+    }
+    if (a->digest != NULL) {
+        sl_digest_put(w, a->digest, &s->hash);
+    }
+    if (a->who != NULL && by->count > 0) {
+        sl_json_put_str(w, a->who, by->ids[0]);
+    }
+    put_count(w, "until_s", s->until_ms / 1000);
+    sl_json_object_end(w);
+}
+
 static sl_res write_leaf(const sl_leaf *leaf, const sl_statement *s, const char *type, sl_buf *out)
 {
+    signers by = { .count = 0 };
+    bool attested = s->action == SL_ACTION_ATTEST;
+    SL_TRY(attested ? signers_of(leaf, &by) : SL_DONE);
     sl_json_writer w;
     sl_json_writer_init(&w, out);
     sl_json_object_begin(&w);
     sl_json_put_string(&w, "by", leaf->by);
     sl_json_key(&w, "event");
     sl_json_object_begin(&w);
+    if (by.count > 0) {
+        sl_json_put_str(&w, "actor", by.ids[0]);
+    }
     put_text(&w, "compartment", s->compartment_id);
     sl_json_key(&w, "fields");
-    put_fields(&w, s);
-    put_text(&w, "principal", s->principal);
+    if (attested) {
+        put_attested(&w, s, &by);
+    } else {
+        put_fields(&w, s);
+    }
+    put_text(&w, "principal",
+             attested && strcmp(s->kind, "leaver.notified") == 0 ? s->about : s->principal);
     sl_json_put_str(&w, "type", type);
     sl_json_object_end(&w);
     sl_json_put_uint(&w, "time", leaf->time_ms);

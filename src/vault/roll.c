@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vault/attestation.h"
 #include "vault/roll_internal.h"
 
 const char *sl_compartment_state_name(sl_compartment_state state)
@@ -376,6 +377,16 @@ static sl_res need_erasure(const sl_roll *roll, const sl_statement *s)
     return SL_DONE;
 }
 
+/* Whoever speaks of a grant must name one that there is. */
+static sl_res need_attestation(const sl_roll *roll, const sl_statement *s)
+{
+    SL_TRY(sl_attestation_check(s));
+    if (strcmp(s->kind, "grant.reviewed") == 0 && grant_at(roll, sl_view_str(s->about)) == NULL) {
+        return sl_fail_at(SL_E_NOT_FOUND, "grant", SL_NOWHERE);
+    }
+    return SL_DONE;
+}
+
 /* Persons by action: the table of who must agree. Destroying takes two, never fewer. */
 static size_t persons_needed(const sl_roll *roll, const sl_statement *s)
 {
@@ -391,6 +402,8 @@ static size_t persons_needed(const sl_roll *roll, const sl_statement *s)
     case SL_ACTION_COMPARTMENT_SHRED:
     case SL_ACTION_SUBJECT_ERASE:
         return quorum > 2 ? quorum : 2;
+    case SL_ACTION_ATTEST:
+        return sl_attestation_find(sl_view_str(s->kind))->quorum ? quorum : 1;
     default:
         return 1;
     }
@@ -484,6 +497,9 @@ sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need
     }
     if (s->action == SL_ACTION_SUBJECT_ERASE || s->action == SL_ACTION_SUBJECT_ERASE_CANCEL) {
         SL_TRY(need_erasure(roll, s));
+    }
+    if (s->action == SL_ACTION_ATTEST) {
+        SL_TRY(need_attestation(roll, s));
     }
     SL_TRY(need_keys_and_grants(roll, s, &c));
     SL_TRY(need_vendor(roll, s));
@@ -689,7 +705,8 @@ static sl_res apply_change(sl_roll *roll, const sl_statement *s, uint64_t index,
     case SL_ACTION_PRINCIPAL_OPEN:
     case SL_ACTION_DOOR_OPEN:
     case SL_ACTION_SITE_OPEN:
-        return SL_DONE; /* valves are the warden's; the roll only says that it was approved */
+    case SL_ACTION_ATTEST:
+        return SL_DONE; /* others act on it; the roll only says that it was approved */
     case SL_ACTION_VENDOR_ADD:
     case SL_ACTION_VENDOR_DROP:
         return apply_vendor(roll, s);

@@ -54,14 +54,19 @@ enum {
     F_SIGNER = 1 << 22,
     F_TIER = 1 << 23,
     F_VENDOR = 1 << 24,
+    F_ABOUT = 1 << 25,
+    F_SAYS = 1 << 26,
+    F_COUNT = 1 << 27,
 };
 
 #define AT(member) offsetof(sl_statement, member)
 
-/* Sorted by name, which is the canonical order; "action" sorts before all of them. */
+/* Sorted by name, which is the canonical order. "action" is written behind "about", where it belongs. */
 static const field fields[] = {
+    { "about", KIND_NAME, AT(about), F_ABOUT },
     { "compartment", KIND_NAME, AT(compartment), F_COMPARTMENT },
     { "compartment_id", KIND_UID, AT(compartment_id), F_COMPARTMENT_ID },
+    { "count", KIND_INT, AT(count), F_COUNT },
     { "data_cap", KIND_NAME, AT(data_cap), F_DATA_CAP },
     { "doors", KIND_DOORS, AT(doors), F_DOORS },
     { "grant", KIND_ID, AT(grant), F_GRANT },
@@ -78,6 +83,7 @@ static const field fields[] = {
     { "records_d", KIND_INT, AT(records_d), F_RECORDS },
     { "requests_h", KIND_INT, AT(requests_h), F_REQUESTS },
     { "roles", KIND_ROLES, AT(roles), F_ROLES },
+    { "says", KIND_NAME, AT(says), F_SAYS },
     { "signer", KIND_DIGEST, AT(signer), F_SIGNER },
     { "site", KIND_UID, AT(site), F_SITE },
     { "subject", KIND_NAME, AT(subject), F_SUBJECT },
@@ -122,6 +128,7 @@ static const shape shapes[SL_ACTION_COUNT] = {
     [SL_ACTION_VENDOR_DROP] = { "vendor.drop", F_VENDOR, F_KIND | F_ITEM },
     [SL_ACTION_ARTEFACT_ADMIT] = { "artefact.admit", F_COMPARTMENT | F_HASH | F_UNTIL, F_PURPOSE },
     [SL_ACTION_ARTEFACT_WITHDRAW] = { "artefact.withdraw", F_COMPARTMENT | F_HASH, 0 },
+    [SL_ACTION_ATTEST] = { "attest", F_KIND | F_ABOUT, F_SAYS | F_COUNT | F_HASH | F_UNTIL },
 };
 
 /* Letters and digits, and behind the first of them the marks. */
@@ -419,8 +426,10 @@ sl_res sl_statement_encode(const sl_statement *s, sl_buf *out)
     sl_json_writer w;
     sl_json_writer_init(&w, &text);
     sl_json_object_begin(&w);
-    sl_json_put_str(&w, "action", shapes[s->action].name);
     for (size_t i = 0; i < SL_COUNT_OF(fields); i++) {
+        if (fields[i].bit == F_COMPARTMENT) {
+            sl_json_put_str(&w, "action", shapes[s->action].name);
+        }
         if (field_set(s, &fields[i])) {
             SL_TRY(field_write(s, &fields[i], &w));
         }

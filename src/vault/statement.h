@@ -47,6 +47,7 @@ typedef enum {
     SL_ACTION_VENDOR_DROP,    /* one such thing, or the whole supplier, is struck off */
     SL_ACTION_ARTEFACT_ADMIT, /* a held artefact, these bytes and no others, may enter for a while */
     SL_ACTION_ARTEFACT_WITHDRAW, /* it may not any more */
+    SL_ACTION_ATTEST, /* a person's word as evidence: attestation.h */
     SL_ACTION_COUNT
 } sl_action;
 
@@ -90,9 +91,12 @@ typedef struct {
     sl_name vendor;
     sl_name tier;     /* how much depends on the vendor */
     sl_name data_cap; /* the most sensitive data that it may see */
-    sl_name kind;     /* of an item */
+    sl_name kind;     /* of an item; of an attestation: type of the event */
     sl_name item;     /* an id as leaves have them: also '/', ':' and '@' */
     sl_digest signer; /* SHA-256 of a public key, as signatures hint at it */
+    sl_name about;    /* attestations: what it speaks of, and what it says */
+    sl_name says;
+    int64_t count;
 } sl_statement;
 
 /* Names: 1..64 characters of [A-Za-z0-9._-], beginning with a letter or digit. */

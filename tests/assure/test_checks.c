@@ -71,6 +71,12 @@ static sl_value parameter(void *context, sl_view scope, sl_view name)
     if (sl_view_eq(name, SL_LIT("max_records")) || sl_view_eq(name, SL_LIT("max_compartments"))) {
         return (sl_value){ .kind = SL_VALUE_NUMBER, .number = 100 };
     }
+    if (sl_view_eq(name, SL_LIT("retain_from"))) {
+        return (sl_value){ .kind = SL_VALUE_NUMBER, .number = 256 };
+    }
+    if (sl_view_eq(name, SL_LIT("purposes"))) {
+        return (sl_value){ .kind = SL_VALUE_TEXT, .text = SL_LIT("care research ") };
+    }
     return (sl_value){ .kind = SL_VALUE_UNKNOWN };
 }
 
@@ -314,9 +320,7 @@ static void checks_pass_fail_and_stay_unknown(void **state)
         { "drill.cadence",
           SL_STATE_PASS,
           { "drill.ended|60|\"result\":\"pass\"|\"door\":\"ask\"",
-            "drill.ended|60|\"result\":\"pass\"|\"door\":\"ingest\"",
-            "drill.ended|60|\"result\":\"pass\"|\"door\":\"run\"",
-            "drill.ended|60|\"result\":\"pass\"|\"door\":\"release\"" } },
+            "drill.ended|60|\"result\":\"pass\"|\"door\":\"ingest\"" } },
         { "drill.cadence",
           SL_STATE_FAIL,
           { "drill.ended|60|\"result\":\"fail\"|\"door\":\"ask\"" } },
@@ -407,6 +411,167 @@ static void checks_pass_fail_and_stay_unknown(void **state)
     }
 }
 
+#define FACT(name, rest) "site.checked|60|\"fact\":\"" name "\",\"reason\":\"r\",\"count\":0" rest
+#define EACH_FACT(check, name)                                                                     \
+    { check, SL_STATE_PASS, { FACT("other", ",\"ok\":false"), FACT(name, ",\"ok\":true") } },      \
+        { check, SL_STATE_FAIL, { FACT(name, ",\"ok\":true"), FACT(name, ",\"ok\":false") } },     \
+        { check, SL_STATE_UNKNOWN, { FACT(name, "") } },                                           \
+        { check, SL_STATE_UNKNOWN, { FACT("other", ",\"ok\":true") } },                            \
+    {                                                                                              \
+        check, SL_STATE_UNKNOWN,                                                                   \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    }
+
+#define DIGEST_A "\"aa\""
+#define DIGEST_B "\"bb\""
+
+static void what_machine_and_people_tell_decides(void **state)
+{
+    static const fixture cases[] = {
+        EACH_FACT("host.disk_sealed", "disk"),
+        EACH_FACT("host.swap_sealed", "swap"),
+        EACH_FACT("host.no_cores", "core_dumps"),
+        EACH_FACT("host.key_files", "key_files"),
+        EACH_FACT("host.confined", "confinement"),
+        EACH_FACT("host.two_persons", "quorum"),
+
+        { "time.synced", SL_STATE_FAIL, { "time.checked|10|\"sources\":1" } },
+        { "time.synced", SL_STATE_UNKNOWN, { "time.checked|10|\"sources\":2" } },
+
+        { "build.running_signed",
+          SL_STATE_PASS,
+          { "host.attested|60|\"ok\":true,\"binary_digest\":" DIGEST_A
+            ",\"release_digest\":" DIGEST_A } },
+        { "build.running_signed",
+          SL_STATE_FAIL,
+          { "host.attested|60|\"ok\":false,\"binary_digest\":" DIGEST_B
+            ",\"release_digest\":" DIGEST_A } },
+        { "build.running_signed",
+          SL_STATE_UNKNOWN,
+          { "host.attested|60|\"binary_digest\":" DIGEST_A } },
+
+        { "build.config_held",
+          SL_STATE_PASS,
+          { "config.attested|60|\"scope\":\"policy\",\"digest\":" DIGEST_A
+            ",\"approved_digest\":" DIGEST_A,
+            "config.attested|60|\"scope\":\"configuration\",\"digest\":" DIGEST_B
+            ",\"approved_digest\":" DIGEST_B } },
+        { "build.config_held",
+          SL_STATE_FAIL,
+          { "config.attested|60|\"scope\":\"policy\",\"digest\":" DIGEST_A
+            ",\"approved_digest\":" DIGEST_B } },
+        { "build.config_held",
+          SL_STATE_UNKNOWN,
+          { "config.attested|60|\"scope\":\"policy\",\"digest\":" DIGEST_A
+            ",\"approved_digest\":" DIGEST_A,
+            "config.attested|60|\"scope\":\"configuration\",\"digest\":" DIGEST_B } },
+
+        { "ledger.attributable",
+          SL_STATE_PASS,
+          { "config.changed|60|\"scope\":\"policy\",\"approvals\":[\"k\"]|\"actor\":\"k\"" } },
+        { "ledger.attributable",
+          SL_STATE_FAIL,
+          { "config.changed|60|\"scope\":\"policy\",\"approvals\":[]|\"actor\":\"k\"" } },
+        { "ledger.attributable", SL_STATE_UNKNOWN, { NULL } },
+
+        { "ledger.reviewed",
+          SL_STATE_PASS,
+          { CREATED, "trail.reviewed|60|\"scope\":\"c1\",\"reviewer\":\"k\",\"findings\":0" } },
+        { "ledger.reviewed", SL_STATE_UNKNOWN, { CREATED } },
+        { "ledger.reviewed",
+          SL_STATE_UNKNOWN,
+          { CREATED, "trail.reviewed|2700000|\"scope\":\"c1\",\"reviewer\":\"k\"" } },
+
+        { "access.reviewed",
+          SL_STATE_PASS,
+          { "grant.issued|90|\"grant\":\"g\",\"until_s\":2000000900",
+            "grant.reviewed|60|\"grant\":\"g\",\"decision\":\"keep\"" } },
+        { "access.reviewed", /* the owner said that it should go, and it lives */
+          SL_STATE_FAIL,
+          { "grant.issued|90|\"grant\":\"g\",\"until_s\":2000000900",
+            "grant.reviewed|60|\"grant\":\"g\",\"decision\":\"remove\"" } },
+        { "access.reviewed",
+          SL_STATE_UNKNOWN,
+          { "grant.issued|90|\"grant\":\"g\",\"until_s\":2000000900" } },
+
+        { "watch.triaged",
+          SL_STATE_PASS,
+          { "watch.signal|20000|\"signal\":\"s\",\"severity\":\"high\"",
+            "watch.triaged|10000|\"signal\":\"s\",\"outcome\":\"benign\"" } },
+        { "watch.triaged",
+          SL_STATE_FAIL,
+          { "watch.signal|20000|\"signal\":\"s\",\"severity\":\"high\"" } },
+        { "watch.triaged", SL_STATE_UNKNOWN, { NULL } },
+
+        { "access.leavers",
+          SL_STATE_PASS,
+          { "leaver.notified|9000|\"leaver\":\"p\"|\"principal\":\"p\"",
+            "grant.revoked|8000|\"grant\":\"g\"|\"principal\":\"p\"" } },
+        { "access.leavers",
+          SL_STATE_FAIL,
+          { "leaver.notified|9000|\"leaver\":\"p\"|\"principal\":\"p\"" } },
+        { "access.leavers", SL_STATE_UNKNOWN, { NULL } },
+
+        { "gov.board_report",
+          SL_STATE_PASS,
+          { "board.signed|60|\"signer\":\"k\",\"report_digest\":" DIGEST_A } },
+        { "gov.board_report",
+          SL_STATE_UNKNOWN,
+          { "board.signed|3100000|\"signer\":\"k\",\"report_digest\":" DIGEST_A } },
+
+        { "gov.waivers",
+          SL_STATE_PASS,
+          { "waiver.granted|60|\"waiver\":\"w\",\"control\":\"c\",\"until_s\":2000000001" } },
+        { "gov.waivers",
+          SL_STATE_FAIL,
+          { "waiver.granted|60|\"waiver\":\"w\",\"control\":\"c\",\"until_s\":1999999999" } },
+        { "gov.waivers", SL_STATE_OUTSIDE, { NULL } },
+
+        { "drill.findings_closed", SL_STATE_OUTSIDE, { NULL } },
+        { "drill.findings_closed",
+          SL_STATE_FAIL,
+          { "finding.opened|2700000|\"finding\":\"f\",\"severity\":\"high\"" } },
+        { "drill.findings_closed",
+          SL_STATE_PASS,
+          { "finding.opened|90|\"finding\":\"f\",\"severity\":\"high\"",
+            "finding.closed|60|\"finding\":\"f\",\"change\":\"c\"" } },
+
+        { "run.purpose", SL_STATE_OUTSIDE, { NULL } },
+        { "run.purpose", SL_STATE_PASS, { "run.intent|60|\"purpose\":\"research\"" } },
+        { "run.purpose", SL_STATE_FAIL, { "run.intent|60|\"purpose\":\"marketing\"" } },
+        { "run.purpose", SL_STATE_UNKNOWN, { "run.intent|60|\"profile\":\"full\"" } },
+
+        { "ledger.retained",
+          SL_STATE_PASS,
+          { "ledger.restored|60|\"ok\":true,\"from_size\":0,\"to_size\":9" } },
+        { "ledger.retained",
+          SL_STATE_FAIL,
+          { "ledger.restored|60|\"ok\":true,\"from_size\":300,\"to_size\":900" } },
+        { "ledger.retained", SL_STATE_UNKNOWN, { NULL } },
+
+        { "respond.switch_works", /* one of them was never tried */
+          SL_STATE_UNKNOWN,
+          { "respond.tested|60|\"action_kind\":\"cut\",\"ok\":true,\"duration_ms\":1" } },
+        { "respond.switch_works",
+          SL_STATE_FAIL,
+          { "respond.tested|60|\"action_kind\":\"cut\",\"ok\":true,\"duration_ms\":1001" } },
+        { "respond.switch_works",
+          SL_STATE_PASS,
+          { "respond.tested|60|\"action_kind\":\"cut\",\"ok\":true,\"duration_ms\":1",
+            "respond.tested|60|\"action_kind\":\"close_principal\",\"ok\":true,\"duration_ms\":1",
+            "respond.tested|60|\"action_kind\":\"revoke_lease\",\"ok\":true,\"duration_ms\":1",
+            "respond.tested|60|\"action_kind\":\"close_compartment\",\"ok\":true,\"duration_ms\":1",
+            "respond.tested|60|\"action_kind\":\"close_door\",\"ok\":true,\"duration_ms\":1",
+            "respond.tested|60|\"action_kind\":\"kill_process\",\"ok\":true,\"duration_ms\":1",
+            "respond.tested|60|\"action_kind\":\"close_site\",\"ok\":true,\"duration_ms\":1" } },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        assert_int_equal(ask(&cases[i], true), cases[i].state);
+    }
+}
+
 static void a_closed_gate_holds_everything_back(void **state)
 {
     const fixture good = { "time.synced",
@@ -485,7 +650,7 @@ static void a_broken_catalogue_names_its_line(void **state)
         { "checks:\n  - id: a\n", SL_E_MISSING_FIELD, 2 },
         { "checks:\n  - id: a\n    colour: red\n", SL_E_UNKNOWN_FIELD, 3 },
         { "checks:\n  - id: a\n    pillar: p\n    owner: o\n    states: s\n    severity: high\n"
-          "    ttl: 1h\n    remedy: r\n    query: \"SOME a.b\"\n",
+          "    ttl: 1h\n    remedy: r\n    needs: x\n    query: \"SOME a.b\"\n",
           SL_E_SYNTAX, 2 },
         { "list: []\n", SL_E_UNKNOWN_FIELD, 1 },
     };
@@ -506,6 +671,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_ledgers_own_checks),
         cmocka_unit_test(checks_pass_fail_and_stay_unknown),
+        cmocka_unit_test(what_machine_and_people_tell_decides),
         cmocka_unit_test(a_closed_gate_holds_everything_back),
         cmocka_unit_test(an_unverified_ledger_shows_nothing),
         cmocka_unit_test(quantiles_need_their_number_of_samples),

@@ -55,7 +55,7 @@ static void what_is_not_the_language_is_refused(void **state)
         { "QUANTILE 1.5 a.b.c WITHIN 1h <= 1", SL_E_SYNTAX },
         { "FOLLOWS a.b BY c.d ON k", SL_E_SYNTAX },
         { "FOLLOWS a.b BY c.d ON k WITHIN regime.limit", SL_E_UNSUPPORTED },
-        { "NONE a.b WHERE x NOT IN policy.list WITHIN 1h", SL_E_UNSUPPORTED },
+        { "NONE a.b WHERE x NOT IN list WITHIN 1h", SL_E_SYNTAX },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
         SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_KIB };

@@ -5,147 +5,13 @@ usage: drills.py STOPLOG SOURCE_ROOT
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 
-from ports import free_port
+from whole_rig import Site
 
-STOPLOG, ROOT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 problems = []
-
-
-class Site:
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix='stoplog-drills-')
-        os.chmod(self.dir, 0o755)
-        self.site = os.path.join(self.dir, 'site')
-        self.front, self.leaky, self.plain = free_port(), free_port(), free_port()
-        self.children = []
-        self.supervisor = None
-
-    def path(self, name):
-        return os.path.join(self.dir, name)
-
-    def call(self, *args):
-        return subprocess.run([STOPLOG, '--site', self.site, '--json', *args], timeout=120,
-                              capture_output=True, text=True)
-
-    def run(self, *args):
-        done = self.call(*args)
-        assert done.returncode == 0, (args, done.returncode, done.stdout, done.stderr)
-        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{')]
-
-    def until(self, true, what, wait_s=30):
-        end = time.monotonic() + wait_s
-        while not true():
-            assert self.supervisor.poll() is None, 'the site went down while waiting: ' + what
-            assert time.monotonic() < end, 'never came: ' + what
-            time.sleep(0.1)
-
-    def status(self):
-        done = self.call('status')
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{')]
-        return lines if done.returncode == 0 else []
-
-    def state(self):
-        lines = self.status()
-        return lines[-1]['summary']['state'] if lines else None
-
-    def pid(self, name):
-        return next(line['pid'] for line in self.status() if line.get('process') == name)
-
-    def make(self):
-        key = self.run('operator', 'key', self.path('alice.pem'))[-1]['summary']['public_key']
-        self.run('init', '--operator', 'alice=' + key)
-        with open(os.path.join(self.site, 'config.yml'), 'w', encoding='utf-8') as out:
-            out.write('front:\n  listen: "127.0.0.1:%d"\negress:\n  upstreams:\n' % self.front)
-            for name, port in (('leaky', self.leaky), ('plain', self.plain)):
-                out.write('    - name: %s\n      url: "http://127.0.0.1:%d/v1"\n' % (name, port))
-            out.write('ask:\n  models:\n')
-            for name in ('leaky', 'plain'):
-                out.write('    - name: %s\n      upstreams: [%s]\n      compartments: [trial]\n'
-                          % (name, name))
-        with open(os.path.join(self.site, 'policy/ingest.yml'), 'w', encoding='utf-8') as out:
-            out.write('canaries: 2\n')
-        with open(self.path('people.csv'), 'w', encoding='utf-8') as out:
-            out.write('SUBJID,NAME,MRN\n' + ''.join(
-                '%04d,Given Family%d,%08d\n' % (i, i, 70000000 + i) for i in range(40)))
-
-    def up(self, again=False):
-        command = [STOPLOG, '--site', self.site, 'up']
-        if os.geteuid() != 0:
-            for layer in ('uid', 'cgroup', 'user-ns', 'root', 'pid-ns', 'net-ns', 'ipc-ns', 'uts-ns',
-                          'cgroup-ns', 'capabilities'):
-                command += ['--accept-missing', layer]
-        log = open(self.path('up.log'), 'ab')
-        self.supervisor = subprocess.Popen(command, stdout=log, stderr=log)
-        if again:  # signals of the last minutes that no incident names are acted on once more
-            self.until(lambda: self.state() is not None, 'the warden answers', 60)
-            self.reopen()
-        self.until(lambda: self.state() == 'open', 'the site is open')
-
-    def down(self):
-        if self.supervisor is not None:
-            self.supervisor.send_signal(signal.SIGTERM)
-            self.supervisor.wait(30)
-            self.supervisor = None
-
-    def signed(self, *args):
-        return self.run(*args, '--key', self.path('alice.pem'))
-
-    def principal(self, name, *budget):
-        self.signed('grant', name, 'trial', '--door', 'ask', '--purpose', 'research', '--until', '1d',
-                    *budget)
-        key = self.signed('key', 'issue', name)[-1]['summary']['key']
-
-        def served():
-            done = subprocess.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-H',
-                                   'Authorization: Bearer ' + key,
-                                   'http://127.0.0.1:%d/v1/models' % self.front],
-                                  capture_output=True, text=True, timeout=30)
-            return done.stdout == '200'
-        self.until(served, 'the grant of ' + name)
-        return key
-
-    def data(self):
-        """A compartment with planted records, and a model that recites them."""
-        self.signed('compartment', 'create', 'trial')
-        self.until(lambda: self.run('compartment', 'show', 'trial')[-1]['keys_made'], 'keys')
-        self.signed('grant', 'carl', 'trial', '--door', 'ingest', '--purpose', 'research', '--until', '1d',
-                    '--records', '100000/d')
-        self.until(lambda: self.call('ingest', 'trial', self.path('people.csv')).returncode == 0, 'ingest')
-        line = self.run('object', 'canaries', 'trial', 'people.csv')[0]
-        self.canaries = [line['name'], line['mrn']]
-        with open(self.path('script.json'), 'w', encoding='utf-8') as out:
-            json.dump([{'text': 'The record says: ' + line['text'] + ' and so on.'}], out)
-        for port, script in ((self.leaky, ['--script', self.path('script.json')]), (self.plain, [])):
-            self.children.append(subprocess.Popen(
-                [sys.executable, ROOT + '/tools/scripted-upstream/scripted-upstream', '--listen',
-                 '127.0.0.1:%d' % port] + script, stdout=subprocess.DEVNULL))
-            self.until(lambda: subprocess.run(['curl', '-sf', 'http://127.0.0.1:%d/v1/models' % port],
-                                              stdout=subprocess.DEVNULL).returncode == 0, 'a model')
-
-    def reopen(self):
-        """What was closed is opened again by an operator, as often as it takes: late signals close again."""
-        def undo():
-            for line in self.run('incident', 'list'):
-                if line.get('state') == 'contained' and line.get('rule') == 'proof_failed':
-                    self.call('incident', 'undo', line['incident'], '--key', self.path('alice.pem'))
-            return self.state() == 'open'
-        self.until(undo, 'open again', 60)
-
-    def ended(self):
-        lines = self.run('ledger', 'export')
-        return [line['index'] for line in lines if line['leaf']['event']['type'] == 'drill.ended']
-
-    def drill(self, name, *args):
-        done = self.call('drill', 'run', name, *args)
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{')]
-        return done.returncode, lines[0] if lines else {'error': done.stderr}
 
 
 def expect(title, found, status, **facts):
@@ -190,7 +56,7 @@ def with_every_control(site):
         done = site.call('drill', 'replay', str(leaf))
         if done.returncode != 0 or '"agrees":true' not in done.stdout:
             problems.append('replay %d: %d %s' % (leaf, done.returncode, done.stdout + done.stderr))
-    report = subprocess.run([STOPLOG, '--site', site.site, 'drill', 'report'], capture_output=True,
+    report = subprocess.run([site.stoplog, '--site', site.site, 'drill', 'report'], capture_output=True,
                             text=True, timeout=60).stdout
     if report.count('| **pass** |') != 6:
         problems.append('the report: ' + report)
@@ -238,7 +104,7 @@ def without_the_control(site):
 
 
 def main():
-    site = Site()
+    site = Site(sys.argv[1], sys.argv[2])
     try:
         site.make()
         site.up()
@@ -246,14 +112,10 @@ def main():
         for part in (with_every_control, without_the_watch, without_the_control):
             part(site)
     except BaseException:
-        with open(site.path('up.log'), encoding='utf-8', errors='replace') as log:
-            sys.stderr.write(log.read()[-3000:])
+        sys.stderr.write(site.last_words())
         raise
     finally:
-        for child in site.children:
-            child.terminate()
-        site.down()
-        shutil.rmtree(site.dir)
+        site.end()
     for problem in problems:
         print('PROBLEM', problem)
     return 1 if problems else 0
