@@ -6,6 +6,8 @@
 struct sl_incidents {
     sl_incident all[SL_INCIDENTS_MAX];
     size_t count;
+    uint64_t answered[SL_INCIDENT_ANSWERED_MAX]; /* a ring of signals that were acted on */
+    size_t answered_count;
 };
 
 sl_res sl_incidents_new(sl_incidents **ret_incidents)
@@ -19,6 +21,18 @@ sl_res sl_incidents_new(sl_incidents **ret_incidents)
 void sl_incidents_free(sl_incidents *incidents)
 {
     free(incidents);
+}
+
+bool sl_incidents_answered(const sl_incidents *incidents, uint64_t signal_index)
+{
+    size_t n = incidents->answered_count < SL_INCIDENT_ANSWERED_MAX ? incidents->answered_count
+                                                                    : SL_INCIDENT_ANSWERED_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if (incidents->answered[i] == signal_index) {
+            return true;
+        }
+    }
+    return false;
 }
 
 size_t sl_incidents_count(const sl_incidents *incidents)
@@ -121,9 +135,18 @@ static sl_incident *incident_of(sl_incidents *incidents, const leaf_view *leaf)
     return NULL;
 }
 
+static void note_answered(sl_incidents *incidents, const leaf_view *leaf)
+{
+    uint64_t signal = number(leaf, "signal_index", UINT64_MAX);
+    if (signal != UINT64_MAX && !sl_incidents_answered(incidents, signal)) {
+        incidents->answered[incidents->answered_count++ % SL_INCIDENT_ANSWERED_MAX] = signal;
+    }
+}
+
 static sl_res fold_opened(sl_incidents *incidents, const leaf_view *leaf)
 {
     sl_incident *place = incident_of(incidents, leaf);
+    note_answered(incidents, leaf);
     if (place != NULL) { /* folded when it was recorded; now it has its index */
         place->index = leaf->index;
         return SL_DONE;
@@ -201,7 +224,9 @@ static sl_res fold_one(sl_incidents *incidents, uint64_t index, sl_view text)
     if (sl_view_eq(type, SL_LIT("action.failed"))) {
         return fold_action(incidents, &leaf, SL_STEP_FAILED);
     }
-    if (sl_view_eq(type, SL_LIT("action.undone"))) {
+    if (sl_view_eq(type, SL_LIT("incident.joined"))) {
+        note_answered(incidents, &leaf);
+    } else if (sl_view_eq(type, SL_LIT("action.undone"))) {
         fold_undone(incidents, &leaf);
     } else if (sl_view_eq(type, SL_LIT("incident.closed"))) {
         sl_incident *incident = incident_of(incidents, &leaf);

@@ -12,6 +12,7 @@
 #define SL_INCIDENTS_MAX ((size_t)1024)
 #define SL_INCIDENT_STEPS_MAX ((size_t)32)
 #define SL_INCIDENT_TEXT_MAX ((size_t)64)
+#define SL_INCIDENT_ANSWERED_MAX ((size_t)256)
 
 /* In any ten minutes automation closes at most this many of each scope. What people have undone since does
  * not count: somebody has looked. */
@@ -60,6 +61,8 @@ void sl_incidents_free(sl_incidents *incidents);
  * again changes nothing but its index (the responder folds before the leaf is durable, with index
  * UINT64_MAX). When all places are taken the oldest closed incident is forgotten; if none is closed, SL_E_LIMIT. */
 SL_MUST sl_res sl_incidents_fold(sl_incidents *incidents, uint64_t index, sl_view leaf);
+/* Was the signal with this leaf acted on, as the leaves of incidents say? The newest SL_INCIDENT_ANSWERED_MAX are kept. */
+bool sl_incidents_answered(const sl_incidents *incidents, uint64_t signal_index);
 size_t sl_incidents_count(const sl_incidents *incidents);
 /* In the order of their opening. */
 const sl_incident *sl_incidents_at(const sl_incidents *incidents, size_t at);

@@ -126,6 +126,21 @@ static sl_res open_incident(sl_responder *r, const kept_signal *signal, const ch
     return record(r, &event, now_ms);
 }
 
+/* Without this leaf the next warden would take the signal for one that nobody answered. */
+static sl_res join_incident(sl_responder *r, const kept_signal *signal, const char *id,
+                            int64_t now_ms)
+{
+    sl_event_head head = { .principal = sl_view_str(signal->principal.text),
+                           .compartment = sl_view_str(signal->compartment.text) };
+    sl_event_incident_joined fields = { .incident = sl_view_str(id),
+                                        .rule = sl_view_str(signal->rule.text),
+                                        .signal = sl_view_str(signal->id.text),
+                                        .signal_index = signal->index };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    SL_TRY(sl_emit_incident_joined(&head, &fields, &event));
+    return record(r, &event, now_ms);
+}
+
 static sl_res record_taken(sl_responder *r, const sl_plan_step *step, const char *incident,
                            const step_outcome *outcome, int64_t now_ms)
 {
@@ -193,6 +208,7 @@ static sl_res act(sl_responder *r, const kept_signal *signal, int64_t now_ms)
     char incident[SL_INCIDENT_TEXT_MAX + 1];
     if (plan.incident != NULL) {
         memcpy(incident, plan.incident->id.text, sizeof(incident));
+        SL_TRY(join_incident(r, signal, incident, now_ms));
     } else {
         char id[17];
         SL_TRY(r->ways.fresh_id(r->ways.context, id));
@@ -306,24 +322,14 @@ sl_res sl_responder_leaf(sl_responder *r, uint64_t index, sl_view text)
     return act(r, &signal, signal.time_ms);
 }
 
-/* Did an incident open for this very signal? */
-static bool answered(const sl_responder *r, const kept_signal *signal)
-{
-    for (size_t i = 0; i < sl_incidents_count(r->incidents); i++) {
-        if (sl_incidents_at(r->incidents, i)->signal_index == signal->index) {
-            return true;
-        }
-    }
-    return false;
-}
-
 sl_res sl_responder_live(sl_responder *r, int64_t now_ms)
 {
     r->live = true;
     size_t n = r->late_count < SL_RESPONDER_LATE_MAX ? r->late_count : SL_RESPONDER_LATE_MAX;
     for (size_t i = r->late_count - n; i < r->late_count; i++) {
         const kept_signal *signal = &r->late[i % SL_RESPONDER_LATE_MAX];
-        if (now_ms - signal->time_ms <= SL_RESPONDER_LATE_MS && !answered(r, signal)) {
+        bool answered = sl_incidents_answered(r->incidents, signal->index);
+        if (now_ms - signal->time_ms <= SL_RESPONDER_LATE_MS && !answered) {
             SL_TRY(act(r, signal, now_ms));
         }
     }

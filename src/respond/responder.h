@@ -2,7 +2,7 @@
  * through the warden and writes what happened. Closing comes first, its leaves follow.
  *
  * Leaves of the past are folded without acting; when the responder is told that it has caught up, it
- * looks once more at the signals of the last minutes, so that a crash between a signal and its
+ * looks once more at the signals of the last minutes that no incident answered (it says so in its leaves), so that a crash between a signal and its
  * containment does not lose the containment. Steps that stand are not taken twice. When operators
  * approved that something opens again, the steps that had closed it are recorded as undone. No I/O of
  * its own. */

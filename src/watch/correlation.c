@@ -26,7 +26,7 @@ typedef struct {
     int kind;
     sl_yaml_texts rules;
     sl_yaml_texts group_by;
-    int64_t timespan_ms;
+    sl_view timespan;
     bool generate;
     const sl_yaml_node *condition;
 } correlation_part;
@@ -70,13 +70,8 @@ static const sl_yaml_field part_fields[] = {
       .offset = offsetof(correlation_part, kind),
       .names = kind_names },
     FIELD(correlation_part, rules, SL_YAML_AS_TEXTS, true),
-    { .key = "group-by",
-      .type = SL_YAML_AS_TEXTS,
-      .offset = offsetof(correlation_part, group_by) },
-    { .key = "timespan",
-      .type = SL_YAML_AS_DURATION,
-      .required = true,
-      .offset = offsetof(correlation_part, timespan_ms) },
+    { .key = "group-by", .type = SL_YAML_AS_TEXTS, .offset = offsetof(correlation_part, group_by) },
+    FIELD(correlation_part, timespan, SL_YAML_AS_TEXT, true),
     FIELD(correlation_part, generate, SL_YAML_AS_BOOL, false),
     FIELD(correlation_part, condition, SL_YAML_AS_MAP, false),
     { .key = NULL },
@@ -91,7 +86,8 @@ static const sl_yaml_field condition_fields[] = {
 bool sl_correlation_is(sl_view yaml)
 {
     sl_view word = SL_LIT("correlation:");
-    return sl_view_starts(yaml, word) || sl_view_find(yaml, SL_LIT("\ncorrelation:"), 0) != SIZE_MAX;
+    return sl_view_starts(yaml, word) ||
+           sl_view_find(yaml, SL_LIT("\ncorrelation:"), 0) != SIZE_MAX;
 }
 
 static sl_res copy_texts(const sl_yaml_texts *texts, sl_arena *arena, sl_view *all, size_t max,
@@ -104,6 +100,21 @@ static sl_res copy_texts(const sl_yaml_texts *texts, sl_arena *arena, sl_view *a
         SL_TRY(sl_arena_dup(arena, texts->items[i], &all[i]));
     }
     *ret_count = texts->n;
+    return SL_DONE;
+}
+
+/* Sigma's own: a number and one of s, m (minutes), h, d. */
+static sl_res read_timespan(sl_view text, uint64_t line, int64_t *ret_ms)
+{
+    static const char units[] = "smhd";
+    static const int64_t seconds[] = { 1, 60, 3600, 86400 };
+    uint64_t n = 0;
+    const char *unit = text.n < 2 ? NULL : memchr(units, text.p[text.n - 1], sizeof units - 1);
+    if (unit == NULL || !sl_ok(sl_parse_u64(sl_view_sub(text, 0, text.n - 1), 100000, &n)) ||
+        n == 0) {
+        return sl_fail_at(SL_E_SYNTAX, "timespan", line);
+    }
+    *ret_ms = (int64_t)n * seconds[unit - units] * 1000;
     return SL_DONE;
 }
 
@@ -145,14 +156,14 @@ sl_res sl_correlation_read(sl_view yaml, sl_arena *arena, sl_correlation *ret)
     SL_TRY(sl_arena_dup(arena, file.title, &c.title));
     c.level = (sl_level)file.level;
     c.kind = (sl_correlation_kind)part.kind;
-    c.timespan_ms = part.timespan_ms;
     c.generate = part.generate;
     uint64_t line = file.correlation->line;
+    SL_TRY(read_timespan(part.timespan, line, &c.timespan_ms));
     SL_TRY(copy_texts(&part.rules, arena, c.rules, SL_CORRELATION_RULES_MAX, &c.rule_count, line));
-    SL_TRY(copy_texts(&part.group_by, arena, c.group_by, SL_CORRELATION_FIELDS_MAX,
-                      &c.group_count, line));
+    SL_TRY(copy_texts(&part.group_by, arena, c.group_by, SL_CORRELATION_FIELDS_MAX, &c.group_count,
+                      line));
     bool temporal = c.kind == SL_CORRELATE_ALL || c.kind == SL_CORRELATE_ORDER;
-    if (c.rule_count == 0 || (temporal && c.rule_count < 2) || c.timespan_ms <= 0) {
+    if (c.rule_count == 0 || (temporal && c.rule_count < 2)) {
         return sl_fail_at(SL_E_RANGE, "correlation", line);
     }
     SL_TRY(read_condition(part.condition, arena, &c, line));
@@ -246,7 +257,8 @@ static group *place_of(sl_correlator *correlator, uint64_t key, int64_t time_ms,
         if (g->key == key) {
             return g;
         }
-        if (found == NULL || (found->key != 0 && (g->key == 0 || g->touched_ms < found->touched_ms))) {
+        if (found == NULL ||
+            (found->key != 0 && (g->key == 0 || g->touched_ms < found->touched_ms))) {
             found = g;
         }
     }
@@ -312,8 +324,7 @@ static bool match_any_order(group *g, const sl_correlation *c, size_t rule, int6
     g->n = c->rule_count;
     g->moments[rule] = (moment){ 1, time_ms };
     for (size_t i = 0; i < c->rule_count; i++) {
-        all = all && g->moments[i].value == 1 &&
-              time_ms - g->moments[i].time_ms <= c->timespan_ms;
+        all = all && g->moments[i].value == 1 && time_ms - g->moments[i].time_ms <= c->timespan_ms;
     }
     return all;
 }

@@ -5,7 +5,7 @@
  *   correlation: type (event_count, value_count, temporal, temporal_ordered), rules (ids of rules or of other
  *   correlations), group-by (fields), timespan, condition (gt or gte; value_count: field), generate
  *
- * Without `generate: true` the rules that it names say nothing alone. Other conditions, aliases and statistics of
+ * Without `generate: true` the rules that it names say nothing alone; those of level informational never do. Other conditions, aliases and statistics of
  * values are errors with their line. Memory is bounded: so many groups at a time, so many moments of each; when there
  * is no room the group that was quiet longest gives way and it is told. Pure: time is that of the leaves. */
 #ifndef SL_WATCH_CORRELATION_H
@@ -54,8 +54,9 @@ void sl_correlator_free(sl_correlator *correlator);
 
 /* A match of the correlation's rule number `rule` by this leaf. True when with it the correlation holds; its group then
  * begins anew. `number` tells correlations apart. `*ret_crowded` is set when a living group had to give way. */
-bool sl_correlator_match(sl_correlator *correlator, size_t number, const sl_correlation *correlation,
-                         size_t rule, const sl_json_doc *leaf, int64_t time_ms, bool *ret_crowded);
+bool sl_correlator_match(sl_correlator *correlator, size_t number,
+                         const sl_correlation *correlation, size_t rule, const sl_json_doc *leaf,
+                         int64_t time_ms, bool *ret_crowded);
 
 /* Is the field one that its groups are told apart by? */
 bool sl_correlation_groups_by(const sl_correlation *correlation, const char *field);

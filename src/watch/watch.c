@@ -2,6 +2,8 @@
  * is itself a signal (`watch_table_full`), never silence. */
 #include "watch/watch.h"
 
+#include "watch/correlation.h"
+
 #include "ledger/event.h"
 #include "vault/approved.h"
 
@@ -36,12 +38,28 @@ typedef struct {
 
 enum { REPETITIONS = 4096 };
 
+/* A correlation with its rules found: numbers of rules, or of correlations behind them. */
+typedef struct {
+    sl_correlation c;
+    size_t parts[SL_CORRELATION_RULES_MAX];
+    bool quiet; /* part of another one that does not let it speak */
+} correlated;
+
+#define PART_CORRELATION SL_WATCH_RULES_MAX /* first number of correlations among parts */
+
 struct sl_watch {
     sl_signal_call call;
     void *context;
     sl_arena arena;
     const sl_rule *rules[SL_WATCH_RULES_MAX];
     size_t rule_count;
+    bool rule_quiet[SL_WATCH_RULES_MAX];
+    bool rule_counted[SL_WATCH_RULES_MAX]; /* part of a correlation */
+    correlated correlations[SL_CORRELATIONS_MAX];
+    size_t correlation_count;
+    size_t order[SL_CORRELATIONS_MAX]; /* parts before wholes; made by bind */
+    bool bound;
+    sl_correlator *correlator;
     silence silences[SL_WATCH_SILENCES_MAX];
     size_t silence_count;
     grant_use *grants[SL_WATCH_GRANTS_MAX];
@@ -57,6 +75,11 @@ sl_res sl_watch_new(sl_signal_call call, void *context, sl_watch **ret_watch)
     watch->call = call;
     watch->context = context;
     watch->arena.max = 32 * SL_MIB;
+    sl_res made = sl_correlator_new(&watch->correlator);
+    if (!sl_ok(made)) {
+        free(watch);
+        return made;
+    }
     *ret_watch = watch;
     return SL_DONE;
 }
@@ -69,6 +92,7 @@ void sl_watch_free(sl_watch *watch)
     for (size_t i = 0; i < watch->grant_count; i++) {
         free(watch->grants[i]);
     }
+    sl_correlator_free(watch->correlator);
     sl_arena_free(&watch->arena);
     free(watch);
 }
@@ -78,15 +102,100 @@ size_t sl_watch_rule_count(const sl_watch *watch)
     return watch->rule_count;
 }
 
+/* The part with this id: a rule or a correlation; SIZE_MAX if there is none. */
+static size_t part_named(const sl_watch *watch, sl_view id)
+{
+    for (size_t i = 0; i < watch->rule_count; i++) {
+        if (sl_view_eq(sl_rule_id(watch->rules[i]), id)) {
+            return i;
+        }
+    }
+    for (size_t i = 0; i < watch->correlation_count; i++) {
+        if (sl_view_eq(watch->correlations[i].c.id, id)) {
+            return PART_CORRELATION + i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static sl_res add_correlation(sl_watch *watch, sl_view yaml)
+{
+    sl_correlation c;
+    SL_NEED(watch->correlation_count < SL_CORRELATIONS_MAX, SL_E_LIMIT);
+    SL_TRY(sl_correlation_read(yaml, &watch->arena, &c));
+    SL_NEED(part_named(watch, c.id) == SIZE_MAX, SL_E_DUPLICATE);
+    watch->correlations[watch->correlation_count++] = (correlated){ .c = c };
+    return SL_DONE;
+}
+
 sl_res sl_watch_add_rule(sl_watch *watch, sl_view yaml)
 {
+    watch->bound = false;
+    if (sl_correlation_is(yaml)) {
+        return add_correlation(watch, yaml);
+    }
     SL_NEED(watch->rule_count < SL_WATCH_RULES_MAX, SL_E_LIMIT);
     const sl_rule *rule = NULL;
     SL_TRY(sl_rule_read(yaml, &watch->arena, &rule));
-    for (size_t i = 0; i < watch->rule_count; i++) {
-        SL_NEED(!sl_view_eq(sl_rule_id(watch->rules[i]), sl_rule_id(rule)), SL_E_DUPLICATE);
-    }
+    SL_NEED(part_named(watch, sl_rule_id(rule)) == SIZE_MAX, SL_E_DUPLICATE);
     watch->rules[watch->rule_count++] = rule;
+    return SL_DONE;
+}
+
+static sl_res find_parts(sl_watch *watch, correlated *one)
+{
+    for (size_t i = 0; i < one->c.rule_count; i++) {
+        size_t part = part_named(watch, one->c.rules[i]);
+        if (part == SIZE_MAX) {
+            return sl_fail_at(SL_E_NOT_FOUND, "rule of a correlation", i);
+        }
+        one->parts[i] = part;
+        bool *quiet = part < PART_CORRELATION ? &watch->rule_quiet[part]
+                                              : &watch->correlations[part - PART_CORRELATION].quiet;
+        sl_level level = part < PART_CORRELATION
+                             ? sl_rule_level(watch->rules[part])
+                             : watch->correlations[part - PART_CORRELATION].c.level;
+        *quiet = *quiet || !one->c.generate || level == SL_LEVEL_INFORMATIONAL;
+        if (part < PART_CORRELATION) {
+            watch->rule_counted[part] = true;
+        }
+    }
+    return SL_DONE;
+}
+
+/* Are all correlations that this one is made of placed already? */
+static bool ready(const correlated *one, const bool *placed)
+{
+    for (size_t i = 0; i < one->c.rule_count; i++) {
+        if (one->parts[i] >= PART_CORRELATION && !placed[one->parts[i] - PART_CORRELATION]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+sl_res sl_watch_bind(sl_watch *watch)
+{
+    bool placed[SL_CORRELATIONS_MAX] = { false };
+    size_t count = 0;
+    memset(watch->rule_quiet, 0, sizeof watch->rule_quiet);
+    memset(watch->rule_counted, 0, sizeof watch->rule_counted);
+    for (size_t i = 0; i < watch->correlation_count; i++) {
+        SL_TRY(find_parts(watch, &watch->correlations[i]));
+    }
+    for (size_t before = SIZE_MAX; before != count && count < watch->correlation_count;) {
+        before = count;
+        for (size_t i = 0; i < watch->correlation_count; i++) {
+            if (!placed[i] && ready(&watch->correlations[i], placed)) {
+                placed[i] = true;
+                watch->order[count++] = i;
+            }
+        }
+    }
+    if (count < watch->correlation_count) {
+        return sl_fail_at(SL_E_SYNTAX, "correlations that are made of each other", SL_NOWHERE);
+    }
+    watch->bound = true;
     return SL_DONE;
 }
 
@@ -322,6 +431,80 @@ void sl_watch_tick(sl_watch *watch, int64_t now_ms)
     }
 }
 
+/* ---- rules and what is made of them ---- */
+
+/* Only what its groups are told apart by may be named: anything else belongs to the last leaf alone, and
+ * containment would hit whoever happened to be it. */
+static sl_signal about_group(const sl_json_doc *leaf, const sl_correlation *c, uint64_t index)
+{
+    sl_signal signal = about(leaf, c->id, c->level, index);
+    if (!sl_correlation_groups_by(c, "principal")) {
+        signal.principal = (sl_view){ 0 };
+    }
+    if (!sl_correlation_groups_by(c, "compartment")) {
+        signal.compartment = (sl_view){ 0 };
+    }
+    signal.target = (sl_view){ 0 };
+    for (size_t i = 0; i < c->group_count && signal.target.n == 0; i++) {
+        bool head = sl_view_eq_str(c->group_by[i], "principal") ||
+                    sl_view_eq_str(c->group_by[i], "compartment");
+        const sl_json_node *node = head ? NULL : sl_leaf_field(leaf, c->group_by[i]);
+        signal.target = sl_json_is(node, SL_JSON_STRING) ? node->raw : signal.target;
+    }
+    signal.value = c->least;
+    signal.limit = c->least == 0 ? 0 : c->least - 1;
+    return signal;
+}
+
+typedef struct {
+    const sl_json_doc *leaf;
+    uint64_t index;
+    int64_t time_ms;
+    bool history;
+    bool hits[SL_WATCH_RULES_MAX + SL_CORRELATIONS_MAX];
+} judging;
+
+static void judge_correlation(sl_watch *watch, size_t number, judging *j)
+{
+    const correlated *one = &watch->correlations[number];
+    bool crowded = false;
+    bool holds = false;
+    /* From the last part to the first: one leaf is not two steps of a row. */
+    for (size_t i = one->c.rule_count; i-- > 0;) {
+        if (j->hits[one->parts[i]] && sl_correlator_match(watch->correlator, number, &one->c, i,
+                                                          j->leaf, j->time_ms, &crowded)) {
+            holds = true;
+        }
+    }
+    j->hits[PART_CORRELATION + number] = holds;
+    if (crowded && !j->history) {
+        say(watch, (sl_signal){ .rule = SL_LIT("watch_table_full"),
+                                .severity = SL_LEVEL_MEDIUM,
+                                .target = one->c.id,
+                                .evidence = j->index });
+    }
+    if (holds && !one->quiet && !j->history) {
+        say(watch, about_group(j->leaf, &one->c, j->index));
+    }
+}
+
+static void judge(sl_watch *watch, judging *j)
+{
+    for (size_t i = 0; i < watch->rule_count; i++) {
+        const sl_rule *rule = watch->rules[i];
+        if (j->history && !watch->rule_counted[i]) {
+            continue;
+        }
+        j->hits[i] = sl_rule_matches(rule, j->leaf);
+        if (j->hits[i] && !watch->rule_quiet[i] && !j->history) {
+            say(watch, about(j->leaf, sl_rule_id(rule), sl_rule_level(rule), j->index));
+        }
+    }
+    for (size_t i = 0; i < watch->correlation_count; i++) {
+        judge_correlation(watch, watch->order[i], j);
+    }
+}
+
 static sl_res feed_one(sl_watch *watch, uint64_t index, sl_view text, bool history)
 {
     SL_OWN(sl_json_doc, leaf, sl_json_doc_free) = { 0 };
@@ -333,12 +516,8 @@ static sl_res feed_one(sl_watch *watch, uint64_t index, sl_view text, bool histo
     watch->now_ms = time_ms > watch->now_ms ? time_ms : watch->now_ms;
     hear(watch, type, &leaf, time_ms);
     count_budgets(watch, type, &leaf, index, time_ms, history);
-    for (size_t i = 0; i < watch->rule_count && !history; i++) {
-        if (sl_rule_matches(watch->rules[i], &leaf)) {
-            const sl_rule *rule = watch->rules[i];
-            say(watch, about(&leaf, sl_rule_id(rule), sl_rule_level(rule), index));
-        }
-    }
+    judging j = { .leaf = &leaf, .index = index, .time_ms = time_ms, .history = history };
+    judge(watch, &j);
     return SL_DONE;
 }
 
@@ -346,6 +525,9 @@ sl_res sl_watch_feed(sl_watch *watch, uint64_t index, sl_view text, bool history
 {
     SL_OWN(sl_buf, unfolded, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
     bool approved = false;
+    if (!watch->bound) {
+        SL_TRY(sl_watch_bind(watch));
+    }
     SL_TRY(feed_one(watch, index, text, history));
     SL_TRY(sl_approved_unfold(text, &unfolded, &approved));
     return approved ? feed_one(watch, index, sl_buf_view(&unfolded), history) : SL_DONE;

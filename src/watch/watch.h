@@ -1,5 +1,5 @@
 /* The watch's judgement: every leaf in, signals out. Pure: time is an argument, signals go to a
- * callback. It knows the certain things: Sigma rules over single leaves, budgets counted from leaves
+ * callback. It knows the certain things: Sigma rules over single leaves, correlations of them, budgets counted from leaves
  * (the truth, whatever the doors counted), and parts of the site that have fallen silent.
  *
  * Each signal names its rule, its severity, the leaf that shows it and, where there is one, the
@@ -34,8 +34,11 @@ typedef struct sl_watch sl_watch;
 
 SL_MUST sl_res sl_watch_new(sl_signal_call call, void *context, sl_watch **ret_watch);
 void sl_watch_free(sl_watch *watch);
-/* A Sigma rule in YAML. SL_E_DUPLICATE if a rule has its id already. */
+/* A Sigma rule or correlation (correlation.h) in YAML. SL_E_DUPLICATE if one has its id already. */
 SL_MUST sl_res sl_watch_add_rule(sl_watch *watch, sl_view yaml);
+/* All are there: finds the rules that correlations name. SL_E_NOT_FOUND for one that is not there, SL_E_SYNTAX where
+ * correlations are made of each other in a ring. Done by the first leaf at the latest. */
+SL_MUST sl_res sl_watch_bind(sl_watch *watch);
 /* "A leaf of this type (from this `door` if not empty) comes at least every `every_ms`, from the
  * moment of `since_ms` on": silence longer than that is signal `rule`. */
 SL_MUST sl_res sl_watch_add_silence(sl_watch *watch, sl_view rule, sl_view type, sl_view door,

@@ -200,7 +200,7 @@ static sl_res load_rules_alone(sl_watch *watch)
     for (size_t i = 0; i < sl_watch_rules_count; i++) {
         SL_TRY(sl_watch_add_rule(watch, sl_view_of(sl_watch_rules[i].bytes, sl_watch_rules[i].n)));
     }
-    return SL_DONE;
+    return sl_watch_bind(watch);
 }
 
 static void try_self(watchd *w)

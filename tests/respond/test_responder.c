@@ -115,7 +115,8 @@ static void closing_comes_before_writing(void **state)
 
     /* the same again at once: the door is shut already, the answer that runs is cut */
     signal_leaf(r, 6, 0, "budget_refused", "high", "p1");
-    static const char *const again[] = { "contain cut p1", "record action.taken cut" };
+    static const char *const again[] = { "contain cut p1", "record incident.joined",
+                                         "record action.taken cut" };
     expect(&w, SL_COUNT_OF(lines), again, SL_COUNT_OF(again));
     assert_int_equal(sl_incidents_count(sl_responder_incidents(r)), 1);
     sl_responder_free(r);
@@ -166,6 +167,46 @@ static void the_past_is_acted_on_once(void **state)
     sl_responder_free(r);
 }
 
+/* A signal that joined an open case was answered too: after a restart, and after operators opened again what it had
+ * closed, it must close nothing. */
+static void what_joined_a_case_is_not_acted_on_again(void **state)
+{
+    (void)state;
+    for (int joined = 0; joined <= 1; joined++) {
+        world w = { 0 };
+        sl_responder *r = begin(&w);
+        SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+        SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+        sl_event_head head = { 0 };
+        static const sl_view none[1];
+        sl_event_incident_opened opened = { .incident = SL_LIT("i9"),
+                                            .severity = SL_LIT("critical"),
+                                            .rule = SL_LIT("proof_failed"),
+                                            .has_signal_index = true,
+                                            .signal_index = 2,
+                                            .regimes = { none, 0 } };
+        sl_event_incident_joined second = { .incident = SL_LIT("i9"),
+                                            .rule = SL_LIT("proof_failed"),
+                                            .signal_index = 3 };
+        signal_leaf(r, 2, 5000, "proof_failed", "critical", "");
+        signal_leaf(r, 3, 4000, "proof_failed", "critical", "");
+        assert_done(sl_emit_incident_opened(&head, &opened, &event));
+        assert_done(sl_leaf_wrap(sl_buf_view(&event), "warden", (uint64_t)NOW_MS - 3900, &leaf));
+        assert_done(sl_responder_leaf(r, 4, sl_buf_view(&leaf)));
+        sl_buf_clear(&event);
+        sl_buf_clear(&leaf);
+        if (joined == 1) {
+            assert_done(sl_emit_incident_joined(&head, &second, &event));
+            assert_done(
+                sl_leaf_wrap(sl_buf_view(&event), "warden", (uint64_t)NOW_MS - 3800, &leaf));
+            assert_done(sl_responder_leaf(r, 5, sl_buf_view(&leaf)));
+        }
+        assert_done(sl_responder_live(r, NOW_MS));
+        assert_int_equal(w.n, joined == 1 ? 0 : 3); /* else the site is closed once more */
+        sl_responder_free(r);
+    }
+}
+
 static void small_things_without_a_playbook_open_no_incident(void **state)
 {
     world w = { 0 };
@@ -185,6 +226,7 @@ int main(void)
         cmocka_unit_test(closing_comes_before_writing),
         cmocka_unit_test(what_fails_is_written_as_failed),
         cmocka_unit_test(the_past_is_acted_on_once),
+        cmocka_unit_test(what_joined_a_case_is_not_acted_on_again),
         cmocka_unit_test(small_things_without_a_playbook_open_no_incident),
     };
     return cmocka_run_group_tests_name("responder", tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "doors/ask/door_internal.h"
+#include "doors/ask/strangers.h"
 
 static sl_ask_leaf_head leaf_head(const sl_ask_door *d)
 {
@@ -53,6 +54,8 @@ sl_res sl_door_record(sl_ask_door *d)
     if (d->waiting == LEAF_INTENT) {
         return SL_DONE;
     }
+    char source[SL_PREFIX_BYTES_MAX];
+    sl_strangers_prefix(d->out.knock_source, source);
     sl_ask_leaf_head head = leaf_head(d);
     sl_ask_intent intent = { .dialect = d->dialect->name,
                              .upstream = d->route.upstreams[d->attempt],
@@ -64,7 +67,9 @@ sl_res sl_door_record(sl_ask_door *d)
                              .bytes = d->body.n,
                              .streamed = d->facts.stream,
                              .latency_us = elapsed_us(d),
-                             .epoch = d->ticket.door_epoch };
+                             .epoch = d->ticket.door_epoch,
+                             .source = strcmp(source, "local") == 0 ? (sl_view){ 0 }
+                                                                    : sl_view_str(source) };
     SL_TRY(sl_ask_leaf_intent(&head, &intent, &d->out.leaf));
     d->waiting = LEAF_INTENT;
     sl_door_set_deadline(d, d->site->limits.record_ms_max);
@@ -127,6 +132,7 @@ static sl_res outcome_leaf(sl_ask_door *d)
         .cut_at = d->answer.cut_offset,
         .status = d->status == 0 ? 200 : d->status,
         .latency_us = elapsed_us(d),
+        .restored = total.restored,
     };
     sl_buf_clear(&d->out.leaf);
     d->out.leaf_soon = true;

@@ -84,6 +84,7 @@ sl_res sl_ask_leaf_intent(const sl_ask_leaf_head *head, const sl_ask_intent *int
         .streamed = intent->streamed,
         .latency_us = intent->latency_us,
         .epoch = intent->epoch,
+        .source = intent->source,
     };
     return sl_emit_ask_intent(&named, &fields, out);
 }
@@ -110,6 +111,8 @@ sl_res sl_ask_leaf_outcome(const sl_ask_leaf_head *head, const sl_ask_ending *en
         .has_cut_at = ending->has_cut,
         .cut_at = ending->cut_at,
         .status = ending->status,
+        .has_restored = ending->restored != 0,
+        .restored = ending->restored,
         .latency_us = ending->latency_us,
     };
     return sl_emit_ask_outcome(&named, &fields, out);

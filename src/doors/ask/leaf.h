@@ -23,6 +23,7 @@ typedef struct {
     bool streamed;
     uint64_t latency_us;
     uint64_t epoch;
+    sl_view source; /* prefix of the address */
 } sl_ask_intent;
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     uint64_t cut_at;
     unsigned status;
     uint64_t latency_us;
+    uint64_t restored; /* stand-ins */
 } sl_ask_ending;
 
 typedef struct {
