@@ -152,7 +152,8 @@ static sl_res take_link(walk *w)
     if (inside) {
         return SL_DONE; /* met, or to be met, by its own name */
     }
-    return note(w, SL_RULE_SCAN_LINK, "");
+    struct stat st;
+    return note(w, SL_RULE_SCAN_LINK, stat(text, &st) == 0 ? "" : "it leads nowhere");
 }
 
 static sl_res take(walk *w, int at, const char *name, bool top)
@@ -160,7 +161,10 @@ static sl_res take(walk *w, int at, const char *name, bool top)
     struct stat st;
     int follow = top ? 0 : O_NOFOLLOW;
     if (fstatat(at, name, &st, top ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
-        return note(w, SL_RULE_SCAN_READ, errno == EACCES ? "permission denied" : "it went away");
+        return note(w, SL_RULE_SCAN_READ,
+                    errno == EACCES ? "permission denied"
+                    : top           ? "there is no such file"
+                                    : "it went away");
     }
     if (S_ISREG(st.st_mode)) {
         return take_file(w, at, name, &st, follow);
@@ -206,10 +210,6 @@ sl_res sl_scan_walk(sl_scan_pool *pool, const char *path, sl_scan_walk_count *co
         w->root[0] = 0;
     }
     sl_res r = sl_buf_add_str(&w->path, path);
-    struct stat st;
-    if (sl_ok(r) && stat(path, &st) != 0 && errno == ENOENT) {
-        r = sl_fail_os(SL_E_NOT_FOUND, "path");
-    }
     if (sl_ok(r)) {
         r = take(w, AT_FDCWD, path, true);
     }
