@@ -15,7 +15,7 @@
 static const char USAGE[] =
     "inventory vendor add VENDOR --tier critical|high|medium|low\n"
     "                 --data none|public|internal|confidential|personal\n"
-    "       stoplog inventory vendor artefact VENDOR NAME PATH [--signer KEY.pem]\n"
+    "       stoplog inventory vendor artefact VENDOR NAME PATH [--signer KEY.pem] [--files]\n"
     "       stoplog inventory vendor template VENDOR NAME DIRECTORY\n"
     "       stoplog inventory vendor model|upstream|tool VENDOR NAME\n"
     "       stoplog inventory vendor data VENDOR COMPARTMENT\n"
@@ -28,13 +28,18 @@ static const char USAGE[] =
     "Changes are signed by operators ([--key FILE]..., or $STOPLOG_OPERATOR_KEY) and need the site to be\n"
     "up; list and show read the ledger and exit with 1 if something is past its end. NAME is what you\n"
     "call it (letters, digits and . _ - : / @); saying the same name again replaces what was said.\n"
+    "--files pins every file of a directory too, as NAME/FILE, so that the ingest door and 'verify --loaded'\n"
+    "know them one by one. KEY.pem: the signer's public key, or its SHA-256 in hex.\n"
     "T: 90d, 2027-03-31, 2027-03-31T12:00:00Z.\n";
+
+enum { FILES_MAX = 256 };
 
 typedef struct {
     sl_cli *cli;
     sl_admin admin;
     sl_statement s;
     const char *file; /* whose digest is told */
+    bool files;       /* each file of a directory too */
     const char *words[4];
     int count;
 } change;
@@ -58,9 +63,13 @@ sl_res sl_inventory_digest(const char *path, sl_digest *ret)
     return SL_DONE;
 }
 
-/* As signatures hint at keys: SHA-256 of the PEM. */
+/* As signatures hint at keys: SHA-256 of the PEM, from the key's file or in hex. */
 static sl_res signer_of(const char *path, sl_digest *ret)
 {
+    if (strlen(path) == (size_t)2 * SL_DIGEST_BYTES &&
+        sl_ok(sl_digest_parse(sl_view_str(path), ret))) {
+        return SL_DONE;
+    }
     SL_OWN(sl_buf, pem, sl_buf_free) = { .max = 64 * SL_KIB };
     SL_OWN(sl_ecdsa_key, key, sl_ecdsa_key_free) = { 0 };
     SL_TRY(sl_file_read(AT_FDCWD, path, &pem));
@@ -130,6 +139,8 @@ static sl_res read_words(change *c, int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (sl_admin_key_option(&c->admin, argc, argv, &i, &r)) {
             SL_TRY(r);
+        } else if (strcmp(argv[i], "--files") == 0) {
+            c->files = true;
         } else if (argv[i][0] == '-') {
             SL_NEED(i + 1 < argc, SL_E_USAGE);
             SL_TRY(option(c, argv[i], argv[i + 1]));
@@ -146,7 +157,7 @@ static sl_res read_words(change *c, int argc, char **argv)
 static sl_res fill_item(change *c, sl_item_kind kind)
 {
     bool path = kind == SL_ITEM_ARTEFACT || kind == SL_ITEM_TEMPLATE;
-    SL_NEED(c->count == (path ? 3 : 2), SL_E_USAGE);
+    SL_NEED(c->count == (path ? 3 : 2) && (!c->files || kind == SL_ITEM_ARTEFACT), SL_E_USAGE);
     SL_TRY(sl_name_set(c->s.kind, sl_view_str(sl_item_kind_name(kind))));
     sl_res named = sl_item_set(c->s.item, sl_view_str(c->words[1]));
     if (!sl_ok(named)) {
@@ -217,6 +228,40 @@ static int remove_items(change *c)
     return 0;
 }
 
+/* The files of a directory as artefacts of their own, VENDOR NAME/PATH: the ingest door and a running process
+ * show files one by one. */
+static int pin_files(change *c)
+{
+    SL_OWN(sl_manifest, files, sl_manifest_free) = { 0 };
+    sl_tree_options options = { .report = sl_supply_print_problem };
+    size_t problems = 0;
+    sl_res r = sl_tree_read(c->words[2], &options, &files, &problems);
+    if (sl_ok(r) && files.n > FILES_MAX) {
+        r = sl_fail_at(SL_E_LIMIT, "--files", FILES_MAX);
+    }
+    bool single = files.n == 1 && sl_view_eq_str(files.files[0].path, "."); /* pinned already */
+    for (size_t i = single ? 1 : 0; sl_ok(r) && i < files.n; i++) {
+        SL_OWN(sl_buf, name, sl_buf_free) = { .max = 8192 };
+        sl_statement s = c->s;
+        s.hash = files.files[i].digest;
+        r = sl_buf_addf(&name, "%s/%.*s", c->words[1], SL_FMT(files.files[i].path));
+        r = sl_ok(r) ? sl_item_set(s.item, sl_buf_view(&name)) : r;
+        r = sl_ok(r) ? sl_register_check(&s) : r;
+        if (!sl_ok(r)) {
+            (void)fprintf(stderr,
+                          "%.*s: its name does not fit the register; give it one by itself\n",
+                          SL_FMT(files.files[i].path));
+            r = sl_is(r, SL_E_MEMORY) ? r : SL_DONE;
+            continue;
+        }
+        int status = sl_admin_act(c->cli, &c->admin, &s);
+        if (status != 0) {
+            return status;
+        }
+    }
+    return sl_ok(r) ? 0 : sl_cli_fail(c->cli, "inventory vendor", r);
+}
+
 static int run_change(sl_cli *cli, int argc, char **argv)
 {
     SL_OWN(change, c, close_change) = { .cli = cli };
@@ -234,7 +279,8 @@ static int run_change(sl_cli *cli, int argc, char **argv)
             return status;
         }
     }
-    return sl_admin_act(cli, &c.admin, &c.s);
+    int status = sl_admin_act(cli, &c.admin, &c.s);
+    return status == 0 && c.files ? pin_files(&c) : status;
 }
 
 int sl_inventory_vendor(sl_cli *cli, int argc, char **argv)

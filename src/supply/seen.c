@@ -145,7 +145,7 @@ static void note_outcome(sl_seen_list *list, const sl_leaf *leaf)
 
 sl_res sl_seen_leaf(sl_seen_list *list, uint64_t index, sl_view text)
 {
-    static const char *const types[] = { "\"ask.intent\"", "\"tool.called\"",
+    static const char *const types[] = { "\"ask.intent\"", "\"ask.outcome\"", "\"tool.called\"",
                                          "\"artefact.scanned\"", "\"ingest.outcome\"" };
     bool wanted = false;
     for (size_t i = 0; i < SL_COUNT_OF(types) && !wanted; i++) {
@@ -158,6 +158,9 @@ sl_res sl_seen_leaf(sl_seen_list *list, uint64_t index, sl_view text)
     SL_TRY(sl_leaf_read(text, &leaf));
     if (sl_leaf_is(&leaf, "ask.intent")) {
         SL_TRY(note_name(list, index, &leaf, SL_ITEM_MODEL, "model"));
+        return note_name(list, index, &leaf, SL_ITEM_UPSTREAM, "upstream");
+    }
+    if (sl_leaf_is(&leaf, "ask.outcome")) { /* who answered may be another than who was asked */
         return note_name(list, index, &leaf, SL_ITEM_UPSTREAM, "upstream");
     }
     if (sl_leaf_is(&leaf, "tool.called")) {

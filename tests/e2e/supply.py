@@ -145,6 +145,9 @@ def drift_is_told(site):
     site.inventory('vendor', 'add', 'acme', '--tier', 'high', '--data', 'internal', *alice)
     site.inventory('vendor', 'artefact', 'acme', 'model', model, '--signer', keys['maker'][1], *alice)
     site.inventory('vendor', 'template', 'acme', 'model', model, *alice)
+    site.inventory('vendor', 'artefact', 'acme', 'files', model, '--files', *alice)
+    names = [line['name'] for line in site.inventory('vendor', 'show', 'acme') if line.get('kind') == 'artefact']
+    assert names == ['model', 'files', 'files/tokenizer_config.json', 'files/w.safetensors'], names
     whole = check(want=0)
     assert whole == {'artefact': 'acme/model', 'pinned': True, 'signature_ok': True, 'drift': []}, whole
     sign('other')

@@ -74,6 +74,13 @@ static void names_are_counted_once(void **state)
     assert_int_equal(list.items[0].kind, SL_ITEM_MODEL);
     assert_int_equal(list.items[1].kind, SL_ITEM_UPSTREAM);
     assert_int_equal(list.items[1].times, 3);
+    /* Another server answered than was asked first. */
+    leaf(
+        &list, "ask", "", "ask.outcome",
+        "\"classes\":{},\"events\":1,\"latency_us\":1,\"outcome\":\"delivered\",\"released_bytes\":1,"
+        "\"status\":200,\"upstream\":\"spare\",\"verdict\":\"allow\"");
+    assert_int_equal(list.count, 4);
+    assert_string_equal(list.items[3].name, "spare");
 }
 
 static void an_artefact_is_in_use_once_it_came_in(void **state)
