@@ -459,13 +459,15 @@ static sl_res own_path(const sl_supervisor *host, const sl_instance *instance,
     return SL_DONE;
 }
 
-static sl_res own_paths(const sl_supervisor *host, const sl_instance *instance)
+/* Those that it writes, or those that it only reads. */
+static sl_res own_paths(const sl_supervisor *host, const sl_instance *instance, bool writes)
 {
     const sl_confine_profile *profile = instance->decl->profile;
     for (size_t i = 0; i < profile->path_count; i++) {
         const sl_confine_path *path = &profile->paths[i];
         bool made_here = strncmp(path->from, "run/", 4) == 0 && (path->may & SL_PATH_WRITE) == 0;
-        if (path->from[0] != '/' && !made_here) {
+        bool now = ((path->may & SL_PATH_WRITE) != 0) == writes;
+        if (now && path->from[0] != '/' && !made_here) {
             SL_TRY(own_path(host, instance, path));
         }
     }
@@ -524,7 +526,10 @@ static sl_res prepare(sl_supervisor *host)
     SL_TRY(sl_valve_memory_make(&host->valve_fd, &host->valves));
     SL_TRY(make_instances(host));
     for (size_t i = 0; i < host->instance_count; i++) {
-        SL_TRY(own_paths(host, &host->instances[i]));
+        SL_TRY(own_paths(host, &host->instances[i], true));
+    }
+    for (size_t i = 0; i < host->instance_count; i++) { /* what its writer has made by now */
+        SL_TRY(own_paths(host, &host->instances[i], false));
         SL_TRY(write_conf(host, &host->instances[i]));
     }
     SL_TRY(make_sockets(host));
