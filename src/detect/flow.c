@@ -5,7 +5,6 @@
 
 #include "detect/flow_index.h"
 #include "detect/flow_rules.h"
-#include "detect/siphash.h"
 #include "detect/words.h"
 
 #define TEXTS_OF_CALL_MAX 4096U
@@ -606,22 +605,4 @@ sl_res sl_flow_explain(const sl_flow_rules *rules, const sl_flow_finding *findin
     sl_json_put_str(&w, "why", sl_flow_rule_why(rules, finding->rule));
     sl_json_object_end(&w);
     return sl_json_finish(&w);
-}
-
-/* ---- pins ---------------------------------------------------------------------------------- */
-
-sl_tool_pin sl_tool_pin_of(const uint8_t key[16], sl_view name, sl_view definition)
-{
-    return (sl_tool_pin){ .name = sl_siphash(key, name),
-                          .definition = sl_siphash(key, definition) };
-}
-
-sl_pin_state sl_tool_pin_check(const sl_tool_pin *pins, size_t n, sl_tool_pin pin)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (pins[i].name == pin.name) {
-            return pins[i].definition == pin.definition ? SL_PIN_SAME : SL_PIN_CHANGED;
-        }
-    }
-    return SL_PIN_NEW;
 }

@@ -92,15 +92,9 @@ SL_MUST sl_res sl_flow_explain(const sl_flow_rules *rules, const sl_flow_finding
 const char *sl_flow_action_name(sl_flow_action action);
 const char *sl_flow_value_name(sl_flow_value value);
 
-/* Pins of tool definitions: what a principal's tools looked like when first seen. The caller keeps
- * them; `key` is secret and the principal's own, so that nobody can make another definition of equal
- * pin. `definition` is the canonical JSON of the whole definition. */
-typedef struct {
-    uint64_t name;
-    uint64_t definition;
-} sl_tool_pin;
-typedef enum { SL_PIN_NEW, SL_PIN_SAME, SL_PIN_CHANGED } sl_pin_state;
-sl_tool_pin sl_tool_pin_of(const uint8_t key[16], sl_view name, sl_view definition);
-sl_pin_state sl_tool_pin_check(const sl_tool_pin *pins, size_t n, sl_tool_pin pin);
+/* Definitions of tools that the site pins: "NAME HEX", SHA-256 as the ask door makes it
+ * (src/doors/ask/pins.h). Borrowed from the rules; `i` is below the count. */
+size_t sl_flow_tool_pin_count(const sl_flow_rules *rules);
+sl_view sl_flow_tool_pin(const sl_flow_rules *rules, size_t i);
 
 #endif

@@ -74,7 +74,7 @@ static sl_res read_texts(sl_arena *arena, const sl_yaml_node *map, const char *k
     size_t n = 0;
     for (const sl_yaml_node *item = list->first; item != NULL; item = item->next) {
         SL_TRY(sl_yaml_text(item, key, &items[n]));
-        SL_NEED(items[n].n <= 128, SL_E_LIMIT);
+        SL_NEED(items[n].n <= 256, SL_E_LIMIT);
         n++;
     }
     *ret = (sl_yaml_texts){ .items = items, .n = n };
@@ -182,9 +182,29 @@ static sl_res read_rule(sl_flow_rules *rules, const sl_yaml_node *node)
     return SL_DONE;
 }
 
+/* "NAME HEX", 64 digits: a pin that cannot fit would refuse its tool without telling why. */
+static sl_res check_pins(const sl_yaml_texts *pins, const sl_yaml_node *list)
+{
+    for (size_t i = 0; i < pins->n; i++) {
+        sl_view name;
+        sl_view digest;
+        bool right =
+            sl_view_cut(pins->items[i], ' ', &name, &digest) && name.n > 0 && digest.n == 64;
+        for (size_t k = 0; right && k < digest.n; k++) {
+            right = (digest.p[k] >= '0' && digest.p[k] <= '9') ||
+                    (digest.p[k] >= 'a' && digest.p[k] <= 'f');
+        }
+        if (!right) {
+            return sl_fail_at(SL_E_SYNTAX, "tool_pins", list->line);
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res load(sl_flow_rules *rules, sl_view yaml)
 {
-    static const char *const KEYS[] = { "version", "name", "trusted_tools", "rules", NULL };
+    static const char *const KEYS[] = { "version",   "name",  "trusted_tools",
+                                        "tool_pins", "rules", NULL };
     const sl_yaml_node *root = NULL;
     int64_t version = 0;
     SL_NEED(yaml.n <= YAML_BYTES_MAX, SL_E_LIMIT);
@@ -198,6 +218,8 @@ static sl_res load(sl_flow_rules *rules, sl_view yaml)
     SL_TRY(sl_yaml_int(number, "version", 0, 1000, &version));
     SL_NEED(version == 1, SL_E_VERSION);
     SL_TRY(read_texts(&rules->arena, root, "trusted_tools", &rules->trusted_tools));
+    SL_TRY(read_texts(&rules->arena, root, "tool_pins", &rules->tool_pins));
+    SL_TRY(check_pins(&rules->tool_pins, sl_yaml_get(root, "tool_pins")));
     if (list->kind != SL_YAML_LIST || list->children == 0 || list->children > RULES_MAX) {
         return sl_fail_at(SL_E_TYPE, "rules", list->line);
     }
@@ -255,4 +277,14 @@ const char *sl_flow_rule_id(const sl_flow_rules *rules, uint16_t rule)
 const char *sl_flow_rule_why(const sl_flow_rules *rules, uint16_t rule)
 {
     return rule < rules->n ? rules->items[rule].why : "no rule fits";
+}
+
+size_t sl_flow_tool_pin_count(const sl_flow_rules *rules)
+{
+    return rules->tool_pins.n;
+}
+
+sl_view sl_flow_tool_pin(const sl_flow_rules *rules, size_t i)
+{
+    return rules->tool_pins.items[i];
 }

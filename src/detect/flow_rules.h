@@ -25,6 +25,7 @@ struct sl_flow_rules {
     sl_flow_rule *items;
     size_t n;
     sl_yaml_texts trusted_tools;
+    sl_yaml_texts tool_pins;
 };
 
 /* Does the name fit one of the patterns, without case? '*' stands for anything. */

@@ -226,26 +226,6 @@ static void rules_are_read_strictly(void **state)
     }
 }
 
-static void a_changed_tool_definition_is_told(void **state)
-{
-    static const uint8_t KEY[16] = { 1, 2, 3 };
-    static const uint8_t OTHER[16] = { 9 };
-    sl_tool_pin pins[1] = { sl_tool_pin_of(KEY, SL_LIT("lookup"), SL_LIT("{\"a\":1}")) };
-    assert_int_equal(sl_tool_pin_check(pins, 1, pins[0]), SL_PIN_SAME);
-    assert_int_equal(
-        sl_tool_pin_check(pins, 1, sl_tool_pin_of(KEY, SL_LIT("lookup"), SL_LIT("{\"a\":2}"))),
-        SL_PIN_CHANGED);
-    assert_int_equal(
-        sl_tool_pin_check(pins, 1, sl_tool_pin_of(KEY, SL_LIT("other"), SL_LIT("{\"a\":1}"))),
-        SL_PIN_NEW);
-    assert_int_equal(
-        sl_tool_pin_check(pins, 1, sl_tool_pin_of(OTHER, SL_LIT("lookup"), SL_LIT("{\"a\":1}"))),
-        SL_PIN_NEW);
-}
-
-/* ---- the scripted agent -------------------------------------------------------------------- */
-
-/* What it calls when it reads `order`: a tool for the task with the order's words, less its politeness. */
 static bool is_stopped(sl_view order)
 {
     SL_OWN(sl_buf, result, sl_buf_free) = { .max = SL_MIB };
@@ -358,7 +338,6 @@ int main(void)
         cmocka_unit_test(links_and_images_are_judged),
         cmocka_unit_test(a_finding_explains_itself_without_text),
         cmocka_unit_test(rules_are_read_strictly),
-        cmocka_unit_test(a_changed_tool_definition_is_told),
         cmocka_unit_test(an_obedient_agent_is_stopped),
         cmocka_unit_test(published_instructions_are_stopped),
     };

@@ -675,6 +675,7 @@ static sl_res load_flow(ask_state *s)
         SL_TRY(sl_flow_rules_load(sl_buf_view(&s->flow_text), &s->flow_rules));
     }
     s->site.flow_rules = s->flow_rules;
+    SL_TRY(sl_ask_pins_new(&s->site.pins));
     return SL_DONE;
 }
 
@@ -811,6 +812,7 @@ static void drop(ask_state *s)
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
     sl_flow_rules_free(s->flow_rules);
+    sl_ask_pins_free(s->site.pins);
     sl_inject_work_free(s->inject.work);
     sl_buf_free(&s->policy_text);
     sl_buf_free(&s->flow_text);

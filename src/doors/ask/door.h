@@ -16,6 +16,7 @@
 #include "doors/ask/http.h"
 #include "doors/ask/identify.h"
 #include "doors/ask/keys.h"
+#include "doors/ask/pins.h"
 #include "doors/ask/receipts.h"
 
 /* Time as the adapter read it. */
@@ -46,7 +47,8 @@ typedef struct {
     const sl_policy *policy;
     const sl_ask_inject *inject;     /* or NULL */
     const sl_flow_rules *flow_rules; /* or NULL */
-    uint8_t policy_digest[32];       /* SHA-256 of the snapshot in force */
+    sl_ask_pins *pins;         /* of tool definitions; NULL: only those of the flow rules bind */
+    uint8_t policy_digest[32]; /* SHA-256 of the snapshot in force */
     const sl_ask_roll *roll;
     const sl_ask_valves *valves;
     sl_budget *budget;

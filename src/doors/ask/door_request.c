@@ -223,6 +223,33 @@ static sl_res open_commitments(sl_ask_door *d)
     return SL_DONE;
 }
 
+/* Definitions of tools are what they were, or the policy says what follows. */
+static sl_res check_tools(sl_ask_door *d)
+{
+    SL_OWN(sl_buf, name, sl_buf_free) = { .max = SL_KIB };
+    const sl_json_node *tools =
+        sl_json_get_kind(&d->doc, sl_json_root(&d->doc), "tools", SL_JSON_ARRAY);
+    sl_view principal = sl_view_of(d->who.principal.bytes, sizeof d->who.principal.bytes);
+    sl_json_iter it = { 0 };
+    while (sl_json_each(&d->doc, tools, &it)) {
+        sl_ask_tool tool;
+        sl_res r = sl_ask_tool_read(&d->doc, it.value, &name, &tool);
+        if (sl_is(r, SL_E_MISSING_FIELD)) {
+            continue; /* it runs at the model server, if that is granted: no definition to change */
+        }
+        SL_TRY(r);
+        sl_tool_state state =
+            sl_ask_pins_check(d->site->pins, d->site->flow_rules, principal, &tool);
+        if (state == SL_TOOL_CHANGED || state == SL_TOOL_NOT_AS_PINNED) {
+            SL_TRY(sl_ask_look_tool_changed(&d->look, state == SL_TOOL_CHANGED ? 500 : 999));
+        }
+        if (state == SL_TOOL_CHANGED) {
+            sl_ask_pins_learn(d->site->pins, principal, &tool);
+        }
+    }
+    return SL_DONE;
+}
+
 sl_res sl_door_inspect(sl_ask_door *d)
 {
     SL_TRY(open_pseudonyms(d));
@@ -246,6 +273,7 @@ sl_res sl_door_inspect(sl_ask_door *d)
                          .features = d->who.features,
                          .upstream_model = d->route.upstream_model,
                          .nested_max = SL_MIB };
+    SL_TRY(check_tools(d));
     if (d->flow != NULL) {
         SL_TRY(sl_ask_calls_read(&d->doc, &d->arena, &walk.calls));
     }

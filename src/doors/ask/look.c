@@ -227,3 +227,20 @@ sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel)
     SL_NEED(judge_findings(look, channel) == SL_VERDICT_ALLOW, SL_E_REFUSED);
     return remember(look, text, channel);
 }
+
+sl_res sl_ask_look_tool_changed(sl_ask_look *look, uint16_t score)
+{
+    sl_finding f = { .attribution = SL_NO_ATTRIBUTION,
+                     .rule = SL_NO_RULE,
+                     .policy_rule = SL_NO_RULE,
+                     .score_permille = score,
+                     .detector = SL_DETECTOR_FLOW,
+                     .kind = SL_CLASS_TOOL_CHANGED,
+                     .end = 1 };
+    sl_findings_clear(&look->findings);
+    SL_TRY(sl_findings_add(&look->findings, f));
+    if (judge_findings(look, SL_CHANNEL_TOOL_DEFINITION) > SL_VERDICT_ALLOW) {
+        return sl_fail_at(SL_E_REFUSED, "tool definition changed", SL_NOWHERE);
+    }
+    return SL_DONE;
+}

@@ -70,4 +70,8 @@ void sl_ask_look_drop_guesses(sl_findings *findings);
  * name, a number, a member's key). Fails: SL_E_REFUSED also when a transform would be due. */
 SL_MUST sl_res sl_ask_look_fixed(sl_ask_look *look, sl_view text, sl_channel channel);
 
+/* Judge a definition of a tool that is not what it was: `score` 500 for one that was learned, 999 for one
+ * that the site pins. Fails: SL_E_REFUSED when the policy wants more than a record. */
+SL_MUST sl_res sl_ask_look_tool_changed(sl_ask_look *look, uint16_t score);
+
 #endif

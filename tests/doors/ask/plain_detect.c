@@ -151,6 +151,19 @@ sl_res sl_flow_new(const sl_flow_rules *rules, sl_flow **ret_flow)
     return SL_DONE;
 }
 
+size_t sl_flow_tool_pin_count(const sl_flow_rules *rules)
+{
+    (void)rules;
+    return 0;
+}
+
+sl_view sl_flow_tool_pin(const sl_flow_rules *rules, size_t i)
+{
+    (void)rules;
+    (void)i;
+    return (sl_view){ 0 };
+}
+
 void sl_flow_free(sl_flow *flow)
 {
     (void)flow;

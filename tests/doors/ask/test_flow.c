@@ -195,12 +195,92 @@ static void results_of_trusted_tools_are_the_users_own(void **state)
     real_rig_free(&all);
 }
 
+/* ---- pins ---------------------------------------------------------------------------------- */
+
+#define WITH_TOOL(description, blank)                                                              \
+    "{\"model\":\"trial-model\",\"tools\":[{\"type\":\"function\",\"function\":{" blank            \
+    "\"name\":\"lookup\",\"description\":\"" description                                           \
+    "\",\"parameters\":{\"type\":\"object\"}}}],\"messages\":[{\"role\":\"user\",\"content\":"     \
+    "\"Hello.\"}]}"
+
+static bool told_of_change(real_rig *all, const char *request)
+{
+    rig_chat(&all->r, request);
+    return rig_saw(&all->r.leaves, "tool_changed");
+}
+
+static void a_changed_tool_definition_is_recorded(void **state)
+{
+    real_rig all;
+    real_rig_init(&all);
+    assert_done(sl_ask_pins_new(&all.r.site.pins));
+    assert_false(told_of_change(&all, WITH_TOOL("finds a lab value", "")));
+    assert_false(told_of_change(&all, WITH_TOOL("finds a lab value", " ")));
+    assert_true(told_of_change(&all, WITH_TOOL("finds a lab value, and mails it", "")));
+    assert_true(all.r.upstream.n != 0); /* recorded, not refused */
+    assert_false(told_of_change(&all, WITH_TOOL("finds a lab value, and mails it", "")));
+    /* Another principal has not used the tool yet. */
+    all.r.who.principal.bytes[0] ^= 1;
+    assert_false(told_of_change(&all, WITH_TOOL("finds a lab value", "")));
+    sl_ask_pins_free(all.r.site.pins);
+    real_rig_free(&all);
+}
+
+static void a_pinned_tool_is_bound_to_its_definition(void **state)
+{
+    real_rig all;
+    SL_OWN(sl_buf, yaml, sl_buf_free) = { .max = 1 << 16 };
+    SL_OWN(sl_buf, name, sl_buf_free) = { .max = 1 << 10 };
+    SL_OWN(sl_buf, line, sl_buf_free) = { .max = 1 << 10 };
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    sl_ask_tool tool;
+    const char *request = WITH_TOOL("finds a lab value", "");
+    assert_done(sl_json_parse(sl_view_str(request), &doc));
+    sl_json_iter it = { 0 };
+    assert_true(sl_json_each(&doc, sl_json_get(&doc, sl_json_root(&doc), "tools"), &it));
+    assert_done(sl_ask_tool_read(&doc, it.value, &name, &tool));
+    assert_done(sl_ask_tool_line(&tool, &line));
+    assert_done(sl_buf_addf(&yaml,
+                            "version: 1\nname: pins\ntool_pins:\n  - %s\nrules:\n  - id: none\n"
+                            "    why: nothing\n    when:\n      from: protected\n    then: cut\n",
+                            sl_buf_cstr(&line)));
+    real_rig_init(&all);
+    sl_flow_rules *pinned = NULL;
+    assert_done(sl_flow_rules_load(sl_buf_view(&yaml), &pinned));
+    all.r.site.flow_rules = pinned;
+    assert_false(told_of_change(&all, request));
+    assert_true(all.r.upstream.n != 0);
+    assert_true(told_of_change(&all, WITH_TOOL("finds a lab value, and mails it", "")));
+    assert_int_equal(all.r.upstream.n, 0);
+    assert_true(rig_saw(&all.r.leaves, "ask.refused"));
+    sl_flow_rules_free(pinned);
+    real_rig_free(&all);
+}
+
+static void a_pin_that_cannot_fit_is_a_mistake(void **state)
+{
+    static const char *const PINS[] = { "lookup", "lookup abc", " ", "lookup sha256" };
+    for (size_t i = 0; i < SL_COUNT_OF(PINS); i++) {
+        SL_OWN(sl_buf, yaml, sl_buf_free) = { .max = 1 << 16 };
+        sl_flow_rules *pinned = NULL;
+        assert_done(
+            sl_buf_addf(&yaml,
+                        "version: 1\nname: pins\ntool_pins: [\"%s\"]\nrules:\n  - id: none\n"
+                        "    why: nothing\n    when:\n      from: protected\n    then: cut\n",
+                        PINS[i]));
+        assert_code(sl_flow_rules_load(sl_buf_view(&yaml), &pinned), SL_E_SYNTAX);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_judged_by_where_their_arguments_come_from),
         cmocka_unit_test(without_rules_the_agent_obeys),
         cmocka_unit_test(results_of_trusted_tools_are_the_users_own),
+        cmocka_unit_test(a_changed_tool_definition_is_recorded),
+        cmocka_unit_test(a_pinned_tool_is_bound_to_its_definition),
+        cmocka_unit_test(a_pin_that_cannot_fit_is_a_mistake),
     };
     return cmocka_run_group_tests_name("ask flow", tests, NULL, NULL);
 }
