@@ -453,6 +453,25 @@ static unsigned element_bytes(sl_view storage)
     return 0;
 }
 
+/* In an archive of torch the storage is a member, data/KEY, and must hold what the stream takes from it: a
+ * reader that trusts the stream reads beyond it. */
+static sl_res judge_member(sl_pickle *vm, sl_view key, uint64_t elements, unsigned bytes)
+{
+    SL_OWN(sl_buf, name, sl_buf_free) = { .max = 2 * TEXT_MAX };
+    uint64_t held = 0;
+    uint64_t wanted = 0;
+    if (vm->scan == NULL || !sl_view_eq_str(sl_scan_name(vm->scan), "data.pkl")) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_buf_add_str(&name, "data/"));
+    SL_TRY(sl_buf_add(&name, key));
+    if (!sl_scan_numbers_beside(vm->scan, sl_buf_view(&name), &held) ||
+        __builtin_mul_overflow(elements, bytes, &wanted) || wanted > held) {
+        sl_pickle_tell(vm, SL_RULE_PICKLE_STORAGE, sl_buf_view(&name));
+    }
+    return SL_DONE;
+}
+
 /* torch's ('storage', torch.FloatStorage, key, location, elements[, view]) and, in legacy files,
  * ('module', class, file, source), which the loader compares with the source that it has. */
 sl_res sl_pickle_persistent(sl_pickle *vm, sl_pvalue id, sl_pvalue *ret_value)
@@ -478,8 +497,12 @@ sl_res sl_pickle_persistent(sl_pickle *vm, sl_pvalue id, sl_pvalue *ret_value)
         return SL_DONE;
     }
     sl_view key = { 0 };
+    const uint64_t elements = sl_pv_payload(items[4]);
+    const unsigned bytes = element_bytes(storage->name);
     SL_TRY(sl_pickle_text(vm, items[2], 0, &key, &readable));
-    return readable
-               ? sl_pickle_storage(vm, key, sl_pv_payload(items[4]), element_bytes(storage->name))
-               : SL_DONE;
+    if (!readable) {
+        return SL_DONE;
+    }
+    SL_TRY(judge_member(vm, key, elements, bytes));
+    return sl_pickle_storage(vm, key, elements, bytes);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "artefact/first_pass.h"
+#include "artefact/pickle_explain.h"
 #include "artefact/scan_impl.h"
 
 #define ARENA_BYTES_MAX ((size_t)32 << 20)
@@ -42,6 +43,7 @@ static void family_drop(sl_scan_family *family)
 {
     if (family != NULL && --family->refs == 0) {
         sl_buf_free(&family->names);
+        free(family->numbers);
         free(family);
     }
 }
@@ -87,7 +89,7 @@ static sl_res make_path(sl_scan *scan, sl_view name, sl_view *ret_path)
     return sl_arena_dup(&scan->arena, sl_buf_view(&whole), ret_path);
 }
 
-static sl_res join_family(sl_scan *scan, sl_view name)
+static sl_res need_family(sl_scan *scan)
 {
     if (scan->family == NULL) {
         scan->family = calloc(1, sizeof *scan->family);
@@ -95,6 +97,12 @@ static sl_res join_family(sl_scan *scan, sl_view name)
         scan->family->refs = 1;
         scan->family->names.max = ARENA_BYTES_MAX;
     }
+    return SL_DONE;
+}
+
+static sl_res join_family(sl_scan *scan, sl_view name)
+{
+    SL_TRY(need_family(scan));
     SL_TRY(sl_buf_add(&scan->family->names, name));
     return sl_buf_add_byte(&scan->family->names, 0);
 }
@@ -123,6 +131,10 @@ static sl_res queue(sl_scan *scan, sl_view name, sl_source *source, bool told, s
     item->family = scan->family;
     scan->family->refs++;
     SL_TRY(make_path(scan, name, &item->path));
+    sl_view leaf = leaf_of(name);
+    if (sl_view_eq_str(leaf, "data.pkl")) {
+        SL_TRY(sl_arena_dup(&scan->arena, sl_view_sub(name, 0, name.n - leaf.n), &item->folder));
+    }
     return sl_arena_dup(&scan->arena, sl_view_sub(leaf_of(name), 0, MEMBER_NAME_BYTES_MAX),
                         &item->name);
 }
@@ -181,6 +193,70 @@ bool sl_scan_family_has(const sl_scan *scan, sl_view part)
 {
     const sl_scan_family *family = scan->item->family;
     return family != NULL && sl_view_find(sl_buf_view(&family->names), part, 0) != SIZE_MAX;
+}
+
+/* ---- members that are numbers ---- */
+
+static uint64_t hash_name(uint64_t h, sl_view name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        h = (h ^ name.p[i]) * 1099511628211U;
+    }
+    return h;
+}
+
+static struct sl_scan_numbers_entry *numbers_slot(const sl_scan_family *f, uint64_t hash)
+{
+    size_t i = (hash ^ (hash >> 32)) & (f->numbers_room - 1);
+    while (f->numbers[i].name_hash != 0 && f->numbers[i].name_hash != hash) {
+        i = (i + 1) & (f->numbers_room - 1);
+    }
+    return &f->numbers[i];
+}
+
+static sl_res grow_numbers(sl_scan_family *f)
+{
+    const sl_scan_family old = *f;
+    size_t wanted = old.numbers_room == 0 ? 64 : old.numbers_room * 2;
+    struct sl_scan_numbers_entry *grown = calloc(wanted, sizeof *grown);
+    SL_NEED(grown != NULL, SL_E_MEMORY);
+    f->numbers = grown;
+    f->numbers_room = wanted;
+    for (size_t i = 0; i < old.numbers_room; i++) {
+        if (old.numbers[i].name_hash != 0) {
+            *numbers_slot(f, old.numbers[i].name_hash) = old.numbers[i];
+        }
+    }
+    free(old.numbers);
+    return SL_DONE;
+}
+
+#define NAME_HASH_START UINT64_C(14695981039346656037)
+
+sl_res sl_scan_numbers(sl_scan *scan, sl_view name, uint64_t size)
+{
+    SL_TRY(need_family(scan));
+    sl_scan_family *f = scan->family;
+    if (2 * f->numbers_count >= f->numbers_room) { /* their number is bounded by that of members */
+        SL_TRY(grow_numbers(f));
+    }
+    uint64_t hash = hash_name(NAME_HASH_START, name) | 1;
+    struct sl_scan_numbers_entry *slot = numbers_slot(f, hash);
+    f->numbers_count += slot->name_hash == 0;
+    *slot = (struct sl_scan_numbers_entry){ hash, size };
+    return SL_DONE;
+}
+
+bool sl_scan_numbers_beside(const sl_scan *scan, sl_view name, uint64_t *ret_size)
+{
+    const sl_scan_family *f = scan->item->family;
+    if (f == NULL || f->numbers_room == 0) {
+        return false;
+    }
+    uint64_t hash = hash_name(hash_name(NAME_HASH_START, scan->item->folder), name) | 1;
+    const struct sl_scan_numbers_entry *slot = numbers_slot(f, hash);
+    *ret_size = slot->size;
+    return slot->name_hash != 0;
 }
 
 /* ---- types ---- */
@@ -274,9 +350,27 @@ static bool stands_trial(const sl_scan *scan, const claims *c)
     return c->kinds[0] != SL_KIND_PICKLE || sl_pickle_on_trial(scan->allow, scan->item->source);
 }
 
+/* Under the name of the member it stands in, where it is not the file itself. */
+static sl_res explain(const sl_scan *scan)
+{
+    const sl_scan_item *item = scan->item;
+    bool wanted = scan->explain_member.n == 0 || sl_view_eq(scan->explain_member, item->path);
+    if (scan->explain == NULL || !wanted) {
+        return SL_DONE;
+    }
+    if (item->path.n != 0) {
+        SL_TRY(sl_buf_addf(scan->explain, "%s# %.*s\n", scan->explain->n == 0 ? "" : "\n",
+                           SL_FMT(item->path)));
+    }
+    return sl_pickle_explain(item->source, scan->explain);
+}
+
 static void run_kind(sl_scan *scan, sl_kind kind)
 {
     scan->kind = kind;
+    if (kind == SL_KIND_PICKLE && !sl_ok(explain(scan))) {
+        scan->explain = NULL; /* full: what stands there says so */
+    }
     sl_res r = kinds[kind].scan(scan, scan->item->source);
     if (!sl_ok(r)) {
         sl_scan_failed(scan, r);
@@ -425,6 +519,8 @@ sl_res sl_scan_run(const sl_scan_input *input, sl_scan_result *ret_result)
     SL_NEED(scan != NULL, SL_E_MEMORY);
     scan->budget = input->budget == NULL ? &sl_scan_budget_default : input->budget;
     scan->allow = input->allow == NULL ? own : input->allow;
+    scan->explain = input->explain;
+    scan->explain_member = input->explain_member;
     scan->arena.max = ARENA_BYTES_MAX;
     scan->expanded_max = expanded_max(scan->budget, input->size);
     scan->result.complete = true;

@@ -132,6 +132,12 @@ void sl_scan_external(sl_scan *scan, sl_view path, uint64_t offset, uint64_t len
  * NUL and control characters. Reports path.* and returns true if the path is good. */
 bool sl_scan_path(sl_scan *scan, sl_view path, uint64_t offset);
 
+/* Remembers a member of the present container that is numbers alone, by its whole name, for the pickle
+ * beside it that says how many there are. */
+SL_MUST sl_res sl_scan_numbers(sl_scan *scan, sl_view name, uint64_t size);
+/* Asked from a member: the size of "FOLDER/" `name` beside it; false: there is no such member. */
+bool sl_scan_numbers_beside(const sl_scan *scan, sl_view name, uint64_t *ret_size);
+
 /* Is `module`.`name` a Python global that may be referenced / called? The allow-list of the scan,
  * for formats that name Python classes without being pickles (skops, Keras). */
 bool sl_scan_global_known(const sl_scan *scan, sl_view module, sl_view name);
@@ -203,8 +209,10 @@ typedef struct {
     sl_source_read read;
     void *ctx;
     uint64_t size;
-    sl_view name;                 /* the file's own name, without folders */
-    const sl_allow *allow;        /* NULL: the pack built in, read anew each time */
+    sl_view name;           /* the file's own name, without folders */
+    sl_buf *explain;        /* NULL, or takes what the pickles inside would do, for people */
+    sl_view explain_member; /* of which member alone, as findings name it; empty: of every one */
+    const sl_allow *allow;  /* NULL: the pack built in, read anew each time */
     const sl_scan_budget *budget; /* NULL: the defaults */
     uint64_t key[2];              /* random: keys the hashes of chunks that may be read again */
 } sl_scan_input;

@@ -9,6 +9,12 @@
 typedef struct {
     size_t refs;
     sl_buf names; /* each ends in a NUL */
+    struct sl_scan_numbers_entry {
+        uint64_t name_hash; /* 0: free */
+        uint64_t size;
+    } * numbers; /* a hash table of the members that are numbers alone */
+    size_t numbers_room;
+    size_t numbers_count;
 } sl_scan_family;
 
 /* One artefact of the work list. */
@@ -18,6 +24,7 @@ typedef struct sl_scan_item {
     sl_scan_family *family; /* it is a member of; NULL for the file itself */
     sl_view path;           /* inside the file, escaped; lives in the arena */
     sl_view name;           /* last component as it stands in the container; in the arena */
+    sl_view folder; /* of a torch archive's data.pkl: what stands before its name; in the arena */
     unsigned depth;
     bool told;  /* the container said what kind it is */
     bool trial; /* may be nothing: what is no artefact says nothing */
@@ -27,6 +34,8 @@ typedef struct sl_scan_item {
 struct sl_scan {
     const sl_scan_budget *budget;
     const sl_allow *allow;
+    sl_buf *explain; /* NULL, or as in sl_scan_input */
+    sl_view explain_member;
     uint64_t spent[SL_SPEND_COUNT];
     size_t held;           /* bytes of small decompressed sources */
     uint64_t expanded_max; /* budget or a multiple of the file's size */

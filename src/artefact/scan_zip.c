@@ -375,6 +375,9 @@ sl_res sl_zip_content(sl_zip *zip, const sl_zip_entry *e, bool hidden)
     SL_TRY(r);
     if (!hidden) {
         judge_content(zip, e, &about);
+        if (storage(e)) {
+            SL_TRY(sl_scan_numbers(zip->scan, e->name, about.size));
+        }
     }
     bool code = sl_view_find(e->name, SL_LIT("/code/"), 0) != SIZE_MAX &&
                 sl_view_ends(e->name, SL_LIT(".py"));

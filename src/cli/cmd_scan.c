@@ -17,14 +17,14 @@
 
 static const char USAGE[] =
     "scan [--json | --sarif | --svr] [--allow FILE] [--workers N] [--alone] [-v] PATH...\n"
-    "       stoplog scan --explain FILE\n"
+    "       stoplog scan --explain FILE [MEMBER]\n"
     "\n"
     "Says what loading models, datasets and packages would do, without loading them. Folders are\n"
     "walked; every file is known by its content, hashed, and parsed in a confined worker.\n"
     "  --json         one line for each file, then a summary\n"
     "  --sarif        one SARIF 2.1.0 log, for code-scanning front ends\n"
     "  --svr          one in-toto statement with a verification result over all files\n"
-    "  --explain      what a pickle would do, as readable pseudo-code\n"
+    "  --explain      what the pickles of a file would do, as readable pseudo-code; MEMBER as findings name it\n"
     "  --allow FILE   Python names of your own: name, may, reason, approver, expires (docs/scan.md)\n"
     "  --workers N    so many workers at once (default: one for each processor)\n"
     "  --alone        never two files in one worker: slower for many small files\n"
@@ -269,11 +269,12 @@ static int run(scanning *s, const char *allow, sl_scan_pool_options *options, in
     return status;
 }
 
-static int explain(sl_cli *cli, const char *path)
+static int explain(sl_cli *cli, const char *path, const char *member)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 16 * SL_MIB };
     SL_OWN(int, fd, sl_fd_close) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    sl_res r = fd < 0 ? sl_fail_os(SL_E_IO, "file") : sl_scan_explain(fd, &text);
+    sl_res r = fd < 0 ? sl_fail_os(SL_E_IO, "file")
+                      : sl_scan_explain(fd, sl_view_str(path), sl_view_str(member), &text);
     if (sl_ok(r)) {
         r = sl_fd_write_all(STDOUT_FILENO, sl_buf_view(&text));
     }
@@ -291,6 +292,7 @@ int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
     scanning s = { .cli = cli, .form = cli->json ? FORM_JSON : FORM_TABLE };
     sl_scan_pool_options options = { 0 };
     const char *allow = NULL;
+    const char *explained = NULL;
     uint64_t workers = 0;
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "v", OPTIONS, NULL)) != -1;) {
@@ -312,7 +314,8 @@ int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
             options.alone = true;
             break;
         case 'e':
-            return explain(cli, optarg);
+            explained = optarg;
+            break;
         case 'v':
             s.verbose = true;
             break;
@@ -325,7 +328,10 @@ int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
             return sl_cli_usage(cli, USAGE);
         }
     }
-    if (optind == argc) {
+    if (explained != NULL && argc - optind <= 1) {
+        return explain(cli, explained, optind == argc ? "" : argv[optind]);
+    }
+    if (optind == argc || explained != NULL) {
         return sl_cli_usage(cli, USAGE);
     }
     options.workers = (unsigned)workers;

@@ -229,6 +229,41 @@ static void what_is_compressed_is_opened(void **state)
                    "cut short");
 }
 
+/* ---- torch ---- */
+
+/* An archive of torch whose pickle takes three floats of storage 0. */
+static void torch_archive(file *f, const char *key, size_t bytes)
+{
+    static const char stream[] =
+        "\x80\2ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+        "0X\3\0\0\0cpuK\3tQK\0K\3\x85K\1\x85\x89"
+        "ccollections\nOrderedDict\n)RtR.";
+    static const uint8_t numbers[64] = { 0 };
+    const zip_case plain = { 0 };
+    char name[64];
+    (void)snprintf(name, sizeof name, "\xd0\xbc/data/%s", key);
+    f->n = 0;
+    size_t first = local(f, &plain, "\xd0\xbc/data.pkl", stream, sizeof stream - 1);
+    size_t second = local(f, &plain, name, numbers, bytes);
+    size_t directory = f->n;
+    central(f, &plain, "\xd0\xbc/data.pkl", stream, sizeof stream - 1, first);
+    central(f, &plain, name, numbers, bytes, second);
+    end(f, &plain, 2, directory, f->n - directory);
+}
+
+static void storages_hold_what_the_stream_takes(void **state)
+{
+    static file f;
+    torch_archive(&f, "0", 12);
+    assert_clean_of(whole(&f), "m.pt", SL_KIND_ZIP, "as torch writes it");
+    torch_archive(&f, "0", 16);
+    assert_clean_of(whole(&f), "m.pt", SL_KIND_ZIP, "a storage that more tensors share");
+    torch_archive(&f, "0", 8);
+    assert_rule_of(whole(&f), "m.pt", SL_RULE_PICKLE_STORAGE, "a storage that is too short");
+    torch_archive(&f, "1", 12);
+    assert_rule_of(whole(&f), "m.pt", SL_RULE_PICKLE_STORAGE, "a storage that is not there");
+}
+
 /* ---- tar ---- */
 
 static void tar_member(file *f, const char *name, char type, const void *data, size_t n)
@@ -412,6 +447,7 @@ static void archives_survive_cuts_and_flips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(storages_hold_what_the_stream_takes),
         cmocka_unit_test(every_zip_rule_finds_its_case),
         cmocka_unit_test(a_zip_without_its_end_is_still_read),
         cmocka_unit_test(zips_in_zips_end_somewhere),

@@ -220,6 +220,24 @@ def statement(top):
     check("SVR: in-toto's own library reads it", parsed.predicate_type.startswith("https://in-toto.io/attestation/svr"))
 
 
+def explained(top):
+    plain = put(f"{top}/x/m.pkl", BAD)
+    inside = put(f"{top}/x/in.zip", zipped("a/m.bin", BAD))
+    twice = put(f"{top}/x/deep.gz", gzip.compress(zipped("a/m.bin", BAD)))
+    code, out, err = run("--explain", plain)
+    check("--explain: a pickle", code == 0 and "posix.system('echo inert'" in out and "#" not in out, out + err)
+    code, out, err = run("--explain", inside)
+    check("--explain: every pickle of an archive, under its name",
+          code == 0 and "# a/m.bin" in out and "posix.system('echo inert'" in out, out + err)
+    member = [f["member"] for f in lines(run("--json", twice)[1])["deep.gz"]["findings"]][0]
+    code, out, err = run("--explain", twice, member)
+    check("--explain: a member as findings name it", code == 0 and "posix.system" in out, out + err)
+    code, out, err = run("--explain", inside, "nosuch")
+    check("--explain: no such member", code == 3 and out == "" and "member" in err, f"{code} {out} {err}")
+    code, out, err = run("--explain", put(f"{top}/x/odd", b"\x80\x02\xff"))
+    check("--explain: what is no pickle", code == 0 and "no pickle" in out, out + err)
+
+
 def own_names(top):
     bad = put(f"{top}/own/m.pkl", b"\x80\x02cmylab.nets\nNet\n)\x81.")
     entry = "allow:\n  - name: mylab.nets.Net\n    may: new\n    reason: reviewed\n    approver: A. Person\n    expires: "
@@ -238,7 +256,7 @@ def own_names(top):
 
 
 def main():
-    for part in (statuses, no_plain_files, unreadable, bombs, names, sarif, statement, own_names):
+    for part in (statuses, no_plain_files, unreadable, bombs, names, sarif, statement, explained, own_names):
         with tempfile.TemporaryDirectory() as top:
             part(top)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
