@@ -5,10 +5,15 @@
 
 #include "detect/flow_index.h"
 #include "detect/flow_rules.h"
+#include "detect/views.h"
 #include "detect/words.h"
 
 #define TEXTS_OF_CALL_MAX 4096U
 #define ASKING_WORDS 11
+#define BAG_MAX 128
+#define PAIR_BYTES_MAX 80U
+#define ADDRESS_BYTES_MAX ((size_t)256)
+#define BAG_WORD_BYTES 4U
 
 /* A text that waits; its bytes stand in the buffer of all that wait, in their order. */
 typedef struct {
@@ -93,6 +98,17 @@ static uint64_t short_entry(const sl_flow_item *words, size_t n)
     return n == 1 ? h : (h ^ words[1].hash) * UINT64_C(0xD6E8FEB86659FD93);
 }
 
+static uint32_t place_start(const sl_folded *folded, size_t at, uint32_t otherwise)
+{
+    return folded == NULL ? otherwise : (uint32_t)sl_folded_start(folded, at);
+}
+
+static uint32_t place_end(const sl_folded *folded, size_t at, uint32_t otherwise)
+{
+    return folded == NULL ? otherwise : (uint32_t)sl_folded_end(folded, at);
+}
+
+/* `folded` is NULL for what was decoded: all of it stands where `one` says. */
 static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry one)
 {
     const sl_flow_items *all = &flow->items;
@@ -101,24 +117,24 @@ static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry on
         words++;
     }
     if (one.trust == SL_FLOW_PROTECTED && words > 0 && words < SL_FLOW_RUN) {
-        one.to = (uint32_t)sl_folded_end(folded, all->items[words - 1].end);
+        one.to = place_end(folded, all->items[words - 1].end, one.to);
         one.hash = short_entry(all->items, words);
         SL_TRY(sl_flow_index_add(&flow->index, one));
     }
     for (size_t i = 0; i < all->n; i++) {
         const sl_flow_item *item = &all->items[i];
-        one.from = (uint32_t)sl_folded_start(folded, item->start);
+        one.from = place_start(folded, item->start, one.from);
         if (i < words) {
-            one.to = (uint32_t)sl_folded_end(folded, item->end);
+            one.to = place_end(folded, item->end, one.to);
             one.hash = word_entry(item);
             SL_TRY(sl_flow_index_add(&flow->index, one));
         }
         if (i + SL_FLOW_RUN <= words) {
-            one.to = (uint32_t)sl_folded_end(folded, all->items[i + SL_FLOW_RUN - 1].end);
+            one.to = place_end(folded, all->items[i + SL_FLOW_RUN - 1].end, one.to);
             one.hash = sl_flow_run_hash(item);
             SL_TRY(sl_flow_index_add(&flow->index, one));
         } else if (i >= words) {
-            one.to = (uint32_t)sl_folded_end(folded, item->end);
+            one.to = place_end(folded, item->end, one.to);
             one.hash = item->hash;
             SL_TRY(sl_flow_index_add(&flow->index, one));
         }
@@ -126,12 +142,64 @@ static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry on
     return SL_DONE;
 }
 
+/* What a text says in base64, hex or another code, or in words ("audit at host dot tld"); the caller
+ * gives it a home. */
+typedef sl_res take_hidden(void *context, sl_view text, size_t start, size_t end);
+
+static sl_res each_hidden(const sl_folded *folded, take_hidden *take, void *context)
+{
+    SL_OWN(sl_views, views, sl_views_free) = { 0 };
+    SL_OWN(sl_buf, spelled, sl_buf_free) = { .max = 2 * SL_FLOW_TEXT_MAX };
+    size_t end = folded->text.n == 0 ? 0 : sl_folded_end(folded, folded->text.n);
+    SL_TRY(sl_views_find(folded->text, &views));
+    for (size_t i = 0; i < views.n; i++) {
+        const sl_segment *v = &views.items[i];
+        SL_TRY(take(context, sl_view_sub(sl_buf_view(&views.bytes), v->at, v->at + v->n),
+                    sl_folded_start(folded, v->start), sl_folded_end(folded, v->end)));
+    }
+    SL_TRY(sl_flow_unspell(folded->text, &spelled));
+    for (size_t at = 0; (at = sl_view_find_byte(sl_buf_view(&spelled), '@', at)) != SIZE_MAX;) {
+        size_t from = at;
+        size_t to = at;
+        while (from > 0 && at - from < ADDRESS_BYTES_MAX && !sl_is_blank(spelled.p[from - 1])) {
+            from--;
+        }
+        while (to < spelled.n && to - at < ADDRESS_BYTES_MAX && !sl_is_blank(spelled.p[to])) {
+            to++;
+        }
+        SL_TRY(take(context, sl_view_sub(sl_buf_view(&spelled), from, to), 0, end));
+        at = to;
+    }
+    return SL_DONE;
+}
+
+typedef struct {
+    sl_flow *flow;
+    sl_flow_entry one;
+} indexing;
+
+static sl_res index_hidden(void *context, sl_view text, size_t start, size_t end)
+{
+    indexing *in = context;
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
+    sl_flow *flow = in->flow;
+    sl_flow_entry one = in->one;
+    sl_folded folded;
+    SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &work, &folded, NULL));
+    SL_TRY(sl_flow_split(folded.text, &flow->items));
+    one.from = (uint32_t)start;
+    one.to = (uint32_t)end;
+    return add_items(flow, NULL, one);
+}
+
 static sl_res index_text(sl_flow *flow, sl_view text, sl_flow_entry one)
 {
     sl_folded folded;
+    indexing in = { flow, one };
     SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &flow->index.work, &folded, NULL));
     SL_TRY(sl_flow_split(folded.text, &flow->items));
-    return add_items(flow, &folded, one);
+    SL_TRY(add_items(flow, &folded, one));
+    return each_hidden(&folded, index_hidden, &in);
 }
 
 static sl_res let_wait(sl_flow *flow, sl_view text, sl_flow_entry one)
@@ -332,6 +400,11 @@ typedef struct {
     asking asking;
     uint32_t argument;
     sl_flow_findings *out;
+    uint64_t bag[BAG_MAX]; /* different long words of all arguments */
+    size_t bag_n;
+    bool in_bag; /* the text looked at is an argument's value, not its name */
+    size_t bag_tainted;
+    sl_flow_entry bag_first; /* where the first tainted one comes from */
 } judging;
 
 static bool rule_fits(const sl_flow_rule *r, const judging *j, const sl_flow_finding *f)
@@ -440,6 +513,34 @@ static void judge_short(judging *j, const sl_flow_items *items, size_t words,
     }
 }
 
+static void add_to_bag(judging *j, const sl_flow_item *word)
+{
+    bool known = word->end - word->start < BAG_WORD_BYTES || j->bag_n == BAG_MAX;
+    for (size_t i = 0; i < j->bag_n && !known; i++) {
+        known = j->bag[i] == word->hash;
+    }
+    if (known) {
+        return;
+    }
+    j->bag[j->bag_n++] = word->hash;
+    const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, word_entry(word));
+    if (taint_of(e) == SL_FLOW_UNTRUSTED) {
+        j->bag_first = j->bag_tainted == 0 ? *e : j->bag_first;
+        j->bag_tainted++;
+    }
+}
+
+/* The same task in another order, or with words between: two in five of its long words stand in
+ * untrusted text alone. */
+static void judge_bag(judging *j)
+{
+    if (j->bag_tainted >= SL_FLOW_RUN && j->bag_tainted * 5 >= j->bag_n * 2) {
+        sl_flow_finding f = finding_of(&j->bag_first, SL_FLOW_WORDS);
+        f.words = (uint32_t)j->bag_tainted;
+        judge(j, f);
+    }
+}
+
 static sl_res judge_text(judging *j, sl_view text)
 {
     SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
@@ -449,6 +550,9 @@ static sl_res judge_text(judging *j, sl_view text)
     sl_res r = sl_flow_split(folded.text, &items);
     size_t words = 0;
     while (sl_ok(r) && words < items.n && items.items[words].kind == SL_FLOW_WORDS) {
+        if (j->in_bag) {
+            add_to_bag(j, &items.items[words]);
+        }
         words++;
     }
     for (size_t i = words; i < items.n && sl_ok(r); i++) {
@@ -469,7 +573,43 @@ static sl_res judge_text(judging *j, sl_view text)
     return r;
 }
 
-static sl_res judge_node(judging *j, const sl_json_node *node, sl_buf *text)
+static sl_res judge_hidden(void *context, sl_view text, size_t start, size_t end)
+{
+    judging *j = context;
+    size_t first = j->out->n;
+    SL_TRY(judge_text(j, text));
+    for (size_t i = first; i < j->out->n; i++) {
+        j->out->items[i].start = start;
+        j->out->items[i].end = end;
+    }
+    return SL_DONE;
+}
+
+/* An address in two arguments: "audit" and "host.tld". */
+static sl_res judge_pair(judging *j, sl_view before, sl_view now)
+{
+    bool dots = sl_view_find_byte(now, '.', 0) != SIZE_MAX;
+    bool fits = before.n > 0 && now.n > 0 && before.n <= PAIR_BYTES_MAX && now.n <= PAIR_BYTES_MAX;
+    if (!fits || dots == (sl_view_find_byte(before, '.', 0) != SIZE_MAX)) {
+        return SL_DONE;
+    }
+    SL_OWN(sl_buf, address, sl_buf_free) = { .max = 2 * PAIR_BYTES_MAX + 1 };
+    SL_TRY(sl_buf_add(&address, dots ? before : now));
+    SL_TRY(sl_buf_add_byte(&address, '@'));
+    SL_TRY(sl_buf_add(&address, dots ? now : before));
+    return judge_hidden(j, sl_buf_view(&address), 0, now.n);
+}
+
+static sl_res judge_argument(judging *j, sl_view text)
+{
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
+    sl_folded folded;
+    SL_TRY(judge_text(j, text));
+    SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &work, &folded, NULL));
+    return each_hidden(&folded, judge_hidden, j);
+}
+
+static sl_res judge_node(judging *j, const sl_json_node *node, sl_buf *text, sl_buf *before)
 {
     bool written = node->kind == SL_JSON_STRING || node->kind == SL_JSON_KEY;
     if (!written && node->kind != SL_JSON_NUMBER) {
@@ -479,13 +619,21 @@ static sl_res judge_node(judging *j, const sl_json_node *node, sl_buf *text)
     SL_NEED(j->argument <= TEXTS_OF_CALL_MAX, SL_E_LIMIT);
     sl_buf_clear(text);
     SL_TRY(written ? sl_json_add_text(node, text) : sl_buf_add(text, node->raw));
-    return judge_text(j, sl_buf_view(text));
+    j->in_bag = node->kind != SL_JSON_KEY;
+    if (node->kind != SL_JSON_STRING) {
+        return judge_text(j, sl_buf_view(text));
+    }
+    SL_TRY(judge_argument(j, sl_buf_view(text)));
+    SL_TRY(judge_pair(j, sl_buf_view(before), sl_buf_view(text)));
+    sl_buf_clear(before);
+    return text->n <= PAIR_BYTES_MAX ? sl_buf_add(before, sl_buf_view(text)) : SL_DONE;
 }
 
 sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *arguments,
                     sl_flow_findings *findings)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_FLOW_TEXT_MAX };
+    SL_OWN(sl_buf, before, sl_buf_free) = { .max = PAIR_BYTES_MAX };
     judging j = { .flow = flow, .action = SL_FLOW_CALL, .tool = tool, .out = findings };
     if (sl_flow_is_clean(flow)) {
         return SL_DONE;
@@ -495,8 +643,9 @@ sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *argume
         judge(&j, finding_of(&j.asking.named, SL_FLOW_NAME));
     }
     for (size_t i = 0; arguments != NULL && i < arguments->count; i++) {
-        SL_TRY(judge_node(&j, &arguments->nodes[i], &text));
+        SL_TRY(judge_node(&j, &arguments->nodes[i], &text, &before));
     }
+    judge_bag(&j);
     return SL_DONE;
 }
 

@@ -277,3 +277,47 @@ sl_res sl_flow_split(sl_view folded, sl_flow_items *items)
     SL_TRY(split_words(folded, items));
     return split_values(folded, items);
 }
+
+/* ---- spelled addresses --------------------------------------------------------------------- */
+
+/* How many bytes at `at` spell a sign of addresses, with the blanks and brackets around it. */
+static size_t spelled_at(sl_view v, size_t at, uint8_t *ret_sign)
+{
+    static const struct {
+        const char *text;
+        uint8_t sign;
+    } FORMS[] = { { " at ", '@' },    { " @ ", '@' },    { "(at)", '@' },   { "[at]", '@' },
+                  { " (at) ", '@' },  { " [at] ", '@' }, { " @", '@' },     { "@ ", '@' },
+                  { " dot ", '.' },   { " . ", '.' },    { "(dot)", '.' },  { "[dot]", '.' },
+                  { " (dot) ", '.' }, { "[.]", '.' },    { " [dot] ", '.' } };
+    size_t longest = 0;
+    for (size_t i = 0; i < SL_COUNT_OF(FORMS); i++) {
+        size_t n = strlen(FORMS[i].text);
+        bool fits = n > longest && at + n <= v.n &&
+                    sl_view_eq_nocase(sl_view_sub(v, at, at + n), sl_view_str(FORMS[i].text));
+        if (fits) {
+            longest = n;
+            *ret_sign = FORMS[i].sign;
+        }
+    }
+    return longest;
+}
+
+sl_res sl_flow_unspell(sl_view folded, sl_buf *out)
+{
+    size_t from = 0;
+    for (size_t at = 0; at < folded.n;) {
+        uint8_t b = folded.p[at];
+        uint8_t sign = 0;
+        size_t n = b == ' ' || b == '(' || b == '[' || b == '@' ? spelled_at(folded, at, &sign) : 0;
+        if (n == 0) {
+            at++;
+            continue;
+        }
+        SL_TRY(sl_buf_add(out, sl_view_sub(folded, from, at)));
+        SL_TRY(sl_buf_add_byte(out, sign));
+        at += n;
+        from = at;
+    }
+    return from == 0 ? SL_DONE : sl_buf_add(out, sl_view_sub(folded, from, folded.n));
+}

@@ -42,6 +42,9 @@ typedef struct {
 
 /* Words (SL_FLOW_WORDS) in order, then values. Empties `items` first. */
 SL_MUST sl_res sl_flow_split(sl_view folded, sl_flow_items *items);
+/* Addresses that are spelled: " at ", "(at)", " dot ", blanks around the signs become the signs. Leaves
+ * `out` empty when nothing changed. */
+SL_MUST sl_res sl_flow_unspell(sl_view folded, sl_buf *out);
 SL_MUST sl_res sl_flow_index_add(sl_flow_index *index, sl_flow_entry one);
 const sl_flow_entry *sl_flow_index_find(const sl_flow_index *index, uint64_t hash);
 void sl_flow_index_free(sl_flow_index *index);
