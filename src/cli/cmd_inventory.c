@@ -13,14 +13,17 @@
 #include "base/random.h"
 #include "cli/inventory.h"
 #include "cli/supply_print.h"
+#include "ledger/events.gen.h"
+#include "respond/admin.h"
 #include "supply/bom.h"
+#include "supply/cvss.h"
 #include "supply/feed.h"
 #include "supply/lockfile.h"
 #include "supply/tree.h"
 
 static const char USAGE[] =
     "inventory bom MODEL [--name NAME] [-o FILE] [--feed FILE]\n"
-    "       stoplog inventory check PATH... [--feed FILE] [--json]\n"
+    "       stoplog inventory check PATH... [--feed FILE] [--record NAME --exploited FILE] [--json]\n"
     "       stoplog inventory check --register PATH [--as VENDOR/NAME] [--key PUBLIC.pem]\n"
     "       stoplog inventory update --from DIR [--feed FILE]\n"
     "       stoplog inventory vendor ... (see 'inventory vendor --help')\n"
@@ -32,6 +35,8 @@ static const char USAGE[] =
     "check   reads files of dependencies and bills of materials (requirements, poetry, uv, pdm, Pipenv,\n"
     "        npm, conda, renv, CycloneDX; a directory is searched) and names known vulnerabilities and\n"
     "        what is not pinned; exit status 1 when there is a vulnerability\n"
+    "        With --record: the answer about NAME becomes a leaf, for the check vendor.vulns; --exploited is\n"
+    "        CISA's list of exploited vulnerabilities (JSON), carried in\n"
     "        With --register: is this artefact still what the vendor register says (bytes, signer, chat\n"
     "        template)? Exit status 1 when it is not; the answer becomes a leaf when the site is up\n"
     "update  makes the feed of advisories from OSV files that were carried in\n"
@@ -55,6 +60,13 @@ typedef struct {
     const char *from;
     const char *name;
     const char *output;
+    const char *record;    /* name of the component that a leaf is written about, or NULL */
+    const char *exploited; /* CISA's list of exploited flaws */
+    sl_json_doc exploited_doc;
+    sl_buf exploited_text;
+    size_t open_exploited;
+    size_t open_critical;
+    int64_t oldest_days; /* of what is critical or exploited */
     sl_buf feed_path;
     sl_packages packages;
     sl_buf vulnerabilities; /* CycloneDX's form, comma between */
@@ -189,9 +201,53 @@ static void say_finding(const sl_package *p, const sl_advisory *a)
     }
 }
 
+/* Days since a time of the form of RFC 3339; what does not tell its time is taken for a year old. */
+static int64_t days_since(sl_view time)
+{
+    char text[40] = "";
+    struct tm t = { 0 };
+    memcpy(text, time.p, time.n < sizeof text ? time.n : 0);
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &t);
+    return end == NULL ? 365 : (sl_clock_wall_ms() - (int64_t)timegm(&t) * 1000) / DAY_MS;
+}
+
+static bool is_exploited(const inventory *in, const sl_advisory *a)
+{
+    if (in->exploited == NULL) {
+        return false;
+    }
+    sl_json_iter it = { 0 };
+    const sl_json_node *list =
+        sl_json_get(&in->exploited_doc, sl_json_root(&in->exploited_doc), "vulnerabilities");
+    while (sl_json_each(&in->exploited_doc, list, &it)) {
+        const sl_json_node *id =
+            sl_json_get_kind(&in->exploited_doc, it.value, "cveID", SL_JSON_STRING);
+        if (id != NULL && (sl_view_eq(id->raw, a->alias) || sl_view_eq(id->raw, a->id))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the leaf counts. A flaw whose severity nobody tells in a form that we read counts as critical, and
+ * one that may apply as one that does: unknown is not green. */
+static void weigh(inventory *in, const sl_advisory *a)
+{
+    int tenths = sl_severity_tenths(a->severity);
+    bool exploited = is_exploited(in, a);
+    bool critical = tenths < 0 || tenths >= 90;
+    in->open_exploited += exploited;
+    in->open_critical += critical;
+    if (exploited || critical) {
+        int64_t days = days_since(a->published);
+        in->oldest_days = days > in->oldest_days ? days : in->oldest_days;
+    }
+}
+
 static sl_res found(void *context, const sl_package *p, const sl_advisory *a)
 {
     inventory *in = context;
+    weigh(in, a);
     in->affected += !a->unknown;
     in->unknown += a->unknown;
     if (in->cli->json) {
@@ -250,10 +306,50 @@ static int64_t feed_age_days(const sl_feed_state *feed)
     return (sl_clock_wall_ms() - since_ms) / DAY_MS;
 }
 
+static sl_res read_exploited(inventory *in)
+{
+    in->exploited_text.max = 64 * SL_MIB;
+    if (in->exploited == NULL) {
+        return in->record == NULL
+                   ? SL_DONE
+                   : sl_fail_at(SL_E_MISSING_FIELD, "--exploited FILE (CISA's list, carried in)",
+                                SL_NOWHERE);
+    }
+    SL_TRY(sl_file_read(AT_FDCWD, in->exploited, &in->exploited_text));
+    SL_TRY(sl_json_parse(sl_buf_view(&in->exploited_text), &in->exploited_doc));
+    const sl_json_node *list = sl_json_get_kind(
+        &in->exploited_doc, sl_json_root(&in->exploited_doc), "vulnerabilities", SL_JSON_ARRAY);
+    return list != NULL ? SL_DONE : sl_fail_at(SL_E_MISSING_FIELD, "vulnerabilities", SL_NOWHERE);
+}
+
+/* The leaf that the check vendor.vulns asks for. A feed that is old, or files that could not be read, show
+ * nothing: then there is none. */
+static sl_res tell_scanned(const inventory *in, int64_t age_days)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = 256 };
+    sl_event_head head = { 0 };
+    sl_event_bom_scanned fields = { .component = sl_view_str(in->record),
+                                    .open_kev = in->open_exploited,
+                                    .open_critical = in->open_critical,
+                                    .oldest_days = (uint64_t)in->oldest_days };
+    if (in->record == NULL) {
+        return SL_DONE;
+    }
+    if (age_days > FEED_OLD_DAYS || in->incomplete > 0) {
+        return sl_fail_at(SL_E_REFUSED,
+                          age_days > FEED_OLD_DAYS ? "feed: too old for a leaf" : "files",
+                          SL_NOWHERE);
+    }
+    SL_TRY(sl_emit_bom_scanned(&head, &fields, &event));
+    return sl_warden_ask(in->cli->site, SL_ADMIN_TELL, sl_buf_view(&event), &reply);
+}
+
 static sl_res check(inventory *in, int argc, char **argv)
 {
     const char *path = NULL;
     sl_feed_state feed = { 0 };
+    SL_TRY(read_exploited(in));
     SL_TRY(feed_path(in, &path));
     for (int i = 0; i < argc; i++) {
         SL_TRY(gather(in, argv[i]));
@@ -266,7 +362,7 @@ static sl_res check(inventory *in, int argc, char **argv)
         return sl_fail_at(SL_E_NOT_FOUND, "files of dependencies (names: stoplog inventory --help)",
                           SL_NOWHERE);
     }
-    return SL_DONE;
+    return tell_scanned(in, feed_age_days(&feed));
 }
 
 static void left_out(void *context, const char *path, size_t line)
@@ -430,6 +526,8 @@ static bool read_options(inventory *in, int argc, char **argv)
     static const struct option OPTIONS[] = {
         { "feed", required_argument, NULL, 'f' },
         { "from", required_argument, NULL, 'F' },
+        { "record", required_argument, NULL, 'r' },
+        { "exploited", required_argument, NULL, 'e' },
         { "name", required_argument, NULL, 'n' },
         { "json", no_argument, NULL, 'j' },
         { 0 },
@@ -442,6 +540,12 @@ static bool read_options(inventory *in, int argc, char **argv)
             break;
         case 'F':
             in->from = optarg;
+            break;
+        case 'r':
+            in->record = optarg;
+            break;
+        case 'e':
+            in->exploited = optarg;
             break;
         case 'n':
             in->name = optarg;
@@ -462,6 +566,8 @@ static bool read_options(inventory *in, int argc, char **argv)
 static void finish(inventory *in)
 {
     sl_buf_free(&in->feed_path);
+    sl_json_doc_free(&in->exploited_doc);
+    sl_buf_free(&in->exploited_text);
     sl_buf_free(&in->vulnerabilities);
     sl_packages_free(&in->packages);
 }

@@ -145,6 +145,7 @@ static void describe(const record *r, const sl_json_node *affected, sl_advisory 
             a->alias = alias;
         }
     }
+    a->published = text_of(r, root, "published");
     a->summary = text_of(r, root, "summary");
     if (a->summary.n == 0) {
         sl_view details = text_of(r, root, "details");

@@ -13,12 +13,13 @@
 #define SL_ADVISORY_BYTES_MAX ((size_t)16 << 20)
 
 typedef struct {
-    sl_view id;       /* "PYSEC-2024-1"; what follows is empty where the record is silent */
-    sl_view alias;    /* the first CVE among its aliases */
-    sl_view summary;  /* or the beginning of its details */
-    sl_view severity; /* its database's word for it, or the CVSS vector */
-    sl_view fixed;    /* the lowest version above the package's that repairs it */
-    bool unknown;     /* the version could not be compared */
+    sl_view id;        /* "PYSEC-2024-1"; what follows is empty where the record is silent */
+    sl_view alias;     /* the first CVE among its aliases */
+    sl_view summary;   /* or the beginning of its details */
+    sl_view severity;  /* its database's word for it, or the CVSS vector */
+    sl_view published; /* time of the record's first publication, or empty */
+    sl_view fixed;     /* the lowest version above the package's that repairs it */
+    bool unknown;      /* the version could not be compared */
 } sl_advisory;
 
 /* `package` is of the list that was matched; all views end with the call. */

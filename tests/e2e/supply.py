@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from vault import PASSPHRASE, STOPLOG, Site
 
@@ -165,6 +166,32 @@ def drift_is_told(site):
     site.inventory('vendor', 'remove', 'acme', *alice)
 
 
+def vulnerabilities_are_told(site):
+    """Exploited and critical flaws of what a model depends on, as the leaf that vendor.vulns asks for."""
+    def advisory(ident, cve, **more):
+        return dict({'id': ident, 'aliases': [cve], 'modified': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+                     'published': '2020-01-01T00:00:00Z', 'summary': 'a flaw',
+                     'affected': [{'package': {'ecosystem': 'PyPI', 'name': 'acme'}, 'versions': ['1.0']}]}, **more)
+
+    os.mkdir(os.path.join(site.directory, 'osv'))
+    low = [{'type': 'CVSS_V3', 'score': 'CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N'}]
+    for name, record in (('a', advisory('T-1', 'CVE-2020-1', severity=low)), ('b', advisory('T-2', 'CVE-2020-2'))):
+        site.file('osv/%s.json' % name, json.dumps(record).encode())
+    known = site.file('known.json', b'{"vulnerabilities":[{"cveID":"CVE-2020-1"}]}')
+    none = site.file('none.json', b'{"vulnerabilities":[]}')
+    wanted = site.file('requirements.txt', b'acme==1.0\n')
+    subprocess.run([STOPLOG, '--site', site.path, 'inventory', 'update', '--from',
+                    os.path.join(site.directory, 'osv')], check=True, stdout=subprocess.DEVNULL)
+    site.inventory('check', wanted, '--record', 'acme', want=3)  # which are exploited was not told
+    site.inventory('check', wanted, '--record', 'acme', '--exploited', known, want=1)
+    site.inventory('check', wanted, '--record', 'acme', '--exploited', none, want=1)
+    site.until(lambda: len(site.leaves('bom.scanned')) == 2, 'both leaves')
+    told = [leaf['event']['fields'] for leaf in site.leaves('bom.scanned')]
+    # One is harmless but exploited; of the other nobody says how bad it is, so it counts as critical.
+    assert [(f['open_kev'], f['open_critical']) for f in told] == [(1, 1), (0, 1)], told
+    assert all(f['oldest_days'] > 2000 for f in told), told
+
+
 HOLD = """import mmap, sys
 file = open(sys.argv[1], 'rb')
 held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
@@ -210,7 +237,7 @@ def main():
         site.init()
         site.up()
         for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow,
-                      drift_is_told, a_loaded_model_is_compared):
+                      drift_is_told, vulnerabilities_are_told, a_loaded_model_is_compared):
             check(site)
             print('ok', check.__name__)
     except BaseException:
