@@ -1,10 +1,13 @@
 /* stoplog object: what the vault holds, and whether it is still what the ledger recorded. Arguments
  * and printing only; what happens is in src/doors/ingest. */
 #include "base/json.h"
+#include "cli/admin.h"
 #include "cli/cli.h"
 #include "doors/ingest/protocol.h"
 
-#define USAGE "object list [COMPARTMENT] | show|verify|canaries COMPARTMENT OBJECT[@VERSION]"
+#define USAGE                                                                                      \
+    "object list [COMPARTMENT] | show|verify|canaries COMPARTMENT OBJECT[@VERSION]\n"              \
+    "       stoplog object rebuild COMPARTMENT [--key FILE]..."
 
 static sl_res ask_for(const char *compartment, const char *object, sl_ingest_ask *ret)
 {
@@ -128,6 +131,44 @@ static int run(sl_cli *cli, sl_ingest_type type, const char *compartment, const 
     return 0;
 }
 
+/* A lost or damaged roster, made anew from the sealed ones: operators approve, the ingest door does it. */
+static int rebuild(sl_cli *cli, int argc, char **argv)
+{
+    sl_ingest_ask ask;
+    SL_OWN(sl_admin, admin, sl_admin_close) = { 0 };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    sl_statement s = { .action = SL_ACTION_ROSTER_REBUILD };
+    sl_res r = ask_for(argv[2], NULL, &ask);
+    r = sl_ok(r) ? sl_name_set(s.compartment, sl_view_str(argv[2])) : r;
+    for (int i = 3; i < argc && sl_ok(r); i++) {
+        if (!sl_admin_key_option(&admin, argc, argv, &i, &r)) {
+            return sl_cli_usage(cli, USAGE);
+        }
+    }
+    if (!sl_ok(r)) {
+        return sl_cli_fail(cli, "object rebuild", r);
+    }
+    /* Enough may have signed already. */
+    r = sl_ingest_call(cli->site, SL_INGEST_REBUILD, &ask, -1, &reply);
+    if (sl_is(r, SL_E_APPROVAL)) {
+        int status = sl_admin_act(cli, &admin, &s);
+        if (status != 0) {
+            return status;
+        }
+        r = sl_ingest_call(cli->site, SL_INGEST_REBUILD, &ask, -1, &reply);
+    }
+    if (!sl_ok(r)) {
+        return sl_cli_fail(cli, "object rebuild", r);
+    }
+    if (cli->json) {
+        r = sl_cli_line(sl_buf_view(&reply));
+    } else {
+        (void)printf("the roster of %s stands again; the ask door takes it up by itself\n",
+                     argv[2]);
+    }
+    return sl_ok(r) ? 0 : sl_cli_fail(cli, "object rebuild", r);
+}
+
 int sl_cmd_object(sl_cli *cli, int argc, char **argv)
 {
     if (argc >= 2 && argc <= 3 && strcmp(argv[1], "list") == 0) {
@@ -141,6 +182,9 @@ int sl_cmd_object(sl_cli *cli, int argc, char **argv)
     }
     if (argc == 4 && strcmp(argv[1], "canaries") == 0) {
         return canaries(cli, argv[2], argv[3]);
+    }
+    if (argc >= 3 && strcmp(argv[1], "rebuild") == 0) {
+        return rebuild(cli, argc, argv);
     }
     return sl_cli_usage(cli, USAGE);
 }

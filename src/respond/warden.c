@@ -43,10 +43,11 @@ struct sl_warden {
     sl_journal journal;
     sl_roll *roll;
     sl_desk *desk;
-    bool live;     /* old leaves are folded */
-    bool started;  /* the start was recorded in this life */
-    bool kept;     /* the valves' memory is older than this process */
-    uint64_t next; /* leaf to fold */
+    bool caught_up; /* old leaves are folded: the roll is that of the ledger */
+    bool live;      /* and every process is at work: leaves turn valves */
+    bool started;   /* the start was recorded in this life */
+    bool kept;      /* the valves' memory is older than this process */
+    uint64_t next;  /* leaf to fold */
     uint64_t site_epoch_seen;
     bool site_may_open;
     bool door_closed[SL_DOOR_COUNT];
@@ -493,11 +494,16 @@ sl_res sl_warden_record(sl_warden *w, sl_view event)
 sl_res sl_warden_desk(sl_warden *w, uint16_t type, sl_view body, int64_t now_ms, uint64_t ticket,
                       sl_buf *reply, bool *ret_waits)
 {
-    SL_NEED(w->live, SL_E_AGAIN);
+    SL_NEED(w->live || w->caught_up, SL_E_AGAIN);
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
     SL_TRY(sl_desk_answer(w->desk, type, body, now_ms, reply, &event));
     *ret_waits = event.n > 0;
     return event.n == 0 ? SL_DONE : queue(w, sl_buf_view(&event), ticket, false, true);
+}
+
+void sl_warden_caught_up(sl_warden *w)
+{
+    w->caught_up = true;
 }
 
 sl_res sl_warden_append(sl_warden *w, sl_view event, uint64_t ticket)

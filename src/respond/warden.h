@@ -45,6 +45,8 @@ void sl_warden_ledger_lost(sl_warden *warden);
 /* Try again what waits in the journal; called when the ledger answers again and on every beat. */
 void sl_warden_retry(sl_warden *warden);
 
+/* All old leaves were folded: operators may act, nothing opens yet. */
+void sl_warden_caught_up(sl_warden *warden);
 /* All old leaves were folded and every process is at work: record the start (with the names of the
  * layers that are missing) and, once that is durable, open the site and its doors. */
 SL_MUST sl_res sl_warden_start(sl_warden *warden, const char *version, const sl_view *missing,

@@ -93,6 +93,7 @@ static void caught_up(daemon_state *d)
         return;
     }
     d->serving = true;
+    sl_warden_caught_up(d->warden);
     sl_res told = sl_proc_serving(d->self);
     if (!sl_ok(told)) {
         stop(d, told);

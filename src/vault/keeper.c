@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -39,6 +40,15 @@ typedef struct {
 
 enum { CONFIRMS_MAX = 64 };
 
+/* Rosters that operators let the ingest door rebuild, a ring; each approval for an hour. */
+enum { REBUILDS_MAX = 8, REBUILD_LIFE_MS = 3600 * 1000 };
+typedef struct {
+    bool live;
+    uint64_t index;
+    int64_t time_ms;
+    sl_name compartment;
+} rebuild;
+
 struct sl_keeper {
     sl_keeper_world world;
     char dir[4096];
@@ -50,6 +60,8 @@ struct sl_keeper {
     size_t intents_next;
     confirms confirms[CONFIRMS_MAX];
     size_t confirms_next;
+    rebuild rebuilds[REBUILDS_MAX];
+    size_t rebuilds_next;
     bool told; /* why the request is refused stands in a leaf already, or would only repeat one */
 };
 
@@ -168,6 +180,32 @@ static void note_intent(sl_keeper *k, uint64_t index, sl_view text)
     }
 }
 
+/* The roll has verified it: what it applied was approved. What was done with it ends it. */
+static void note_rebuild(sl_keeper *k, uint64_t index, sl_view text, sl_fold did)
+{
+    SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
+    SL_OWN(sl_buf, statement_text, sl_buf_free) = { .max = SL_STATEMENT_BYTES_MAX };
+    sl_statement s;
+    uint64_t approval = 0;
+    if (!sl_ok(sl_leaf_read(text, &leaf))) {
+        return;
+    }
+    if (sl_leaf_is(&leaf, "roster.rebuilt") && sl_view_eq_str(leaf.by, "ingest") &&
+        sl_leaf_count(&leaf, "approval", &approval)) {
+        for (size_t i = 0; i < REBUILDS_MAX; i++) {
+            k->rebuilds[i].live = k->rebuilds[i].live && k->rebuilds[i].index != approval;
+        }
+    }
+    if (did == SL_FOLD_APPLIED && sl_leaf_is(&leaf, "action.approved") &&
+        sl_ok(sl_base64_decode(sl_leaf_text(&leaf, "statement"), &statement_text)) &&
+        sl_ok(sl_statement_decode(sl_buf_view(&statement_text), &s)) &&
+        s.action == SL_ACTION_ROSTER_REBUILD) {
+        rebuild *r = &k->rebuilds[k->rebuilds_next++ % REBUILDS_MAX];
+        *r = (rebuild){ .live = true, .index = index, .time_ms = (int64_t)leaf.time_ms };
+        memcpy(r->compartment, s.compartment, sizeof r->compartment);
+    }
+}
+
 /* Sealing must not wait for the next round of work. */
 static void unload_closed(sl_keeper *k)
 {
@@ -198,6 +236,7 @@ sl_res sl_keeper_follow(sl_keeper *keeper)
                    (unsigned long long)index);
         }
         note_intent(keeper, index, sl_buf_view(&text));
+        note_rebuild(keeper, index, sl_buf_view(&text), did);
         if (did == SL_FOLD_APPLIED) {
             unload_closed(keeper);
         }
@@ -469,6 +508,27 @@ static sl_res catch_up(sl_keeper *k)
     return SL_DONE;
 }
 
+/* Operators, not a principal, let the ingest door open what is sealed: for this compartment, for an hour, until the
+ * roster stands. */
+static sl_res check_rebuild(sl_keeper *k, uint16_t type, const sl_key_request *q)
+{
+    const sl_compartment *c = NULL;
+    uint64_t epoch = 0;
+    int64_t now_ms = k->world.wall_ms(k->world.context);
+    SL_NEED(type == SL_KEEPER_KEY_OPEN && q->kind == SL_WRAP_OBJECT, SL_E_DENIED);
+    SL_TRY(catch_up(k));
+    SL_TRY(open_compartment(k, q->compartment, &c));
+    SL_NEED(k->world.open(k->world.context, SL_DOOR_INGEST, NULL, c->id, &epoch), SL_E_VALVE);
+    for (size_t i = 0; i < REBUILDS_MAX; i++) {
+        const rebuild *r = &k->rebuilds[i];
+        if (r->live && r->index == q->intent && strcmp(r->compartment, q->compartment) == 0 &&
+            now_ms >= r->time_ms && now_ms - r->time_ms < REBUILD_LIFE_MS) {
+            return SL_DONE;
+        }
+    }
+    return sl_fail_at(SL_E_REFUSED, "approval", q->intent);
+}
+
 static sl_res check_key_request(sl_keeper *k, sl_door door, const sl_key_request *q)
 {
     const sl_compartment *c = NULL;
@@ -487,7 +547,9 @@ static sl_res answer_key(sl_keeper *k, uint16_t type, sl_view body, sl_buf *repl
 {
     sl_key_request q;
     SL_TRY(sl_key_request_decode(body, &q));
-    SL_TRY(check_key_request(k, SL_DOOR_INGEST, &q));
+    SL_TRY(strcmp(q.principal, SL_KEY_REQUEST_NOBODY) == 0
+               ? check_rebuild(k, type, &q)
+               : check_key_request(k, SL_DOOR_INGEST, &q));
     int64_t version = (int64_t)q.version;
     if (type == SL_KEEPER_KEY_FORGET) {
         return sl_keystore_key_forget(k->keystore, q.compartment, q.kind, q.name, version);

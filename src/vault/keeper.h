@@ -72,6 +72,10 @@ SL_MUST sl_res sl_key_request_decode(sl_view body, sl_key_request *ret);
 SL_MUST sl_res sl_lease_request_encode(const sl_lease_request *request, sl_buf *out);
 SL_MUST sl_res sl_lease_request_decode(sl_view body, sl_lease_request *ret);
 
+/* Whose request it is when operators approved it and no principal stands behind it: the key of a sealed object, to rebuild
+ * a roster. `intent` is then the leaf of the approval. */
+#define SL_KEY_REQUEST_NOBODY "00000000000000000000000000000000"
+
 /* May this peer send this type at all? */
 bool sl_keeper_may(sl_keeper_peer peer, uint16_t type);
 const char *sl_keeper_peer_name(sl_keeper_peer peer);

@@ -398,6 +398,7 @@ static size_t persons_needed(const sl_roll *roll, const sl_statement *s)
     case SL_ACTION_OPERATOR_ADD:
     case SL_ACTION_OPERATOR_REMOVE:
     case SL_ACTION_COMPARTMENT_UNSEAL:
+    case SL_ACTION_ROSTER_REBUILD: /* it opens keys of what is sealed */
         return quorum;
     case SL_ACTION_COMPARTMENT_SHRED:
     case SL_ACTION_SUBJECT_ERASE:
@@ -705,6 +706,7 @@ static sl_res apply_change(sl_roll *roll, const sl_statement *s, uint64_t index,
     case SL_ACTION_PRINCIPAL_OPEN:
     case SL_ACTION_DOOR_OPEN:
     case SL_ACTION_SITE_OPEN:
+    case SL_ACTION_ROSTER_REBUILD:
     case SL_ACTION_ATTEST:
         return SL_DONE; /* others act on it; the roll only says that it was approved */
     case SL_ACTION_VENDOR_ADD:

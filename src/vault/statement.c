@@ -128,6 +128,7 @@ static const shape shapes[SL_ACTION_COUNT] = {
     [SL_ACTION_VENDOR_DROP] = { "vendor.drop", F_VENDOR, F_KIND | F_ITEM },
     [SL_ACTION_ARTEFACT_ADMIT] = { "artefact.admit", F_COMPARTMENT | F_HASH | F_UNTIL, F_PURPOSE },
     [SL_ACTION_ARTEFACT_WITHDRAW] = { "artefact.withdraw", F_COMPARTMENT | F_HASH, 0 },
+    [SL_ACTION_ROSTER_REBUILD] = { "roster.rebuild", F_COMPARTMENT, 0 },
     [SL_ACTION_ATTEST] = { "attest", F_KIND | F_ABOUT, F_SAYS | F_COUNT | F_HASH | F_UNTIL },
 };
 

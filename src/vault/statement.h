@@ -47,6 +47,7 @@ typedef enum {
     SL_ACTION_VENDOR_DROP,    /* one such thing, or the whole supplier, is struck off */
     SL_ACTION_ARTEFACT_ADMIT, /* a held artefact, these bytes and no others, may enter for a while */
     SL_ACTION_ARTEFACT_WITHDRAW, /* it may not any more */
+    SL_ACTION_ROSTER_REBUILD,    /* a lost roster is made anew from the sealed objects */
     SL_ACTION_ATTEST,            /* a person's word as evidence: attestation.h */
     SL_ACTION_COUNT
 } sl_action;

@@ -89,13 +89,16 @@ class Site:
         return ('ledger:\n  witness_every: 1s\n  witnesses:\n    - key: "%s"\n      url: "http://127.0.0.1:%d"\n'
                 % (key, self.witness_port))
 
-    def up(self, again=False):
+    def up_command(self):
         command = [self.stoplog, '--site', self.site, 'up']
         if os.geteuid() != 0:
             for layer in LAYERS_OF_ROOT:
                 command += ['--accept-missing', layer]
+        return command
+
+    def up(self, again=False):
         log = open(self.path('up.log'), 'ab')
-        self.supervisor = subprocess.Popen(command, stdout=log, stderr=log)
+        self.supervisor = subprocess.Popen(self.up_command(), stdout=log, stderr=log)
         if again:  # signals of the last minutes that no incident names are acted on once more
             self.until(lambda: self.state() is not None, 'the warden answers', 60)
             self.reopen()

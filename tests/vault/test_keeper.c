@@ -296,6 +296,57 @@ static void refuses_keys_without_grant_valve_or_intent(void **state)
     end(w);
 }
 
+/* Nobody's request opens a sealed key only on an approval that the roll took: for its compartment, once, for an hour, and
+ * never to make or forget one. */
+static void opens_for_a_rebuild_that_operators_approved(void **state)
+{
+    (void)state;
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    sl_statement rebuild = help_statement(SL_ACTION_ROSTER_REBUILD);
+    help_name(rebuild.compartment, "c");
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q),
+                SL_E_REFUSED); /* an intent is none */
+    /* Whoever can append a leaf has not approved anything: signatures under another statement are none. */
+    sl_statement other = help_statement(SL_ACTION_COMPARTMENT_CLOSE);
+    help_name(other.compartment, "c");
+    SL_OWN(sl_buf, other_text, sl_buf_free) = help_text(&other);
+    SL_OWN(sl_buf, text, sl_buf_free) = help_text(&rebuild);
+    sl_approval forged = help_approve(sl_buf_view(&other_text), 1, 1);
+    SL_OWN(sl_sign_key, key, sl_sign_key_free) = help_key(1);
+    assert_done(sl_approval_sign(&forged, &key));
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_roll_event(sl_buf_view(&text), &forged, 1, &event));
+    assert_done(append_by(w, "warden", sl_buf_view(&event)));
+    q.intent = w->count - 1;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    act(w, &rebuild, 2);
+    q.intent = w->count - 1;
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q));
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_DENIED);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_FORGET, &q), SL_E_DENIED);
+    assert_code(ask(w, SL_KEEPER_ASK, SL_KEEPER_KEY_OPEN, &q), SL_E_DENIED);
+    w->closed = true;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
+    w->closed = false;
+    w->wall_ms += HOUR_MS;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    w->wall_ms = NOW_MS - HOUR_MS; /* a clock that is set back does not give it again */
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    w->wall_ms = NOW_MS;
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q));
+    sl_digest digest = { { 1 } };
+    sl_event_head head = { .compartment = SL_LIT(ID_C) };
+    sl_event_roster_rebuilt done = { .objects = 1, .digest = &digest, .approval = q.intent };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    assert_done(sl_emit_roster_rebuilt(&head, &done, &out));
+    assert_done(append_by(w, "ingest", sl_buf_view(&out)));
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    end(w);
+}
+
 static void an_outcome_ends_the_intent(void **state)
 {
     world *w = with_compartment();
@@ -617,6 +668,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_keys_for_a_crossing_that_the_ledger_shows),
         cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
+        cmocka_unit_test(opens_for_a_rebuild_that_operators_approved),
         cmocka_unit_test(an_outcome_ends_the_intent),
         cmocka_unit_test(leases_are_told_first_and_name_their_epoch),
         cmocka_unit_test(a_record_is_compared_with_its_own_keys_and_the_ledger_says_so),

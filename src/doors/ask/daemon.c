@@ -261,13 +261,14 @@ static void keep_rosters(void *context)
 /* At the start: until the vault is unlocked and the keeper at work. */
 static sl_res wait_for_rosters(ask_state *s)
 {
-    for (bool told = false;; told = true) {
+    for (int32_t told = SL_OK;;) {
         sl_res r = refresh_rosters(s);
         if (sl_ok(r)) {
             return SL_DONE;
         }
-        if (!told) {
+        if (r.code != told) {
             sl_log_res(SL_LOG_WARN, "the ask door waits for the rosters", r);
+            told = r.code;
         }
         if (s->keeper == NULL) {
             SL_TRY(take_keeper(s));

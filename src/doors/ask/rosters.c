@@ -142,6 +142,13 @@ sl_res sl_ask_rosters_leaf(sl_ask_rosters *r, sl_view text)
     return SL_DONE;
 }
 
+/* Whoever reads this at night must find what to do in it. */
+static const char MISSING[] =
+    "state/roster: a file is missing that the ledger names; make it anew: "
+    "stoplog object rebuild COMPARTMENT";
+static const char DAMAGED[] = "state/roster: a file is damaged, or of another site; make it anew: "
+                              "stoplog object rebuild COMPARTMENT";
+
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -156,10 +163,8 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, s
     loaded *item = NULL;
     if (fstatat(r->dir_fd, compartment, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         /* Nothing has entered this compartment, or what protects its people was lost. */
-        return told_of(r, sl_view_str(id))->roster
-                   ? sl_fail_at(SL_E_INTEGRITY,
-                                "state/roster: a file is missing that the ledger names", SL_NOWHERE)
-                   : SL_DONE;
+        return told_of(r, sl_view_str(id))->roster ? sl_fail_at(SL_E_INTEGRITY, MISSING, SL_NOWHERE)
+                                                   : SL_DONE;
     }
     SL_TRY(item_of(r, compartment, &item));
     if (same_file(&st, &item->seen)) {
@@ -169,7 +174,13 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, s
     SL_TRY(sl_file_read(r->dir_fd, compartment, &index));
     SL_TRY(lease(context, compartment, "roster", item->key));
     sl_roster *proof = NULL;
-    SL_TRY(sl_roster_open(sl_buf_view(&index), item->key, &proof));
+    sl_res opened = sl_roster_open(sl_buf_view(&index), item->key, &proof);
+    if (sl_is(opened, SL_E_MEMORY)) {
+        return opened;
+    }
+    if (!sl_ok(opened)) {
+        return sl_fail_at((sl_code)opened.code, DAMAGED, SL_NOWHERE);
+    }
     sl_roster_free(proof);
     sl_buf_free(&item->index);
     item->index = sl_buf_take(&index);

@@ -210,7 +210,9 @@ static sl_res merge_roster(int dir_fd, const char *compartment, sl_view index,
 static sl_res is_there(bool told, int dir_fd, const char *file)
 {
     return told && !sl_path_exists(dir_fd, file)
-               ? sl_fail_at(SL_E_INTEGRITY, "state/roster: a file is missing that the ledger names",
+               ? sl_fail_at(SL_E_INTEGRITY,
+                            "state/roster: a file is missing that the ledger names; make it anew: "
+                            "stoplog object rebuild COMPARTMENT",
                             SL_NOWHERE)
                : SL_DONE;
 }
@@ -607,6 +609,132 @@ static sl_res do_canaries(daemon_state *d, const sl_ingest_ask *ask, sl_buf *rep
     return sl_buf_add(reply, sl_buf_view(&told));
 }
 
+/* ---- rebuilding a roster ---- */
+
+typedef struct {
+    daemon_state *daemon;
+    const char *compartment;
+    const char *object;
+    uint64_t approval;
+    uint64_t objects;
+    sl_roster_builder *builder;
+} rebuilding;
+
+static sl_res read_part(daemon_state *d, const sl_manifest *m, sl_object_part part,
+                        uint64_t approval, sl_buf *out)
+{
+    sl_object *object = NULL;
+    size_t got = 0;
+    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
+    sl_key_request asked = { .version = m->ref.version,
+                             .intent = approval,
+                             .kind = SL_WRAP_OBJECT };
+    memcpy(asked.compartment, m->ref.compartment, sizeof asked.compartment);
+    memcpy(asked.name, m->ref.uid, sizeof m->ref.uid);
+    memcpy(asked.principal, SL_KEY_REQUEST_NOBODY, sizeof asked.principal);
+    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
+    SL_TRY(ask_key(d, SL_KEEPER_KEY_OPEN, &asked, key.p, SL_KEY_BYTES));
+    SL_TRY(sl_object_open(d->vault_fd, m, part, key.p, &m->parts[part].root, &object));
+    uint64_t bytes = sl_object_bytes(object);
+    sl_res r = bytes <= ROSTER_BYTES_MAX ? sl_buf_reserve(out, (size_t)bytes) : sl_fail(SL_E_LIMIT);
+    while (sl_ok(r) && out->n < bytes) {
+        r = sl_object_read(object, out->n, out->p + out->n, (size_t)bytes - out->n, &got);
+        r = sl_ok(r) && got == 0 ? sl_fail(SL_E_TRUNCATED) : r;
+        out->n += got;
+    }
+    sl_object_close(&object);
+    return r;
+}
+
+static sl_res rebuild_version(void *ctx, const char *name)
+{
+    rebuilding *b = ctx;
+    daemon_state *d = b->daemon;
+    sl_manifest m;
+    uint64_t version = 0;
+    SL_OWN(sl_buf, index, sl_buf_free) = { .max = ROSTER_BYTES_MAX };
+    SL_TRY(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
+    SL_TRY(sl_manifest_read(d->vault_fd, b->compartment, b->object, version, &m));
+    const sl_admitted *admitted = sl_ingest_known_find(&d->known, m.ref.uid, version);
+    if (admitted == NULL) {
+        return SL_DONE; /* its crossing never ended well: it counts for nobody */
+    }
+    SL_TRY(verify_object(d, &m, admitted));
+    if (!m.parts[SL_PART_ROSTER].present) {
+        return SL_DONE;
+    }
+    SL_TRY(read_part(d, &m, SL_PART_ROSTER, b->approval, &index));
+    SL_TRY(sl_roster_merge(b->builder, sl_buf_view(&index)));
+    b->objects++;
+    return SL_DONE;
+}
+
+static sl_res rebuild_object(void *ctx, const char *name)
+{
+    rebuilding *b = ctx;
+    b->object = name;
+    return sl_vault_list(b->daemon->vault_fd, b->compartment, name, rebuild_version, b);
+}
+
+static sl_res record_rebuilt(daemon_state *d, const sl_compartment *c, const rebuilding *b,
+                             sl_view roster)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    sl_digest digest = sl_sha256(roster);
+    sl_event_head head = { .door = SL_LIT("ingest"), .compartment = sl_view_str(c->id) };
+    sl_event_roster_rebuilt fields = { .objects = b->objects,
+                                       .digest = &digest,
+                                       .approval = b->approval };
+    SL_TRY(sl_emit_roster_rebuilt(&head, &fields, &event));
+    return world_append(d, sl_buf_view(&event), &index);
+}
+
+/* Every sealed roster of an admitted version goes in, or nothing is written: a roster that lacks one would look whole. */
+static sl_res rebuild_roster(rebuilding *b, const sl_compartment *c, sl_buf *all)
+{
+    daemon_state *d = b->daemon;
+    SL_OWN(int, dir_fd, sl_fd_close) = -1;
+    SL_TRY(sl_vault_list(d->vault_fd, b->compartment, NULL, rebuild_object, b));
+    if (b->objects < sl_ingest_known_rosters(&d->known, c->id)) {
+        return sl_fail_at(SL_E_INTEGRITY, "vault: a sealed object is missing that the ledger names",
+                          SL_NOWHERE);
+    }
+    SL_TRY(sl_roster_finish(b->builder, all));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
+    SL_TRY(sl_file_replace(dir_fd, b->compartment, sl_buf_view(all), 0444));
+    return record_rebuilt(d, c, b, sl_buf_view(all));
+}
+
+static sl_res do_rebuild(daemon_state *d, const sl_ingest_ask *ask, sl_buf *reply)
+{
+    uint8_t key[SL_KEY_BYTES];
+    rebuilding b = { .daemon = d, .compartment = ask->compartment };
+    SL_OWN(sl_buf, all, sl_buf_free) = { .max = ROSTER_BYTES_MAX };
+    SL_TRY(follow(d));
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment));
+    const sl_roster_approval *approval = sl_ingest_known_approval(&d->known, ask->compartment);
+    SL_NEED(c != NULL, SL_E_NOT_FOUND);
+    SL_NEED(sl_ingest_known_rostered(&d->known, c->id), SL_E_NOT_FOUND);
+    SL_NEED(approval != NULL, SL_E_APPROVAL);
+    b.approval = approval->leaf_index;
+    SL_TRY(world_lease(d, ask->compartment, "roster", key));
+    sl_res done = sl_roster_builder_new(key, &b.builder);
+    sl_wipe(key, sizeof key);
+    SL_TRY(done);
+    done = rebuild_roster(&b, c, &all);
+    sl_roster_builder_free(b.builder);
+    SL_TRY(done);
+    sl_json_writer w;
+    sl_json_writer_init(&w, reply);
+    sl_json_object_begin(&w);
+    sl_json_put_str(&w, "compartment", ask->compartment);
+    sl_json_put_uint(&w, "objects", b.objects);
+    sl_json_put_uint(&w, "approval", b.approval);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
 static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
 {
     daemon_state *d = ((client *)context)->daemon;
@@ -617,11 +745,12 @@ static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
     SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
     sl_res done = sl_ingest_ask_decode(msg->body, &ask);
     if (sl_ok(done)) {
-        done = type == SL_INGEST_PUT      ? do_put(d, &ask, fd, &reply)
-               : type == SL_INGEST_LIST   ? do_list(d, &ask, &reply)
-               : type == SL_INGEST_SHOW   ? do_show(d, &ask, &reply)
-               : type == SL_INGEST_VERIFY ? do_verify(d, &ask, &reply)
-                                          : do_canaries(d, &ask, &reply);
+        done = type == SL_INGEST_PUT       ? do_put(d, &ask, fd, &reply)
+               : type == SL_INGEST_LIST    ? do_list(d, &ask, &reply)
+               : type == SL_INGEST_SHOW    ? do_show(d, &ask, &reply)
+               : type == SL_INGEST_VERIFY  ? do_verify(d, &ask, &reply)
+               : type == SL_INGEST_REBUILD ? do_rebuild(d, &ask, &reply)
+                                           : do_canaries(d, &ask, &reply);
     }
     if (!sl_ok(done)) {
         return sl_ipc_send_failed(link, id, done);
@@ -636,6 +765,7 @@ static const sl_ipc_rule client_rules[] = {
     { SL_INGEST_SHOW, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
     { SL_INGEST_VERIFY, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
     { SL_INGEST_CANARIES, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_INGEST_REBUILD, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
 };
 static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };
 

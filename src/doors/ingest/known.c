@@ -1,6 +1,8 @@
 /* Folding leaves into what the ingest process knows (known.h). */
 #include "doors/ingest/known.h"
 
+#include "base/encode.h"
+
 #include "ledger/event.h"
 
 sl_res sl_ingest_known_init(sl_ingest_known *known)
@@ -111,6 +113,61 @@ static sl_res note_compartment(const sl_leaf *leaf, sl_uid **list, size_t *count
     return SL_DONE;
 }
 
+static void count_roster(sl_ingest_known *known, const sl_leaf *leaf)
+{
+    for (size_t i = 0; i < known->rostered_count && i < SL_COUNT_OF(known->rosters); i++) {
+        known->rosters[i] += sl_view_eq_str(leaf->compartment, known->rostered[i]);
+    }
+}
+
+uint64_t sl_ingest_known_rosters(const sl_ingest_known *known, const char *compartment_id)
+{
+    for (size_t i = 0; i < known->rostered_count && i < SL_COUNT_OF(known->rosters); i++) {
+        if (strcmp(known->rostered[i], compartment_id) == 0) {
+            return known->rosters[i];
+        }
+    }
+    return 0;
+}
+
+static void note_approval(sl_ingest_known *known, uint64_t index, const sl_leaf *leaf)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_STATEMENT_BYTES_MAX };
+    sl_statement s;
+    if (sl_ok(sl_base64_decode(sl_leaf_text(leaf, "statement"), &text)) &&
+        sl_ok(sl_statement_decode(sl_buf_view(&text), &s)) &&
+        s.action == SL_ACTION_ROSTER_REBUILD) {
+        sl_roster_approval *a =
+            &known->approvals[known->approvals_next++ % SL_ROSTER_APPROVALS_MAX];
+        *a = (sl_roster_approval){ .leaf_index = index };
+        memcpy(a->compartment, s.compartment, sizeof a->compartment);
+    }
+}
+
+static void note_rebuilt(sl_ingest_known *known, const sl_leaf *leaf)
+{
+    uint64_t approval = UINT64_MAX;
+    (void)sl_leaf_count(leaf, "approval", &approval);
+    for (size_t i = 0; i < SL_ROSTER_APPROVALS_MAX; i++) {
+        known->approvals[i].used =
+            known->approvals[i].used || known->approvals[i].leaf_index == approval;
+    }
+}
+
+const sl_roster_approval *sl_ingest_known_approval(const sl_ingest_known *known,
+                                                   const char *compartment)
+{
+    const sl_roster_approval *newest = NULL;
+    for (size_t i = 0; i < SL_ROSTER_APPROVALS_MAX; i++) {
+        const sl_roster_approval *a = &known->approvals[i];
+        if (a->leaf_index != 0 && !a->used && strcmp(a->compartment, compartment) == 0 &&
+            (newest == NULL || a->leaf_index > newest->leaf_index)) {
+            newest = a;
+        }
+    }
+    return newest;
+}
+
 sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text)
 {
     sl_fold did = SL_FOLD_OTHER;
@@ -120,8 +177,15 @@ sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text
     }
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(text, &leaf));
+    if (did == SL_FOLD_APPLIED && sl_leaf_is(&leaf, "action.approved")) {
+        note_approval(known, index, &leaf);
+    } else if (sl_leaf_is(&leaf, "roster.rebuilt") && sl_view_eq_str(leaf.by, "ingest")) {
+        note_rebuilt(known, &leaf);
+    }
     if (sl_leaf_is(&leaf, "roster.built") && sl_view_eq_str(leaf.by, "ingest")) {
-        return note_compartment(&leaf, &known->rostered, &known->rostered_count);
+        SL_TRY(note_compartment(&leaf, &known->rostered, &known->rostered_count));
+        count_roster(known, &leaf);
+        return SL_DONE;
     }
     if (sl_leaf_is(&leaf, "echo.built") && sl_view_eq_str(leaf.by, "ingest")) {
         return note_compartment(&leaf, &known->echoed, &known->echoed_count);

@@ -24,6 +24,14 @@ typedef struct {
     sl_uid compartment;
 } sl_open_crossing;
 
+/* Operators approved that a compartment's roster is made anew. */
+#define SL_ROSTER_APPROVALS_MAX ((size_t)8)
+typedef struct {
+    sl_name compartment;
+    uint64_t leaf_index;
+    bool used;
+} sl_roster_approval;
+
 typedef struct {
     sl_roll *roll;
     sl_register vendors; /* and which held artefacts operators let in */
@@ -34,6 +42,9 @@ typedef struct {
     size_t open_count;
     sl_uid *rostered; /* compartments that have a roster */
     size_t rostered_count;
+    uint64_t rosters[SL_ROLL_COMPARTMENTS_MAX]; /* sealed ones, by the place in `rostered` */
+    sl_roster_approval approvals[SL_ROSTER_APPROVALS_MAX]; /* to rebuild a roster, the newest */
+    size_t approvals_next;
     sl_uid *echoed; /* compartments that have an index of their records */
     size_t echoed_count;
 } sl_ingest_known;
@@ -48,6 +59,11 @@ const sl_admitted *sl_ingest_known_find(const sl_ingest_known *known, const char
                                         uint64_t version);
 /* Does the ledger say that this compartment (its id) has a roster? */
 bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id);
+/* How many sealed rosters the ledger names for this compartment (its id). */
+uint64_t sl_ingest_known_rosters(const sl_ingest_known *known, const char *compartment_id);
+/* The newest approval to rebuild this compartment's roster that was not used; NULL if there is none. */
+const sl_roster_approval *sl_ingest_known_approval(const sl_ingest_known *known,
+                                                   const char *compartment);
 /* Likewise an index of its records? */
 bool sl_ingest_known_echoed(const sl_ingest_known *known, const char *compartment_id);
 /* A live grant for this door and compartment: who acts when the site's own user brings data. NULL:

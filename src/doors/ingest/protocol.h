@@ -18,6 +18,8 @@ typedef enum {
     /* JSON lines of the canaries planted beside one version, as many as policy/ingest.yml asks for now;
      * told only when the leaf that says so is durable. */
     SL_INGEST_CANARIES,
+    /* Makes the roster of a compartment anew from the sealed ones, as operators approved. Answer: JSON. */
+    SL_INGEST_REBUILD,
     SL_INGEST_TYPE_END,
 } sl_ingest_type;
 

@@ -1,0 +1,87 @@
+"""A roster that was lost, or damaged, keeps the doors shut; operators have it made anew from the sealed objects, and the
+door protects the same people again. Without their approval nothing is opened.
+
+usage: roster.py STOPLOG SOURCE_ROOT
+"""
+import json
+import os
+import subprocess
+import sys
+
+from whole_rig import Site
+
+
+def start(site):
+    """Starts a site that will not open."""
+    open(site.path('up.log'), 'wb').close()
+    with open(site.path('up.log'), 'ab') as log:
+        site.supervisor = subprocess.Popen(site.up_command(), stdout=log, stderr=log)
+    site.until(lambda: site.state() is not None, 'the warden answers', 60)
+    site.until(lambda: 'stoplog object rebuild' in site.last_words(), 'the door says what to do', 60)
+    assert site.state() == 'closed', 'open without its roster'
+
+
+def recited(site, key):
+    """Is the planted record stopped on its way out?"""
+    done = subprocess.run(
+        ['curl', '-s', '-m', '30', '-H', 'Authorization: Bearer ' + key, '-H', 'Content-Type: application/json', '-d',
+         json.dumps({'model': 'leaky', 'messages': [{'role': 'user', 'content': 'Go on'}]}),
+         'http://127.0.0.1:%d/v1/chat/completions' % site.front], capture_output=True, text=True, timeout=60)
+    return any(value in done.stdout for value in site.canaries), done.stdout
+
+
+def rebuilt(site, what):
+    """Refused without a signature and with a stranger's, done with an operator's."""
+    roster = os.path.join(site.site, 'state/roster/trial')
+    alone = site.call('object', 'rebuild', 'trial')
+    assert alone.returncode != 0, (what, 'rebuilt without an approval', alone.stdout)
+    stranger = site.call('object', 'rebuild', 'trial', '--key', site.path('mallory.pem'))
+    assert stranger.returncode != 0, (what, 'rebuilt for a stranger', stranger.stdout)
+    assert not site.leaves('roster.rebuilt')[site.rebuilt:], (what, 'a leaf without an act')
+    done = site.call('object', 'rebuild', 'trial', '--key', site.path('alice.pem'))
+    assert done.returncode == 0, (what, done.stdout, done.stderr)
+    site.until(lambda: site.state() == 'open', 'open again: ' + what, 60)
+    assert os.path.exists(roster)
+    site.until(lambda: len(site.leaves('roster.rebuilt')) > site.rebuilt, 'the leaf of the rebuilding')
+    leaf = site.leaves('roster.rebuilt')[-1]['leaf']['event']
+    assert leaf['fields']['objects'] == 1, leaf
+    site.rebuilt += 1
+    again = site.call('object', 'rebuild', 'trial')
+    assert again.returncode != 0, (what, 'one approval served twice', again.stdout)
+
+
+def main():
+    site = Site(sys.argv[1], sys.argv[2])
+    site.rebuilt = 0
+    try:
+        site.make()
+        site.run('operator', 'key', site.path('mallory.pem'))
+        site.up()
+        site.data()
+        roster = os.path.join(site.site, 'state/roster/trial')
+        with open(roster, 'rb') as file:
+            before = file.read()
+        leaked, answer = recited(site, site.principal('trudy'))
+        assert not leaked, answer
+        for what in ('lost', 'damaged'):
+            site.down()
+            os.chmod(roster, 0o644)
+            if what == 'lost':
+                os.unlink(roster)
+            else:
+                with open(roster, 'r+b') as file:
+                    file.seek(len(before) // 2)
+                    file.write(bytes(255 - byte for byte in before[len(before) // 2:][:64]))
+            start(site)
+            rebuilt(site, what)
+            leaked, answer = recited(site, site.principal('trudy-' + what))
+            assert not leaked, (what, answer)
+    except BaseException:
+        sys.stderr.write(site.last_words())
+        raise
+    finally:
+        site.end()
+    return 0
+
+
+sys.exit(main())
