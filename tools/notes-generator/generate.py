@@ -3,7 +3,7 @@
 
 usage: generate.py GAZETTEERS OUT_FOLDER COUNT SEED [VOICE...]
 
-Every file of voices/ is one author: a line is a template, filled COUNT times in all and written to
+Every file of voices/, and of held/, which is for testing alone, is one author: a line is a template, filled COUNT times in all and written to
 OUT_FOLDER/VOICE.jsonl as {id, src, text, spans:[{start,end,label,raw}]}, offsets in UTF-8 bytes.
 [[a|b]] picks one, {slot} fills in, \\n is a line's end. Slots with a label are identifiers; titles
 belong to the name. Same arguments, same texts. GAZETTEERS holds the word lists named in the model card;
@@ -16,6 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MONTHS = ("January February March April May June July August September October November December").split()
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTHS_OF = {
     "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
@@ -154,6 +155,17 @@ class Text:
             full = f"{p.last.upper()}, {p.first.upper()}" if r.random() < 0.6 else full.upper()
         elif form == "il":
             full = f"{p.first[0]}. {p.last}"
+        elif form == "low":
+            full = r.choice([full, full, p.first, p.last]).lower()
+        elif form == "fi":
+            full = f"{p.first} {p.last[0]}" + r.choice([".", ".", ""])
+        elif form == "init":
+            full = r.choice([f"{p.first[0]}{p.last[0]}", f"{p.first[0]}.{p.last[0]}.", f"{p.first[0]}. {p.last[0]}.",
+                             f"{p.first[0]}{p.middle}{p.last[0]}", f"{p.first[0]}.{p.middle}.{p.last[0]}."])
+        elif form == "ml":
+            full = f"{self.mr(p)} {p.last[0]}" + r.choice([".", ""])
+        elif form == "nick":
+            full = r.choice(self.lists.names["plain.nick"]) + (f" {p.last}" if r.random() < 0.4 else "")
         elif form == "any":
             return self.name(who, r.choice(["", "", "mr", "mr", "l", "f", "lf"]))
         elif form == "dr":
@@ -236,6 +248,14 @@ class Text:
         part = [f"{m}/{d}", f"{name} {d}", f"{name[:3]} {d}", f"{name} {y}", f"{m}/{y}", f"{d} {name}", f"{name[:3]} {y}"]
         if form in ("full", "dob"):
             return r.choice(full)
+        if form == "my":
+            return r.choice([f"{name} {y}", f"{m:02}/{y}", f"{name[:3]} {y}", f"{name} of {y}", f"{name[:3]} '{y % 100:02}"])
+        if form == "odd":
+            day, th = r.choice(DAYS), {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd"}.get(d, "th")
+            return r.choice([f"{day[:3].lower()} {m}/{d}", f"{day} {m}/{d}", f"{day}, {name} {d}", f"{m}/{d}", f"{m}-{d}-{y % 100:02}",
+                             f"{m}.{d}.{y % 100:02}", f"{name} {d}{th}", f"{name[:3]} {d}{th}", f"the {d}{th} of {name}", f"{d}{th} {name}",
+                             f"{name.lower()} {d}", f"{name[:3].lower()} {d}", f"{name[:3]}. {d}", f"{name[:3]} {d} {y}", f"{m:02}/{d:02}",
+                             f"{d} {name[:3]} '{y % 100:02}", f"{y}{m:02}{d:02}", f"{y}/{m:02}/{d:02}", f"{d}-{name[:3].lower()}-{y % 100:02}"])
         return r.choice(part if form == "part" else full + part[:4])
 
     def digits(self, n):
@@ -269,6 +289,12 @@ class Text:
             "kit": [d(5), d(6), f"K{d(5)}", f"{l(1)}-{d(5)}"],
         }
         return r.choice(forms[kind])
+
+    def npi(self):
+        body = "1" + self.digits(8)
+        digits = [int(c) for c in "80840" + body]
+        total = sum(sum(divmod(2 * v, 10)) if i % 2 == 0 else v for i, v in enumerate(reversed(digits)))
+        return body + str(-total % 10)
 
     def mail(self, p):
         r = self.r
@@ -304,6 +330,14 @@ class Text:
             return self.add(self.street() + r.choice([", ", ", ", "\n", " "]) + tail, "LOCATION", "ADDRESS")
         if base == "hosp":
             return self.add(self.hospital(), "LOCATION", "HOSPITAL")
+        if base == "fhosp":
+            return self.add(r.choice(w["famous"]), "LOCATION", "HOSPITAL")
+        if base == "npi":
+            return self.add(self.npi(), "ID", "NPI")
+        if base == "handle":
+            p = self.person(form or "pt")
+            user = re.sub(r"[^a-z]", "", (p.first[:1] + p.last).lower())
+            return self.add(r.choice(["@" + user, user + self.digits(2), f"@{user}_{self.digits(2)}", user]), "CONTACT", "USER")
         if base == "hospcity":
             return self.add(self.hospital() + {"en": r.choice([" in ", ", ", " in ", " at "]), "de": " in ", "fr": " à ", "es": " de "}[self.lang] + self.place(), "LOCATION", "HOSPITAL")
         if base == "date":
@@ -324,6 +358,29 @@ class Text:
             return self.add(str(r.randint(90, 103)), "AGE", "AGE90")
         return self.plain(base, w)
 
+    def eponym(self):
+        """Known ones, and one in five that nobody knows: the word behind it tells."""
+        r, x = self.r, self.r.random()
+        if x < 0.4:
+            return r.choice(self.lists.eponyms)
+        if x < 0.8:
+            return r.choice(self.lists.words["eponym"])
+        name = r.choice(self.lists.last)
+        if r.random() < 0.35:
+            name += "-" + r.choice(self.lists.last)
+        elif r.random() < 0.25:
+            name += "'s"
+        return f"{name} {r.choice(self.lists.words['eponym_noun'])}"
+
+    def invented_brand(self):
+        r = self.r
+        parts = ["ab", "al", "am", "ar", "be", "bo", "ca", "cel", "ci", "da", "do", "el", "em", "en", "fa", "fi", "ga", "gli", "ha",
+                 "in", "ja", "ka", "ke", "la", "lev", "lu", "ma", "mi", "mo", "na", "ne", "no", "ol", "or", "ra", "re", "ri", "ro",
+                 "sa", "si", "so", "ta", "tri", "ul", "va", "ve", "vi", "vo", "xa", "xe", "ya", "ze", "zo", "zy"]
+        ends = ["dra", "fen", "lix", "mab", "nex", "pro", "qua", "ra", "rix", "sta", "tan", "tiva", "tra", "va", "vant", "vy", "xa",
+                "xia", "zia", "zor", "zyme", "bri", "cet", "dex", "gard", "kast", "lin", "mune", "nia", "pril", "ta", "vo"]
+        return (r.choice(parts) + r.choice(["", r.choice(parts)]) + r.choice(ends)).capitalize()
+
     def plain(self, base, w):
         """What is not an identifier, and must not be taken for one."""
         r = self.r
@@ -342,9 +399,11 @@ class Text:
         if base == "state":
             return self.add(r.choice(list(STATES)))
         if base == "eponym":
-            return self.add(r.choice(self.lists.eponyms) if r.random() < 0.5 else r.choice(w["eponym"]))
+            return self.add(self.eponym())
+        if base == "brand" or base == "drug" and r.random() < 0.5:
+            return self.add(r.choice(w["brand"]) if r.random() < 0.85 else self.invented_brand())
         if base == "drug":
-            return self.add(r.choice(w["generic"] if r.random() < 0.5 else w["brand"]))
+            return self.add(r.choice(w["generic"]))
         if base == "vitals":
             return self.add(f"BP {r.randint(92, 188)}/{r.randint(48, 112)}, HR {r.randint(48, 130)}, RR {r.randint(10, 28)}, SpO2 {r.randint(85, 100)}% RA, T {r.randint(970, 1030) / 10}")
         if base not in w:
@@ -354,6 +413,7 @@ class Text:
 
 PICK = re.compile(r"\[\[((?:(?!\[\[|\]\]).)*)\]\]")
 SLOT = re.compile(r"\{([a-zA-Z0-9_.]+)\}")
+JOINS = [". ", ". ", ", ", ", ", "\n", " - ", "; ", " ", " / ", "\n\n", ": ", "? ", " (", "... "]
 NOISE = {"l": "1", "O": "0", "rn": "m", "m": "rn", "S": "5", "cl": "d", "e": "c"}
 
 
@@ -395,6 +455,29 @@ def spoil(pieces, r):
     return out
 
 
+def restyle(pieces, r):
+    """Names and places without capitals, or in capitals alone, in a text that has both."""
+    x = r.random()
+    if x > 0.13:
+        return pieces
+    how = str.lower if x < 0.1 else str.upper
+    return [(how(t) if l in ("NAME", "LOCATION") else t, l, k) for t, l, k in pieces]
+
+
+def mosaic(r, named, plain):
+    """A template put together from pieces: what stands next to a name is never twice the same."""
+    count = r.choice([1, 1, 2, 2, 3, 3, 4, 5, 7])
+    share = r.choice([0.0, 0.3, 0.6, 0.8, 1.0])
+    parts = [r.choice(named if r.random() < share else plain) for _ in range(count)]
+    if r.random() < 0.4:
+        parts = [p[:1].upper() + p[1:] for p in parts]
+    join = r.choice(JOINS)
+    text = parts[0]
+    for part in parts[1:]:
+        text += (join if r.random() < 0.6 else r.choice(JOINS)) + part
+    return text + r.choice(["", "", ".", "?", "??", "\n"])
+
+
 def document(pieces, name, voice):
     text, spans, at = [], [], 0
     for piece, label, kind in pieces:
@@ -406,13 +489,23 @@ def document(pieces, name, voice):
     return {"id": name, "src": voice, "text": "".join(text), "spans": spans}
 
 
+def write_mosaic(lists, out, count, seed):
+    r = random.Random(f"{seed}:mosaic")
+    named, plain = lines(HERE / "mosaic" / "pieces.txt"), lines(HERE / "mosaic" / "pieces_clean.txt")
+    with open(out / "mosaic.jsonl", "w", encoding="utf-8") as f:
+        for i in range(count):
+            pieces = restyle(render(mosaic(r, named, plain), r, lists, "en"), r)
+            pieces = spoil(pieces, r) if r.random() < 0.06 else pieces
+            f.write(json.dumps(document(pieces, f"mosaic:{seed}:{i}", "mosaic"), ensure_ascii=False) + "\n")
+
+
 def main():
     if len(sys.argv) < 5:
         raise SystemExit(__doc__)
     lists = Lists(sys.argv[1])
     out, count, seed = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     out.mkdir(parents=True, exist_ok=True)
-    for path in sorted((HERE / "voices").glob("*.txt")):
+    for path in sorted((HERE / "voices").glob("*.txt")) + sorted((HERE / "held").glob("*.txt")):
         voice = path.stem
         if len(sys.argv) > 5 and voice not in sys.argv[5:]:
             continue
@@ -423,9 +516,13 @@ def main():
             for i in range(count):
                 template = templates[i % len(templates)] if i < len(templates) else r.choice(templates)
                 pieces = render(template, r, lists, lang)
+                if path.parent.name == "voices" and lang == "en":
+                    pieces = restyle(pieces, r)
                 if r.random() < 0.06:
                     pieces = spoil(pieces, r)
                 f.write(json.dumps(document(pieces, f"{voice}:{seed}:{i}", voice), ensure_ascii=False) + "\n")
+    if len(sys.argv) <= 5 or "mosaic" in sys.argv[5:]:
+        write_mosaic(lists, out, count * 6, seed)
 
 
 if __name__ == "__main__":

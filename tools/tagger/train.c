@@ -15,8 +15,9 @@
 #include "detect/tagger.h"
 #include "detect/words.h"
 
-#define BUCKETS ((uint32_t)1 << 17)
+#define BUCKETS ((uint32_t)1 << 19)
 #define LANES SL_TAG_LANES
+static float M_MISS, M_OTHER;
 #define DOCUMENTS_MAX ((size_t)100000)
 #define TABLE ((uint32_t)1 << 20)
 
@@ -348,7 +349,7 @@ static sl_res learn_plain(trainer *t)
 /* "name: a, b, c" a line: what the list's name stands for, 0 when the tagger has no such list. */
 static uint32_t list_of(sl_view name)
 {
-    if (sl_view_ends(name, SL_LIT(".first"))) {
+    if (sl_view_ends(name, SL_LIT(".first")) || sl_view_ends(name, SL_LIT(".nick"))) {
         return SL_LIST_FIRST_COMMON;
     }
     if (sl_view_ends(name, SL_LIT(".last"))) {
@@ -357,7 +358,8 @@ static uint32_t list_of(sl_view name)
     if (sl_view_eq_str(name, "generic") || sl_view_eq_str(name, "brand")) {
         return SL_LIST_DRUG;
     }
-    bool eponym = sl_view_eq_str(name, "eponym") || sl_view_eq_str(name, "score");
+    bool eponym = sl_view_eq_str(name, "eponym") || sl_view_eq_str(name, "score") ||
+                  sl_view_eq_str(name, "device") || sl_view_eq_str(name, "bug");
     return eponym ? SL_LIST_EPONYM : 0;
 }
 
@@ -424,9 +426,11 @@ static void set_lists(trainer *t)
 {
     const uint32_t names =
         SL_LIST_FIRST_COMMON | SL_LIST_FIRST_RARE | SL_LIST_LAST | SL_LIST_CITY | SL_LIST_CITY_PART;
+    const uint32_t things = SL_LIST_DRUG | SL_LIST_EPONYM;
     for (size_t i = 0; i < t->tokens.n; i++) {
         uint32_t lists = *list_slot(t, t->tokens.items[i].lower);
-        t->tokens.items[i].lists = sl_prng_below(&t->prng, 5) == 0 ? lists & ~names : lists;
+        lists = sl_prng_below(&t->prng, 5) == 0 ? lists & ~names : lists;
+        t->tokens.items[i].lists = sl_prng_below(&t->prng, 5) == 0 ? lists & ~things : lists;
     }
 }
 
@@ -457,6 +461,14 @@ static void update_row(trainer *t, row *r, unsigned gold, unsigned wrong)
     r->u[wrong] -= t->steps;
 }
 
+/* A right answer has to win clearly; to overlook a name counts more than to see one too many. */
+static void add_margin(unsigned gold, float own[LANES])
+{
+    for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
+        own[y] += y == gold ? 0 : y == SL_TAG_OUTSIDE ? M_MISS : M_OTHER;
+    }
+}
+
 static void decode(trainer *t, size_t begin, size_t end, uint8_t *ret_tags)
 {
     for (size_t i = begin; i < end; i++) {
@@ -468,6 +480,7 @@ static void decode(trainer *t, size_t begin, size_t end, uint8_t *ret_tags)
                 own[y] += t->rows[f[k]].w[y];
             }
         }
+        add_margin(t->tokens.items[i].label, own);
         for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
             float best = -1e30f;
             uint8_t from = 0;
@@ -722,6 +735,8 @@ static sl_res run(const char *out, size_t epochs, char **args, int count)
 int main(int argc, char **argv)
 {
     uint64_t epochs = 0;
+    M_MISS = getenv("MM") ? strtof(getenv("MM"), NULL) : 0;
+    M_OTHER = getenv("MO") ? strtof(getenv("MO"), NULL) : 0;
     if (argc < 6 || !sl_ok(sl_parse_u64(sl_view_str(argv[2]), 100, &epochs))) {
         fprintf(stderr, "usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS GOLD.jsonl...\n");
         return 2;
