@@ -130,7 +130,9 @@ sl_res sl_tag_report(const sl_tag_tokens *tokens, sl_findings *findings)
             SL_TRY(add(tokens, SL_CLASS_NAME, with_title(tokens, text, i), last, findings));
         } else if (tag == SL_TAG_PLACE) {
             last = with_town(tokens, text, i, span_end(tokens, i));
-            SL_TRY(add(tokens, SL_CLASS_LOCATION, i, last, findings));
+            if (!sl_is_region(sl_view_sub(text, tokens->items[i].start, tokens->items[last].end))) {
+                SL_TRY(add(tokens, SL_CLASS_LOCATION, i, last, findings));
+            }
         } else if (tag == SL_TAG_NUMBER) {
             while (last + 1 < tokens->n && tokens->items[last + 1].label == SL_TAG_NUMBER &&
                    tokens->items[last + 1].lines == 0) {

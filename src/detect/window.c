@@ -127,6 +127,26 @@ static bool is_known(const sl_findings *all, const sl_finding *f)
     return false;
 }
 
+/* A word with more digits than letters is a measure ("500mg"), not a name written in leet. */
+static bool has_measure(sl_view words)
+{
+    size_t digits = 0;
+    size_t letters = 0;
+    for (size_t i = 0; i <= words.n; i++) {
+        bool inside = i < words.n && sl_is_word(words.p[i]);
+        if (inside) {
+            digits += sl_is_digit(words.p[i]);
+            letters += !sl_is_digit(words.p[i]);
+        } else if (digits > letters) {
+            return true;
+        } else {
+            digits = 0;
+            letters = 0;
+        }
+    }
+    return false;
+}
+
 /* Shifted, mirrored, backward and leet stretches of the folded window. */
 static sl_res take_ciphers(look *l, const sl_folded *folded)
 {
@@ -141,6 +161,10 @@ static sl_res take_ciphers(look *l, const sl_folded *folded)
             size_t start = 0;
             size_t end = 0;
             sl_stretch_origin(s, f.start, f.end, &start, &end);
+            if (s->kind == SL_VIEW_LEET && f.kind == SL_CLASS_NAME &&
+                has_measure(sl_view_sub(folded->text, start, end))) {
+                continue;
+            }
             f.start = sl_folded_start(folded, start);
             f.end = sl_folded_end(folded, end);
             f.view = s->kind;

@@ -30,5 +30,7 @@ static inline bool sl_is_blank(uint8_t b)
 bool sl_is_title(sl_view word);
 /* Where a name begins when the titles at its front are passed over; `start` if nothing else is there. */
 size_t sl_after_titles(sl_view text, size_t start, size_t end);
+/* A state or a country by itself ("Ohio", "Rhode Island", "Ghana"): it identifies no one (45 CFR 164.514(b)(2)(i)(B)). */
+bool sl_is_region(sl_view place);
 
 #endif

@@ -467,7 +467,7 @@ def restyle(pieces, r):
 def mosaic(r, named, plain):
     """A template put together from pieces: what stands next to a name is never twice the same."""
     count = r.choice([1, 1, 2, 2, 3, 3, 4, 5, 7])
-    share = r.choice([0.0, 0.3, 0.6, 0.8, 1.0])
+    share = r.choice([0.0, 0.0, 0.3, 0.6, 0.8, 1.0])
     parts = [r.choice(named if r.random() < share else plain) for _ in range(count)]
     if r.random() < 0.4:
         parts = [p[:1].upper() + p[1:] for p in parts]
@@ -513,7 +513,7 @@ def main():
         lang = voice[-2:] if voice[-3:] in ("_de", "_fr", "_es") else "en"
         templates = lines(path)
         with open(out / f"{voice}.jsonl", "w", encoding="utf-8") as f:
-            for i in range(count):
+            for i in range(count * 2 if "clean" in voice else count):
                 template = templates[i % len(templates)] if i < len(templates) else r.choice(templates)
                 pieces = render(template, r, lists, lang)
                 if path.parent.name == "voices" and lang == "en":

@@ -15,9 +15,13 @@
 #include "detect/tagger.h"
 #include "detect/words.h"
 
-#define BUCKETS ((uint32_t)1 << 19)
+#define BUCKETS ((uint32_t)1 << 18)
 #define LANES SL_TAG_LANES
-static float M_MISS, M_OTHER;
+/* By how much the right tag has to win in training. */
+#define MISSED 12.0F
+#define MISTAKEN 8.0F
+/* What the tag "outside" loses when tagging: the operating point (docs/detection.md). */
+#define OUTSIDE_LESS 10.0
 #define DOCUMENTS_MAX ((size_t)100000)
 #define TABLE ((uint32_t)1 << 20)
 
@@ -32,7 +36,6 @@ static float M_MISS, M_OTHER;
     "belgium switzerland austria poland sweden norway denmark finland russia china japan "         \
     "korea india pakistan australia canada mexico brazil argentina chile egypt nigeria "           \
     "kenya israel turkey greece iran iraq america"
-#define STATES_AND_COUNTRIES REGIONS " " COUNTRIES
 
 typedef struct {
     sl_view text;
@@ -104,64 +107,6 @@ static size_t folded_at(const sl_folded *folded, size_t at)
     return low;
 }
 
-static bool is_listed(sl_view word, const char *const *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (sl_view_eq_nocase(word, sl_view_str(list[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* States and countries by themselves identify no one. */
-static bool is_region(sl_view place)
-{
-    static const char *const OTHERS[] = { "new york",
-                                          "new jersey",
-                                          "new mexico",
-                                          "new hampshire",
-                                          "north carolina",
-                                          "south carolina",
-                                          "north dakota",
-                                          "south dakota",
-                                          "west virginia",
-                                          "rhode island",
-                                          "united states",
-                                          "united kingdom",
-                                          "great britain",
-                                          "new zealand",
-                                          "saudi arabia",
-                                          "south africa",
-                                          "south korea",
-                                          "north korea",
-                                          "puerto rico",
-                                          "u.s.",
-                                          "u.k.",
-                                          "us",
-                                          "usa",
-                                          "uk",
-                                          "u.s.a.",
-                                          "america",
-                                          "europe",
-                                          "asia",
-                                          "africa",
-                                          "espana",
-                                          "deutschland" };
-    const char *cursor = STATES_AND_COUNTRIES;
-    if (is_listed(place, OTHERS, SL_COUNT_OF(OTHERS))) {
-        return true;
-    }
-    for (sl_view rest = sl_view_str(cursor); rest.n != 0;) {
-        sl_view word;
-        (void)sl_view_cut(rest, ' ', &word, &rest);
-        if (sl_view_eq_nocase(word, place)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Mail and web addresses are left to patterns. */
 static bool is_number(sl_view value)
 {
@@ -181,7 +126,7 @@ static void add_span(document *d, const sl_folded *map, uint64_t start, uint64_t
     if (tag == SL_TAG_NAME) {
         from = sl_after_titles(d->text, from, to);
     }
-    bool place = tag == SL_TAG_PLACE && is_region(sl_view_sub(d->text, from, to));
+    bool place = tag == SL_TAG_PLACE && sl_is_region(sl_view_sub(d->text, from, to));
     bool address = tag == SL_TAG_NUMBER && !is_number(sl_view_sub(d->text, from, to));
     if (from < to && !place && !address) {
         size_t *s = d->spans[d->count++];
@@ -465,7 +410,7 @@ static void update_row(trainer *t, row *r, unsigned gold, unsigned wrong)
 static void add_margin(unsigned gold, float own[LANES])
 {
     for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
-        own[y] += y == gold ? 0 : y == SL_TAG_OUTSIDE ? M_MISS : M_OTHER;
+        own[y] += y == gold ? 0 : (y == SL_TAG_OUTSIDE ? MISSED : MISTAKEN);
     }
 }
 
@@ -696,7 +641,7 @@ static sl_res write_pack(const trainer *t, const char *path)
     sl_put_le32(head + 8, 3);
     sl_put_le32(head + 12, BUCKETS);
     sl_put_le32(head + 16, count);
-    sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * 2));
+    sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * OUTSIDE_LESS));
     sl_put_le32(head + 24, (uint32_t)(kinds.n / 2));
     sl_put_le32(head + 28, 0);
     SL_TRY(sl_buf_add(&out, sl_view_of(head, sizeof head)));
@@ -735,8 +680,6 @@ static sl_res run(const char *out, size_t epochs, char **args, int count)
 int main(int argc, char **argv)
 {
     uint64_t epochs = 0;
-    M_MISS = getenv("MM") ? strtof(getenv("MM"), NULL) : 0;
-    M_OTHER = getenv("MO") ? strtof(getenv("MO"), NULL) : 0;
     if (argc < 6 || !sl_ok(sl_parse_u64(sl_view_str(argv[2]), 100, &epochs))) {
         fprintf(stderr, "usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS GOLD.jsonl...\n");
         return 2;
