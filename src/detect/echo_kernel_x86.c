@@ -114,33 +114,81 @@ WITH_AVX2 static void words_avx2(const sl_echo_key *key, const uint8_t *text, co
     }
 }
 
-WITH_AVX2 static void shingles_avx2(const sl_echo_key *key, const uint64_t *hash, size_t count,
-                                    size_t k, uint64_t *tag, uint64_t *check)
+/* Sums of products modulo 2^64, from 32-bit halves: four shingles side by side. */
+typedef struct {
+    __m256i low;
+    __m256i low_shifted;
+    __m256i high;
+    __m256i high_shifted;
+} sums_avx2;
+
+static inline WITH_AVX2 void add_products(sums_avx2 *s, __m256i h, uint64_t low, uint64_t high)
 {
-    for (size_t i = 0; i < count; i += 4) {
-        __m128i block[4];
-        for (size_t l = 0; l < 4; l++) {
-            uint64_t low = 0;
-            uint64_t high = 0;
-            for (size_t j = 0; j < k; j++) {
-                low += hash[i + l + j] * key->low[j];
-                high += (hash[i + l + j] >> 32) * key->high[j];
-            }
-            block[l] = _mm_xor_si128(_mm_set_epi64x((long long)high, (long long)low),
-                                     _mm_loadu_si128((const __m128i *)key->round[0]));
+    const __m256i top = _mm256_srli_epi64(h, 32);
+    const __m256i l = _mm256_set1_epi64x((long long)low);
+    const __m256i m = _mm256_set1_epi64x((long long)high);
+    const __m256i cross = _mm256_add_epi64(_mm256_mul_epu32(top, l),
+                                           _mm256_mul_epu32(h, _mm256_srli_epi64(l, 32)));
+    s->low = _mm256_add_epi64(s->low, _mm256_mul_epu32(h, l));
+    s->low_shifted = _mm256_add_epi64(s->low_shifted, cross);
+    s->high = _mm256_add_epi64(s->high, _mm256_mul_epu32(top, m));
+    s->high_shifted =
+        _mm256_add_epi64(s->high_shifted, _mm256_mul_epu32(top, _mm256_srli_epi64(m, 32)));
+}
+
+static inline WITH_AVX2 void sum_shingles(const sl_echo_key *key, const uint64_t *hash, size_t k,
+                                          __m128i block[4])
+{
+    sums_avx2 s = { _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+                    _mm256_setzero_si256() };
+    for (size_t j = 0; j < k; j++) {
+        add_products(&s, _mm256_loadu_si256((const __m256i *)(hash + j)), key->low[j],
+                     key->high[j]);
+    }
+    __m256i low = _mm256_add_epi64(s.low, _mm256_slli_epi64(s.low_shifted, 32));
+    __m256i high = _mm256_add_epi64(s.high, _mm256_slli_epi64(s.high_shifted, 32));
+    __m256i even = _mm256_unpacklo_epi64(low, high);
+    __m256i odd = _mm256_unpackhi_epi64(low, high);
+    block[0] = _mm256_castsi256_si128(even);
+    block[1] = _mm256_castsi256_si128(odd);
+    block[2] = _mm256_extracti128_si256(even, 1);
+    block[3] = _mm256_extracti128_si256(odd, 1);
+}
+
+/* `k` is a constant where this is inlined, so that the sums stay in registers. */
+static inline WITH_AVX2 void shingles_of(const sl_echo_key *key, const uint64_t *hash, size_t count,
+                                         size_t k, uint64_t *tag, uint64_t *check)
+{
+    for (size_t i = 0; i < count; i += 8) { /* as many blocks as hide one another's latency */
+        __m128i block[8];
+        sum_shingles(key, hash + i, k, block);
+        sum_shingles(key, hash + i + 4, k, block + 4);
+        __m128i round = _mm_loadu_si128((const __m128i *)key->round[0]);
+        for (size_t l = 0; l < 8; l++) {
+            block[l] = _mm_xor_si128(block[l], round);
         }
         for (size_t r = 1; r < 10; r++) {
-            __m128i round = _mm_loadu_si128((const __m128i *)key->round[r]);
-            for (size_t l = 0; l < 4; l++) {
+            round = _mm_loadu_si128((const __m128i *)key->round[r]);
+            for (size_t l = 0; l < 8; l++) {
                 block[l] = _mm_aesenc_si128(block[l], round);
             }
         }
-        __m128i last = _mm_loadu_si128((const __m128i *)key->round[10]);
-        for (size_t l = 0; l < 4; l++) {
-            block[l] = _mm_aesenclast_si128(block[l], last);
+        round = _mm_loadu_si128((const __m128i *)key->round[10]);
+        for (size_t l = 0; l < 8; l++) {
+            block[l] = _mm_aesenclast_si128(block[l], round);
             tag[i + l] = (uint64_t)_mm_cvtsi128_si64(block[l]);
             check[i + l] = (uint64_t)_mm_extract_epi64(block[l], 1);
         }
+    }
+}
+
+WITH_AVX2 static void shingles_avx2(const sl_echo_key *key, const uint64_t *hash, size_t count,
+                                    size_t k, uint64_t *tag, uint64_t *check)
+{
+    if (k == 5) {
+        shingles_of(key, hash, count, 5, tag, check);
+    } else {
+        shingles_of(key, hash, count, k, tag, check);
     }
 }
 
