@@ -16,11 +16,12 @@
 #include "vault/confirm.h"
 
 #define BACKGROUND_MAX ((size_t)64)
+#define CONFIRM_MAX ((size_t)64)
 #define STDIN_BYTES_MAX ((size_t)1 << 30)
 
 static const char USAGE[] =
     "echo index (--key FILE | --key-new FILE) -o INDEX [--add] [--background FILE]... FILE...\n"
-    "       echo query --key FILE INDEX [--confirm SOURCE] [--strong] [FILE...]\n"
+    "       echo query --key FILE INDEX [--confirm SOURCE]... [--strong] [FILE...]\n"
     "       echo stats --key FILE INDEX\n"
     "\n"
     "Recognises protected records that come back, word for word or changed, from an index that holds\n"
@@ -30,7 +31,7 @@ static const char USAGE[] =
     "  -o INDEX           where the index goes; with --add it joins what is there, else it must be new\n"
     "  --background FILE  text that is nobody's (templates, forms): never indexed\n"
     "  --confirm SOURCE   compare each suspected record itself: the folder in which the index was made,\n"
-    "                     or the file indexed; the exit status is 1 only for what was confirmed\n"
+    "                     or the files indexed; the exit status is 1 only for what was confirmed\n"
     "  --strong           leave out matches that need to be confirmed\n"
     "\n"
     "query reads standard input when no file is named. Exit status 1 when something was found.\n";
@@ -41,7 +42,8 @@ typedef struct {
     const char *key_path;
     const char *key_new;
     const char *out;
-    const char *confirm;
+    const char *confirm[CONFIRM_MAX];
+    size_t confirm_count;
     const char *background[BACKGROUND_MAX];
     size_t background_count;
     bool add;
@@ -190,10 +192,34 @@ typedef struct {
     size_t confirmed;
 } query;
 
-/* A source named in the index, under --confirm: inside that folder, or that file itself. */
-static sl_res read_source(const query *q, const sl_echo_place *place, sl_buf *raw)
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* A source named in the index, under one --confirm: inside that folder, or that file itself (of several, the
+ * one with its name). SL_E_NOT_FOUND: not this one. */
+static sl_res read_under(const query *q, const char *under, const char *path, uint64_t from,
+                         size_t n, sl_buf *raw)
 {
     struct stat st;
+    if (stat(under, &st) != 0) {
+        return sl_fail_os(SL_E_NOT_FOUND, "source to confirm with");
+    }
+    if (S_ISDIR(st.st_mode)) {
+        SL_OWN(int, dir, sl_fd_close) = open(under, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        SL_NEED(dir >= 0, SL_E_IO);
+        return sl_echo_file_part(dir, path, from, n, raw);
+    }
+    if (q->call->confirm_count > 1 && strcmp(base_name(under), base_name(path)) != 0) {
+        return sl_fail_at(SL_E_NOT_FOUND, "source to confirm with", SL_NOWHERE);
+    }
+    return sl_echo_file_part(AT_FDCWD, under, from, n, raw);
+}
+
+static sl_res read_source(const query *q, const sl_echo_place *place, sl_buf *raw)
+{
     SL_OWN(sl_buf, name, sl_buf_free) = { .max = SL_ECHO_NAME_BYTES_MAX + 1 };
     SL_TRY(sl_buf_add(&name, place->source));
     const char *path = sl_buf_cstr(&name);
@@ -201,20 +227,19 @@ static sl_res read_source(const query *q, const sl_echo_place *place, sl_buf *ra
     uint64_t from =
         place->offset > SL_CONFIRM_MARGIN_BYTES ? place->offset - SL_CONFIRM_MARGIN_BYTES : 0;
     uint64_t length = place->length;
-    if (stat(q->call->confirm, &st) != 0) {
-        return sl_fail_os(SL_E_NOT_FOUND, "source to confirm with");
-    }
     /* Parts of a text run on into one another; rows and objects stand for themselves. */
     length = length > SL_ECHO_CONFIRM_RECORD_BYTES - 2 * SL_CONFIRM_MARGIN_BYTES
                  ? SL_ECHO_CONFIRM_RECORD_BYTES - 2 * SL_CONFIRM_MARGIN_BYTES
                  : length;
     size_t n = (size_t)(place->offset - from + length + SL_CONFIRM_MARGIN_BYTES);
-    if (!S_ISDIR(st.st_mode)) {
-        return sl_echo_file_part(AT_FDCWD, q->call->confirm, from, n, raw);
+    sl_res r = SL_DONE;
+    for (size_t i = 0; i < q->call->confirm_count; i++) {
+        r = read_under(q, q->call->confirm[i], path, from, n, raw);
+        if (!sl_is(r, SL_E_NOT_FOUND)) {
+            break;
+        }
     }
-    SL_OWN(int, dir, sl_fd_close) = open(q->call->confirm, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    SL_NEED(dir >= 0, SL_E_IO);
-    return sl_echo_file_part(dir, path, from, n, raw);
+    return r;
 }
 
 static sl_res source_text(const query *q, const sl_echo_place *place, sl_buf *out)
@@ -344,7 +369,7 @@ static sl_res take_match(query *q, const sl_echo_match *m)
     if (q->call->strong && !strong) {
         return SL_DONE;
     }
-    if (q->call->confirm != NULL) {
+    if (q->call->confirm_count != 0) {
         SL_TRY(confirm(q, m, &place, &verdict, &t.from));
         t.verdict = &verdict;
         if (!verdict.confirmed && !strong) {
@@ -421,7 +446,7 @@ static sl_res ask_file(query *q, const char *path)
         }
     }
     q->path = path;
-    q->hold = standard && q->call->confirm != NULL;
+    q->hold = standard && q->call->confirm_count != 0;
     q->held.max = STDIN_BYTES_MAX;
     q->files++;
     SL_TRY(sl_echo_scan_new(q->index, q->scratch, &scan));
@@ -438,7 +463,7 @@ static sl_res print_query(const query *q)
     if (!q->call->cli->json) {
         printf("%zu file%s, %.2f MB: %zu match%s, %zu strong", q->files, q->files == 1 ? "" : "s",
                (double)q->read / 1e6, q->matches, q->matches == 1 ? "" : "es", q->strong);
-        if (q->call->confirm != NULL) {
+        if (q->call->confirm_count != 0) {
             printf(", %zu confirmed", q->confirmed);
         }
         (void)putchar('\n');
@@ -529,7 +554,10 @@ static bool take_option(echo_call *e, int option)
         e->out = optarg;
         return true;
     case 'c':
-        e->confirm = optarg;
+        if (e->confirm_count == CONFIRM_MAX) {
+            return false;
+        }
+        e->confirm[e->confirm_count++] = optarg;
         return true;
     case 'b':
         if (e->background_count == BACKGROUND_MAX) {
@@ -570,7 +598,7 @@ static int run(echo_call *e, const char *verb, int count, char **args)
         sl_echo_bar_end(&e->bar);
         return sl_cli_fail(e->cli, asks ? "echo query" : "echo stats", r);
     }
-    return (e->confirm != NULL ? q.confirmed : q.matches) != 0 ? 1 : 0;
+    return (e->confirm_count != 0 ? q.confirmed : q.matches) != 0 ? 1 : 0;
 }
 
 int sl_cmd_echo(sl_cli *cli, int argc, char **argv)

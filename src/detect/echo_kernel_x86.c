@@ -127,8 +127,8 @@ static inline WITH_AVX2 void add_products(sums_avx2 *s, __m256i h, uint64_t low,
     const __m256i top = _mm256_srli_epi64(h, 32);
     const __m256i l = _mm256_set1_epi64x((long long)low);
     const __m256i m = _mm256_set1_epi64x((long long)high);
-    const __m256i cross = _mm256_add_epi64(_mm256_mul_epu32(top, l),
-                                           _mm256_mul_epu32(h, _mm256_srli_epi64(l, 32)));
+    const __m256i cross =
+        _mm256_add_epi64(_mm256_mul_epu32(top, l), _mm256_mul_epu32(h, _mm256_srli_epi64(l, 32)));
     s->low = _mm256_add_epi64(s->low, _mm256_mul_epu32(h, l));
     s->low_shifted = _mm256_add_epi64(s->low_shifted, cross);
     s->high = _mm256_add_epi64(s->high, _mm256_mul_epu32(top, m));

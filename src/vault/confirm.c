@@ -151,6 +151,35 @@ static sl_res read_raw(int vault_fd, const sl_confirm_request *q, const uint8_t 
     return r;
 }
 
+/* Does what was read hold what was indexed at that place? A compressed table, say, reads otherwise than it was
+ * indexed: then no comparison can refute anything. */
+static sl_res scan_record(const sl_echo_index *index, sl_view text, sl_echo_matches *found)
+{
+    sl_echo_scratch *scratch = NULL;
+    sl_echo_scan *scan = NULL;
+    SL_TRY(sl_echo_scratch_new(NULL, &scratch));
+    sl_res r = sl_echo_scan_new(index, scratch, &scan);
+    r = sl_ok(r) ? sl_echo_scan_feed(scan, text, found) : r;
+    r = sl_ok(r) ? sl_echo_scan_finish(scan, found) : r;
+    sl_echo_scan_free(scan);
+    sl_echo_scratch_free(scratch);
+    return r;
+}
+
+static sl_res is_as_indexed(const sl_echo_index *index, const sl_confirm_request *q, sl_view text)
+{
+    SL_OWN(sl_echo_matches, found, sl_echo_matches_free) = { 0 };
+    sl_echo_place place;
+    SL_TRY(scan_record(index, text, &found));
+    for (size_t i = 0; i < found.n; i++) {
+        if (sl_echo_place_of(index, &found.items[i], &place) && place.offset == q->offset &&
+            sl_view_eq(place.source, q->source)) {
+            return SL_DONE;
+        }
+    }
+    return sl_fail_at(SL_E_UNSUPPORTED, "record: not readable as it was indexed", SL_NOWHERE);
+}
+
 static void wipe_free(sl_buf *b)
 {
     if (b->p != NULL) {
@@ -186,6 +215,9 @@ sl_res sl_confirm_compare(int vault_fd, const sl_echo_index *index, const sl_con
     bool object = own.n > 0 && own.p[0] == '{';
     SL_TRY(sl_confirm_record_text(object ? own : sl_buf_view(&raw), &record));
     SL_TRY(sl_echo_confirm(index, segment, sl_buf_view(&record), q->text, &verdict));
+    if (!verdict.confirmed) {
+        SL_TRY(is_as_indexed(index, q, sl_buf_view(&record)));
+    }
     tell(&verdict, own.n, ret_answer);
     return SL_DONE;
 }

@@ -60,7 +60,7 @@ SL_MUST sl_res sl_confirm_answer_decode(sl_view body, sl_confirm_answer *ret);
 SL_MUST sl_res sl_confirm_record_text(sl_view raw, sl_buf *out);
 /* Reads the record with this key and compares. `vault_fd`: the site's vault folder. Errors: those of the
  * object store, SL_E_NOT_FOUND (the index does not hold the source), SL_E_LIMIT (a record too large to be
- * compared). */
+ * compared), SL_E_UNSUPPORTED (its bytes do not read as they were indexed, so nothing can be refuted). */
 SL_MUST sl_res sl_confirm_compare(int vault_fd, const sl_echo_index *index,
                                   const sl_confirm_request *request, const uint8_t key[32],
                                   sl_confirm_answer *ret_answer);

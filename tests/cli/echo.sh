@@ -61,6 +61,8 @@ PY
 want 1 "$stoplog" --json echo query --key key index.echo --confirm . changed.txt
 grep -q '"confirmed":true.*"words_changed":[1-9]' out || fail "changed words were not confirmed"
 want 1 "$stoplog" echo query --key key index.echo --confirm notes.txt bytes.txt
+want 1 "$stoplog" --json echo query --key key index.echo --confirm others.txt --confirm notes.txt exact.txt
+grep -q '"confirmed":true' out || fail "one source of two"
 want 1 "$stoplog" --json echo query --key key index.echo --confirm . <exact.txt
 grep -q '"path":"-".*"confirmed":true' out || fail "standard input"
 want 0 "$stoplog" echo query --key key index.echo --confirm . others.txt

@@ -129,6 +129,25 @@ static void an_object_of_a_document_too(void **state)
     check("notes.json", OBJECTS, "{\"note\":\"Keeps");
 }
 
+/* A table whose bytes are not its text (compressed, say) refutes nothing. */
+static void what_does_not_read_as_it_was_indexed_refutes_nothing(void **state)
+{
+    SL_OWN(sl_buf, bytes, sl_buf_free) = { .max = (size_t)1 << 22 };
+    SL_OWN(sl_buf, source, sl_buf_free) = { .max = 1024 };
+    sl_object_ref ref;
+    sl_confirm_answer a = { 0 };
+    sl_view record = sl_view_str(ROWS);
+    seal("packed.bin", "\x01\x02\x7F packed otherwise \x03\x04", &ref);
+    sl_echo_index *index = index_of(&ref, record, 0, &bytes);
+    assert_done(sl_echo_source_name(&ref, &source));
+    sl_confirm_request q = { .compartment = "trial-a",
+                             .length = record.n,
+                             .source = sl_buf_view(&source),
+                             .text = sl_view_str(RECITED) };
+    assert_code(sl_confirm_compare(vault_fd, index, &q, data_key, &a), SL_E_UNSUPPORTED);
+    sl_echo_index_free(index);
+}
+
 static void requests_and_answers_are_strict(void **state)
 {
     SL_OWN(sl_buf, wire, sl_buf_free) = { .max = SL_CONFIRM_REQUEST_BYTES_MAX };
@@ -193,6 +212,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_row_that_is_recited_is_known_from_its_sealed_file,
                                         make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(an_object_of_a_document_too, make_vault, drop_vault),
+        cmocka_unit_test_setup_teardown(what_does_not_read_as_it_was_indexed_refutes_nothing,
+                                        make_vault, drop_vault),
         cmocka_unit_test(requests_and_answers_are_strict),
         cmocka_unit_test(the_budget_is_spent_and_fills_again),
     };

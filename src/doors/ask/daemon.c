@@ -204,7 +204,7 @@ static sl_echo_answer confirm_echo(void *context, const sl_echo_question *q)
     if (sl_ok(r)) {
         return answer.confirmed ? SL_ECHO_SAME : SL_ECHO_OTHER;
     }
-    if (!sl_is(r, SL_E_NOT_FOUND) && !sl_is(r, SL_E_LIMIT)) {
+    if (!sl_is(r, SL_E_NOT_FOUND) && !sl_is(r, SL_E_LIMIT) && !sl_is(r, SL_E_UNSUPPORTED)) {
         s->confirm_again_ms =
             now_ms + (sl_is(r, SL_E_BUDGET) ? CONFIRM_BUDGET_MS : CONFIRM_AGAIN_MS);
         sl_log_res(SL_LOG_WARN, "records are not compared, strong matches alone count", r);

@@ -123,6 +123,7 @@ static sl_res outcome_leaf(sl_ask_door *d)
         .answer = answer_commitment(d, &answer),
         .upstream = d->asked,
         .released_bytes = total.bytes_released,
+        .late_bytes = total.bytes_too_late,
         .events = d->events,
         .has_tokens = d->answering && d->answer.has_usage,
         .input_tokens = d->answer.prompt_tokens,

@@ -102,6 +102,8 @@ sl_res sl_ask_leaf_outcome(const sl_ask_leaf_head *head, const sl_ask_ending *en
         .answer = ending->answer,
         .upstream = ending->upstream,
         .released_bytes = ending->released_bytes,
+        .has_late_bytes = ending->late_bytes != 0,
+        .late_bytes = ending->late_bytes,
         .events = ending->events,
         .has_input_tokens = ending->has_tokens,
         .input_tokens = ending->input_tokens,

@@ -33,6 +33,7 @@ typedef struct {
     const sl_digest *answer; /* commitment, or NULL */
     sl_view upstream;        /* asked last; none when nobody was */
     uint64_t released_bytes;
+    uint64_t late_bytes; /* of what was found that had left before it was found */
     uint64_t events;
     bool has_tokens;
     uint64_t input_tokens;
