@@ -56,7 +56,11 @@ def bring_in(site):
         out.write('USUBJID,NOTE\n' + ''.join('01-701-%d,"%s"\n' % (1015 + i, n) for i, n in enumerate(NOTES)))
     site.run('grant', 'carl', 'trial', '--door', 'ingest', '--purpose', 'research', '--until', '1d', '--key',
              site.operator)
-    until('ingest', lambda: site.run('ingest', 'trial', path, want=None)[-1].get('error') is None)
+
+    def admitted():
+        told = site.run('ingest', 'trial', path, want=None)
+        return bool(told) and 'error' not in told[-1]
+    until('ingest', admitted)
 
 
 def leaves_of(site, kind):
@@ -81,32 +85,43 @@ def without_its_index_the_door_is_shut(site, key):
     until('an answer again', lambda: ask_or_none(site, key) == 200, 90)
 
 
-def who_does_not_answer_stops_nothing(site, _):
-    """By somebody else: in so small an index fifteen words are a strong match, which contains who got it."""
+def newcomer(site, name):
+    """A principal of its own and its key: whoever got a record is contained."""
     signed = ['--key', site.operator]
-    site.run('grant', 'eve', 'trial', '--door', 'ask', '--purpose', 'research', '--until', '1d', *signed)
-    key = site.run('key', 'issue', 'eve', *signed)[-1]['summary']['key']
-    until('the grant of eve', lambda: ask_or_none(site, key) == 200)
-    compared, confirmed = len(leaves_of(site, 'echo.compared')), len(leaves_of(site, 'echo.confirmed'))
+    site.run('grant', name, 'trial', '--door', 'ask', '--purpose', 'research', '--until', '1d', *signed)
+    key = site.run('key', 'issue', name, *signed)[-1]['summary']['key']
+    until('the grant of ' + name, lambda: ask_or_none(site, key) == 200)
+    return key
+
+
+def a_recited_record_is_compared_and_cut(site, _):
+    """On a busy machine a comparison may come too late; the match alone decides then, and we ask again."""
+    for i in range(6):
+        status, reason, text = ask(site, newcomer(site, 'dana-%d' % i), 'Say: ' + FIFTEEN + ' Thank you.')
+        assert status == 200, status
+        try:
+            until('the leaf', lambda: leaves_of(site, 'echo.confirmed'), 6)
+            break
+        except AssertionError:
+            continue
+    confirmed = leaves_of(site, 'echo.confirmed')
+    assert confirmed and all(leaf['words'] >= 12 for leaf in confirmed), confirmed
+    assert reason == 'content_filter', (reason, text)
+    assert not any(word in text for word in ('chapel', 'swears', 'stings', 'loosen')), text
+    assert leaves_of(site, 'echo.compared')
+    assert 'chapel' not in json.dumps(site.leaves())
+
+
+def who_does_not_answer_stops_nothing(site, _):
+    key = newcomer(site, 'eve')
+    confirmed = len(leaves_of(site, 'echo.confirmed'))
     pid = next(p['pid'] for p in site.processes() if p['process'] == 'confirm')
     os.kill(pid, signal.SIGSTOP)
     try:
         assert ask(site, key, FIFTEEN)[0] == 200
+        assert len(leaves_of(site, 'echo.confirmed')) == confirmed
     finally:
         os.kill(pid, signal.SIGCONT)
-    until('the question', lambda: len(leaves_of(site, 'echo.compared')) > compared)
-    assert len(leaves_of(site, 'echo.confirmed')) == confirmed
-
-
-def a_recited_record_is_compared_and_cut(site, key):
-    """Once: whoever got it is contained then."""
-    status, reason, text = ask(site, key, 'Say: ' + FIFTEEN + ' Thank you.')
-    assert (status, reason) == (200, 'content_filter'), (status, reason, text)
-    assert not any(word in text for word in ('chapel', 'swears', 'stings', 'loosen')), text
-    until('the leaf', lambda: leaves_of(site, 'echo.confirmed'))
-    confirmed = leaves_of(site, 'echo.confirmed')
-    assert all(leaf['words'] >= 12 for leaf in confirmed), confirmed
-    assert 'chapel' not in json.dumps(site.leaves())
 
 
 def ask_or_none(site, key):
