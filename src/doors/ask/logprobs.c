@@ -2,6 +2,7 @@
  * token is not, byte for byte, what its reader was given. */
 #include "doors/ask/logprobs.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static sl_res add(sl_logprobs *l, sl_view token, const sl_json_node *number, sl_
     double value = 0;
     bool fits = token.n != 0 && sl_view_starts(*rest, token) &&
                 sl_json_is(number, SL_JSON_NUMBER) && sl_ok(sl_json_f64(number, &value)) &&
-                value == value;
+                isfinite(value);
     if (!fits) {
         give_up(l);
         return SL_DONE;
