@@ -109,7 +109,9 @@ static void on_recorded(void *context, sl_res result, uint64_t index)
 {
     waiting *w = context;
     w->ask->acked = sl_ok(result) && index > w->ask->acked ? index : w->ask->acked;
-    bool awaited = sl_ask_server_recorded(w->ask->server, w->token, sl_ok(result), index);
+    /* The link answers for what is outstanding when it is freed: the server may be gone by then. */
+    bool awaited = w->ask->server != NULL &&
+                   sl_ask_server_recorded(w->ask->server, w->token, sl_ok(result), index);
     w->ask->orphans_made |= !sl_ok(result) || !awaited;
     free(w);
 }
