@@ -30,10 +30,10 @@ void sl_ciphers_free(sl_ciphers *ciphers)
     sl_buf_free(&ciphers->bytes);
 }
 
-static uint8_t letter(uint8_t b)
+static inline uint8_t letter(uint8_t b)
 {
-    uint8_t low = sl_lower(b);
-    return low >= 'a' && low <= 'z' ? (uint8_t)(low - 'a') : 255;
+    uint8_t low = (uint8_t)((b | 0x20) - 'a');
+    return low < 26 ? low : 255;
 }
 
 /* A word's letters as numbers; false when it has others. */
@@ -116,6 +116,30 @@ static unsigned mode_of(const sl_ciphers *c, sl_view word)
     return first == back[0] ? MODE_BACKWARDS : MODE_NONE;
 }
 
+/* The same for `n` letters at `start`, from memory where the word was met before. */
+static unsigned mode_at(sl_ciphers *c, sl_view text, size_t start, size_t n)
+{
+    uint8_t bytes[WORD_MAX] = { 0 };
+    uint64_t low = 0;
+    uint32_t high = 0;
+    if (n < WORD_MIN || n > WORD_MAX) {
+        return MODE_NONE;
+    }
+    memcpy(bytes, text.p + start, n);
+    memcpy(&low, bytes, sizeof low);
+    memcpy(&high, bytes + sizeof low, sizeof high);
+    low |= UINT64_C(0x2020202020202020);
+    high |= UINT32_C(0x20202020);
+    uint64_t h = (low ^ (uint64_t)high << 32 ^ high) * UINT64_C(0x9E3779B97F4A7C15);
+    size_t slot = (size_t)(h >> 40) % SL_COUNT_OF(c->met);
+    if (c->met[slot].low != low || c->met[slot].high != high) {
+        c->met[slot].low = low;
+        c->met[slot].high = high;
+        c->met[slot].mode = mode_of(c, sl_view_sub(text, start, start + n));
+    }
+    return c->met[slot].mode;
+}
+
 static uint8_t decoded(uint8_t b, unsigned mode)
 {
     uint8_t at = letter(b);
@@ -192,7 +216,7 @@ static sl_res close_trail(sl_view text, sl_ciphers *c, trail *t, unsigned mode)
 static sl_res take_word(sl_view text, sl_ciphers *c, trail *trails, size_t start, size_t end,
                         size_t index)
 {
-    unsigned mode = mode_of(c, sl_view_sub(text, start, end));
+    unsigned mode = mode_at(c, text, start, end - start);
     if (mode == MODE_NONE) {
         return SL_DONE;
     }
@@ -334,27 +358,49 @@ static sl_res close_leet(sl_view text, sl_ciphers *c, size_t start, size_t end, 
     return ones ? add_leet(text, c, from, to, 'l') : SL_DONE;
 }
 
+/* The next digit or sign from `i` on that stands where a letter may: behind a letter or another such,
+ * before a letter. */
+static size_t next_substitute(sl_view text, size_t i)
+{
+    static const uint8_t SUBSTITUTES[256] = {
+        ['0'] = 1, ['1'] = 1, ['!'] = 1, ['|'] = 1, ['3'] = 1, ['4'] = 1,
+        ['5'] = 1, ['$'] = 1, ['7'] = 1, ['+'] = 1, ['8'] = 1, ['9'] = 1,
+    };
+    for (i = i == 0 ? 1 : i; i + 1 < text.n; i++) {
+        if (SUBSTITUTES[text.p[i]] != 0 && letter(text.p[i + 1]) != 255 &&
+            is_leet_byte(text.p[i - 1])) {
+            return i;
+        }
+    }
+    return text.n;
+}
+
 static sl_res find_leet(sl_view text, sl_ciphers *c)
 {
     size_t start = 0;
     size_t end = 0;
+    size_t done = 0; /* no run begins before */
     bool ones = false;
-    for (size_t i = 0; i < text.n;) {
+    for (size_t i = next_substitute(text, 0); i < text.n; i = next_substitute(text, done)) {
         size_t from = i;
         bool one = false;
+        while (from > done && is_leet_byte(text.p[from - 1])) {
+            from--;
+        }
         while (i < text.n && is_leet_byte(text.p[i])) {
             i++;
         }
-        if (i > from && is_leet_word(sl_view_sub(text, from, i), &one)) {
-            if (end != 0 && from - end > AROUND) {
-                SL_TRY(close_leet(text, c, start, end, ones));
-                end = 0;
-            }
-            start = end == 0 ? from : start;
-            ones = end == 0 ? one : ones || one;
-            end = i;
+        done = i;
+        if (!is_leet_word(sl_view_sub(text, from, i), &one)) {
+            continue;
         }
-        i += i < text.n;
+        if (end != 0 && from - end > AROUND) {
+            SL_TRY(close_leet(text, c, start, end, ones));
+            end = 0;
+        }
+        start = end == 0 ? from : start;
+        ones = end == 0 ? one : ones || one;
+        end = i;
     }
     return close_leet(text, c, start, end, ones);
 }

@@ -24,6 +24,12 @@ typedef struct {
     uint32_t table[512]; /* of common words by their steps; filled at first use */
     uint8_t first[512];
     bool filled;
+    /* Words that were met lately and what they are: a pure function of their letters. */
+    struct {
+        uint64_t low; /* eight letters in lower case */
+        uint32_t high;
+        uint32_t mode;
+    } met[1024];
 } sl_ciphers;
 
 void sl_ciphers_free(sl_ciphers *ciphers);

@@ -216,9 +216,14 @@ static bool relative_expected(sl_view t, size_t at)
 
 sl_res sl_exfil_scan(sl_view allowed, sl_view folded, sl_findings *findings)
 {
-    for (size_t i = 1; i < folded.n; i++) {
-        if (!is_slash(folded.p[i])) {
-            continue;
+    size_t slash = sl_view_find_byte(folded, '/', 1);
+    size_t turned = sl_view_find_byte(folded, '\\', 1);
+    for (size_t i = 1;; i++) {
+        slash = slash < i ? sl_view_find_byte(folded, '/', i) : slash;
+        turned = turned < i ? sl_view_find_byte(folded, '\\', i) : turned;
+        i = slash < turned ? slash : turned;
+        if (i == SIZE_MAX) {
+            return SL_DONE;
         }
         if (i + 1 >= folded.n || !is_slash(folded.p[i + 1])) {
             continue;
@@ -242,5 +247,4 @@ sl_res sl_exfil_scan(sl_view allowed, sl_view folded, sl_findings *findings)
         }
         i += 1;
     }
-    return SL_DONE;
 }

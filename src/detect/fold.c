@@ -324,11 +324,14 @@ static size_t read_escape(sl_view t, size_t at, uint32_t *ret)
 
 bool sl_fold_has_escapes(sl_view text)
 {
-    uint32_t cp = 0;
-    for (size_t i = 0; i < text.n; i++) {
-        uint8_t b = text.p[i];
-        if ((b == '%' || b == '&' || b == '\\') && read_escape(text, i, &cp) != 0) {
-            return true;
+    static const uint8_t SIGNS[] = { '%', '&', '\\' };
+    for (size_t k = 0; k < SL_COUNT_OF(SIGNS); k++) {
+        uint32_t cp = 0;
+        for (size_t i = sl_view_find_byte(text, SIGNS[k], 0); i < text.n;
+             i = sl_view_find_byte(text, SIGNS[k], i + 1)) {
+            if (read_escape(text, i, &cp) != 0) {
+                return true;
+            }
         }
     }
     return false;

@@ -19,10 +19,10 @@ void sl_views_free(sl_views *views)
     *views = (sl_views){ 0 };
 }
 
-static bool is_run_byte(uint8_t b)
+static inline bool is_run_byte(uint8_t b)
 {
-    return (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') || b == '+' ||
-           b == '/' || b == '-' || b == '_';
+    return (uint8_t)((b | 0x20) - 'a') < 26 || (uint8_t)(b - '0') < 10 || b == '+' || b == '/' ||
+           b == '-' || b == '_';
 }
 
 static int base64_value(uint8_t b)
@@ -369,14 +369,15 @@ static bool looks_hex(sl_view t, size_t i)
            base16_value(t.p[i + 3]) >= 0 && base16_value(t.p[i + 4]) >= 0;
 }
 
-/* Most positions of prose can be told by the two bytes behind them. */
+/* Every form begins with a word; most words of prose can be told by their first three bytes. */
 static bool may_be_spaced(sl_view t, size_t i)
 {
     static const uint8_t SEPARATORS[256] = {
         [' '] = 1, ['-'] = 1, ['_'] = 1, ['.'] = 1, ['*'] = 1,
         ['|'] = 1, ['~'] = 1, [','] = 1, [':'] = 1, ['+'] = 1
     };
-    return SEPARATORS[t.p[i + 1]] + SEPARATORS[t.p[i + 2]] != 0 || (t.p[i] | 1) == '1';
+    return (SEPARATORS[t.p[i + 1]] + SEPARATORS[t.p[i + 2]] != 0 || (t.p[i] | 1) == '1') &&
+           sl_is_word(t.p[i]) && edge_before(t, i);
 }
 
 static sl_res find_spaced(sl_view t, sl_views *views)
