@@ -61,6 +61,17 @@ int sl_view_cmp(sl_view a, sl_view b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
+sl_view sl_view_sub(sl_view a, size_t from, size_t to)
+{
+    if (to > a.n) {
+        to = a.n;
+    }
+    if (from > to) {
+        from = to;
+    }
+    return (sl_view){ a.p == NULL ? NULL : a.p + from, to - from };
+}
+
 size_t sl_view_find_byte(sl_view a, uint8_t byte, size_t from)
 {
     if (from >= a.n) {

@@ -41,12 +41,7 @@ bool sl_view_ends(sl_view a, sl_view suffix);
 /* Bytewise order, the shorter first where one begins the other: <0, 0 or >0. */
 int sl_view_cmp(sl_view a, sl_view b);
 /* The part [from, to) clipped to the view; never fails. */
-static inline sl_view sl_view_sub(sl_view a, size_t from, size_t to)
-{
-    to = to > a.n ? a.n : to;
-    from = from > to ? to : from;
-    return (sl_view){ a.p == NULL ? NULL : a.p + from, to - from };
-}
+sl_view sl_view_sub(sl_view a, size_t from, size_t to);
 /* Offset of the first `byte` / `needle` at or after `from`, or SIZE_MAX. */
 size_t sl_view_find_byte(sl_view a, uint8_t byte, size_t from);
 size_t sl_view_find(sl_view a, sl_view needle, size_t from);
