@@ -16,8 +16,8 @@ def start(site):
     open(site.path('up.log'), 'wb').close()
     with open(site.path('up.log'), 'ab') as log:
         site.supervisor = subprocess.Popen(site.up_command(), stdout=log, stderr=log)
-    site.until(lambda: site.state() is not None, 'the warden answers', 60)
-    site.until(lambda: 'stoplog object rebuild' in site.last_words(), 'the door says what to do', 60)
+    site.until(lambda: site.state() is not None, 'the warden answers', 120)
+    site.until(lambda: 'stoplog object rebuild' in site.last_words(), 'the door says what to do', 180)
     assert site.state() == 'closed', 'open without its roster'
 
 
@@ -40,7 +40,7 @@ def rebuilt(site, what):
     assert not site.leaves('roster.rebuilt')[site.rebuilt:], (what, 'a leaf without an act')
     done = site.call('object', 'rebuild', 'trial', '--key', site.path('alice.pem'))
     assert done.returncode == 0, (what, done.stdout, done.stderr)
-    site.until(lambda: site.state() == 'open', 'open again: ' + what, 60)
+    site.until(lambda: site.state() == 'open', 'open again: ' + what, 180)
     assert os.path.exists(roster)
     site.until(lambda: len(site.leaves('roster.rebuilt')) > site.rebuilt, 'the leaf of the rebuilding')
     leaf = site.leaves('roster.rebuilt')[-1]['leaf']['event']
