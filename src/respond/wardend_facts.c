@@ -340,6 +340,18 @@ static void learn_approved(daemon_state *d, const sl_json_doc *doc)
     }
 }
 
+/* The witness's own place, or the first free one: places are taken in order. */
+static witness_clock *clock_of(daemon_state *d, sl_view name)
+{
+    for (size_t i = 0; i < WITNESS_CLOCKS; i++) {
+        witness_clock *one = &d->clocks[i];
+        if (one->name[0] == '\0' || sl_view_eq_str(name, one->name)) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
 /* The witness cosigned a checkpoint of this moment: its clock then, and ours in the leaf. */
 static void learn_clock(daemon_state *d, const sl_leaf *leaf)
 {
@@ -349,11 +361,7 @@ static void learn_clock(daemon_state *d, const sl_leaf *leaf)
         name.n >= sizeof d->clocks[0].name) {
         return;
     }
-    witness_clock *place = NULL;
-    for (size_t i = 0; i < WITNESS_CLOCKS; i++) {
-        bool same = sl_view_eq_str(name, d->clocks[i].name);
-        place = same || (place == NULL && d->clocks[i].name[0] == '\0') ? &d->clocks[i] : place;
-    }
+    witness_clock *place = clock_of(d, name);
     if (place == NULL) {
         return;
     }
