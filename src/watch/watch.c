@@ -449,7 +449,9 @@ static sl_signal about_group(const sl_json_doc *leaf, const sl_correlation *c, u
         bool head = sl_view_eq_str(c->group_by[i], "principal") ||
                     sl_view_eq_str(c->group_by[i], "compartment");
         const sl_json_node *node = head ? NULL : sl_leaf_field(leaf, c->group_by[i]);
-        signal.target = sl_json_is(node, SL_JSON_STRING) ? node->raw : signal.target;
+        if (node != NULL && sl_json_is(node, SL_JSON_STRING)) {
+            signal.target = node->raw;
+        }
     }
     signal.value = c->least;
     signal.limit = c->least == 0 ? 0 : c->least - 1;
