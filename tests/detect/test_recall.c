@@ -163,8 +163,8 @@ static void the_wide_hash_is_siphash(void **state)
     uint8_t key[16];
     uint8_t out[16];
     uint64_t tag[2];
-    for (uint8_t i = 0; i < sizeof key; i++) {
-        key[i] = i;
+    for (size_t i = 0; i < sizeof key; i++) {
+        key[i] = (uint8_t)i;
     }
     for (size_t n = 0; n < 2; n++) {
         sl_siphash128(key, sl_view_of(key, n), tag);
