@@ -10,6 +10,7 @@
 typedef struct {
     const char *site; /* --site, $STOPLOG_SITE or ./stoplog-site */
     bool json;        /* --json: JSON lines on stdout, the last one {"summary":{...}} */
+    bool help;        /* --help stands behind the command: its usage was asked for */
     const char *command;
 } sl_cli;
 
@@ -23,7 +24,7 @@ typedef int (*sl_cli_call)(sl_cli *cli, int argc, char **argv);
 /* Prints a failure with its place and remedy (and `what` was tried, a literal or a name of ours) on
  * stderr, or with --json as {"error":{...}} on stdout, and returns the exit status. */
 int sl_cli_fail(const sl_cli *cli, const char *what, sl_res r);
-/* Prints how the command is called and returns 2. */
+/* Prints how the command is called, and returns 2; on stdout, and 0, when that was asked for. */
 int sl_cli_usage(const sl_cli *cli, const char *usage);
 /* Prints `line` (one JSON value) and a newline on stdout; SL_E_IO if stdout is gone. */
 SL_MUST sl_res sl_cli_line(sl_view line);

@@ -1,6 +1,7 @@
 /* The program: picks the command and prints help. All work is in the commands' files and below. */
 #include "cli/cli.h"
 
+#include <getopt.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -79,9 +80,8 @@ int sl_cli_fail(const sl_cli *cli, const char *what, sl_res r)
 
 int sl_cli_usage(const sl_cli *cli, const char *usage)
 {
-    (void)cli;
-    (void)fprintf(stderr, "usage: stoplog [--site DIR] [--json] %s\n", usage);
-    return 2;
+    (void)fprintf(cli->help ? stdout : stderr, "usage: stoplog [--site DIR] [--json] %s\n", usage);
+    return cli->help ? 0 : 2;
 }
 
 static int help(FILE *out, int status)
@@ -126,6 +126,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; at < argc && i < SL_COUNT_OF(commands); i++) {
         if (strcmp(argv[at], commands[i].name) == 0) {
             cli.command = commands[i].name;
+            cli.help = argc - at > 1 && (strcmp(argv[argc - 1], "--help") == 0 ||
+                                         strcmp(argv[argc - 1], "-h") == 0);
+            opterr = cli.help ? 0 : opterr; /* no option is wrong when help was asked for */
             return commands[i].call(&cli, argc - at, argv + at);
         }
     }

@@ -1,4 +1,4 @@
-"""inspect, policy and evaluate as commands: formats, offsets, options, exit statuses. Usage: standalone.py STOPLOG"""
+"""Help; inspect, policy and evaluate as commands: formats, offsets, options, exit statuses. Usage: standalone.py STOPLOG"""
 import json
 import os
 import subprocess
@@ -148,8 +148,23 @@ def gold(folder):
     expect(run("evaluate", "--names", pack, path)[0] > 1, "a foreign pack is refused")
 
 
+def helps():
+    """Every command tells how it is called when asked, on stdout, and that is no mistake."""
+    status, out, err = run("--help")
+    expect(status == 0 and err == "", "help")
+    commands = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    expect(len(commands) > 25, f"commands: {commands}")
+    for command in commands:
+        status, out, err = run(command, "--help")
+        expect(status == 0 and out.startswith("usage: stoplog ") and err == "", f"{command} --help: {status} {err}")
+        if command not in ("unlock", "down", "up", "status", "version"):
+            status, out, err = run(command, "--no-such-option")
+            expect(status != 0 and out == "", f"{command} with a wrong option: {status} {out}")
+
+
 with tempfile.TemporaryDirectory() as name:
     place = Path(name)
+    helps()
     formats(place)
     pdf(place)
     options(place)

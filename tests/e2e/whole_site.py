@@ -89,6 +89,12 @@ class Site:
         self.supervisor.wait()
         self.up()
 
+    def crashes(self):
+        """What the supervisor said of processes that ended by a signal which nobody here sends."""
+        with open(self.log, encoding='utf-8') as lines:
+            ends = [line.strip() for line in lines if ' ended by signal ' in line]
+        return [end for end in ends if int(end.rsplit(' ', 1)[1]) not in (signal.SIGKILL, signal.SIGTERM)]
+
     def leaves(self):
         """In the ledger's order, the event's own members and fields lifted beside each other."""
         found = []

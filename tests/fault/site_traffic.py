@@ -220,6 +220,7 @@ def main():
         site.down()
         model.kill()
         model.wait()
+    wrong += site.crashes()
     verified = subprocess.run([STOPLOG, '--site', site.path, 'ledger', 'verify'], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if verified.returncode != 0:
