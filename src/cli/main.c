@@ -126,8 +126,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; at < argc && i < SL_COUNT_OF(commands); i++) {
         if (strcmp(argv[at], commands[i].name) == 0) {
             cli.command = commands[i].name;
-            cli.help = argc - at > 1 && (strcmp(argv[argc - 1], "--help") == 0 ||
-                                         strcmp(argv[argc - 1], "-h") == 0);
+            cli.help = argc - at > 1 &&
+                       (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0);
             opterr = cli.help ? 0 : opterr; /* no option is wrong when help was asked for */
             return commands[i].call(&cli, argc - at, argv + at);
         }
