@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/secret.h"
+#include "base/serve_peer.h"
 #include "crypto/crypto.h"
 #include "vault/confirm.h"
 #include "vault/keeperd.h"
@@ -37,14 +37,10 @@ typedef struct {
 } opened;
 
 typedef struct {
-    sl_proc *self;
-    sl_loop *loop;
-    sl_ipc *link;
     int vault_fd;
     int roster_fd;
     opened indexes[INDEXES_MAX];
     size_t next;
-    sl_res result;
 } confirm_state;
 
 static void forget(opened *o)
@@ -131,80 +127,21 @@ static const sl_ipc_rule rules[] = {
 };
 static const sl_ipc_table table = { "keeper", rules, SL_COUNT_OF(rules) };
 
-static void drop_link(confirm_state *s)
-{
-    if (s->link != NULL) {
-        sl_loop_remove(s->loop, sl_ipc_fd(s->link));
-        sl_ipc_close_at(&s->link);
-    }
-}
-
-static void on_link(void *context, int fd, unsigned events)
-{
-    confirm_state *s = context;
-    (void)fd;
-    (void)events;
-    if (!sl_ok(sl_ipc_dispatch(s->link, 16, s))) {
-        drop_link(s);
-    }
-}
-
-static void take_keeper(confirm_state *s)
-{
-    int fd = sl_proc_take_link(s->self, "keeper", 0);
-    if (fd < 0) {
-        return;
-    }
-    drop_link(s);
-    sl_res r = sl_ipc_open(fd, &table, &s->link);
-    r = sl_ok(r) ? sl_loop_add(s->loop, sl_ipc_fd(s->link), SL_LOOP_READ, on_link, s) : r;
-    if (!sl_ok(r)) {
-        sl_log_res(SL_LOG_ERROR, "the link to the keeper could not be taken", r);
-        sl_ipc_close_at(&s->link);
-    }
-}
-
-static void on_relink(void *context, const char *peer, unsigned index)
-{
-    (void)peer;
-    (void)index;
-    take_keeper(context);
-}
-
-static void on_control(void *context, int fd, unsigned events)
-{
-    confirm_state *s = context;
-    (void)fd;
-    (void)events;
-    s->result = sl_proc_pump(s->self);
-    if (!sl_ok(s->result)) {
-        sl_loop_stop(s->loop);
-    }
-}
-
 static void drop_all(confirm_state *s)
 {
-    drop_link(s);
     for (size_t i = 0; i < INDEXES_MAX; i++) {
         forget(&s->indexes[i]);
     }
     sl_fd_close(&s->vault_fd);
     sl_fd_close(&s->roster_fd);
-    sl_loop_free(s->loop);
 }
 
 static sl_res entry(sl_proc *self)
 {
-    SL_OWN(confirm_state, s, drop_all) = { .self = self, .vault_fd = -1, .roster_fd = -1 };
+    SL_OWN(confirm_state, s, drop_all) = { .vault_fd = -1, .roster_fd = -1 };
     SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &s.vault_fd));
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &s.roster_fd));
-    SL_TRY(sl_loop_new(&s.loop));
-    sl_proc_on_relink(self, on_relink, &s);
-    SL_TRY(sl_loop_add(s.loop, sl_proc_control_fd(self), SL_LOOP_READ, on_control, &s));
-    take_keeper(&s);
-    SL_TRY(sl_proc_serving(self));
-    SL_TRY(sl_loop_run(s.loop));
-    return sl_is(s.result, SL_E_CLOSED) ? SL_DONE : s.result;
+    return sl_serve_peer(self, "keeper", &table, &s, NULL);
 }
 
 static sl_res warm(sl_proc *self)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/secret.h"
+#include "base/serve_peer.h"
 #include "base/site_config.h"
 #include "crypto/crypto.h"
 #include "vault/keeperd.h"
@@ -25,11 +25,7 @@ static const sl_confine_profile PROFILE = {
 };
 
 typedef struct {
-    sl_proc *self;
-    sl_loop *loop;
-    sl_ipc *link;
     sl_kms *kms;
-    sl_res result;
 } kms_state;
 
 static sl_pkcs11 *module; /* loaded before confinement */
@@ -73,74 +69,17 @@ static const sl_ipc_rule rules[] = {
 };
 static const sl_ipc_table table = { "keeper", rules, SL_COUNT_OF(rules) };
 
-static void drop_link(kms_state *s)
-{
-    if (s->link != NULL) {
-        sl_loop_remove(s->loop, sl_ipc_fd(s->link));
-        sl_ipc_close_at(&s->link);
-    }
-    sl_kms_free_at(&s->kms); /* a new keeper logs in by itself */
-}
-
-static void on_link(void *context, int fd, unsigned events)
+/* A new keeper logs in by itself. */
+static void on_gone(void *context)
 {
     kms_state *s = context;
-    (void)fd;
-    (void)events;
-    if (!sl_ok(sl_ipc_dispatch(s->link, 16, s))) {
-        drop_link(s);
-    }
-}
-
-static void take_keeper(kms_state *s)
-{
-    int fd = sl_proc_take_link(s->self, "keeper", 0);
-    if (fd < 0) {
-        return;
-    }
-    drop_link(s);
-    sl_res r = sl_ipc_open(fd, &table, &s->link);
-    r = sl_ok(r) ? sl_loop_add(s->loop, sl_ipc_fd(s->link), SL_LOOP_READ, on_link, s) : r;
-    if (!sl_ok(r)) {
-        sl_log_res(SL_LOG_ERROR, "the link to the keeper could not be taken", r);
-        sl_ipc_close_at(&s->link);
-    }
-}
-
-static void on_relink(void *context, const char *peer, unsigned index)
-{
-    (void)peer;
-    (void)index;
-    take_keeper(context);
-}
-
-static void on_control(void *context, int fd, unsigned events)
-{
-    kms_state *s = context;
-    (void)fd;
-    (void)events;
-    s->result = sl_proc_pump(s->self);
-    if (!sl_ok(s->result)) {
-        sl_loop_stop(s->loop);
-    }
-}
-
-static void drop_all(kms_state *s)
-{
-    drop_link(s);
-    sl_loop_free(s->loop);
+    sl_kms_free_at(&s->kms);
 }
 
 static sl_res entry(sl_proc *self)
 {
-    SL_OWN(kms_state, s, drop_all) = { .self = self };
-    SL_TRY(sl_loop_new(&s.loop));
-    sl_proc_on_relink(self, on_relink, &s);
-    SL_TRY(sl_loop_add(s.loop, sl_proc_control_fd(self), SL_LOOP_READ, on_control, &s));
-    take_keeper(&s);
-    SL_TRY(sl_proc_serving(self));
-    SL_TRY(sl_loop_run(s.loop));
-    return sl_is(s.result, SL_E_CLOSED) ? SL_DONE : s.result;
+    kms_state s = { 0 };
+    return sl_serve_peer(self, "keeper", &table, &s, on_gone);
 }
 
 static bool uses_token(const sl_site_config *config)
