@@ -206,7 +206,9 @@ static int64_t days_since(sl_view time)
 {
     char text[40] = "";
     struct tm t = { 0 };
-    memcpy(text, time.p, time.n < sizeof text ? time.n : 0);
+    if (time.n != 0 && time.n < sizeof text) {
+        memcpy(text, time.p, time.n);
+    }
     const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &t);
     return end == NULL ? 365 : (sl_clock_wall_ms() - (int64_t)timegm(&t) * 1000) / DAY_MS;
 }
