@@ -187,7 +187,7 @@ static void say_confinement(look *l)
     }
     reason = l->lied != 0 ? "said_but_not_seen" : reason;
     char word[SL_NAME_BYTES_MAX] = { 0 };
-    for (size_t i = 0; reason[i] != '\0' && i < sizeof word - 1; i++) {
+    for (size_t i = 0; i < sizeof word - 1 && reason[i] != '\0'; i++) {
         word[i] = reason[i] == '-' ? '_' : reason[i];
     }
     bool known = l->processes > 0;
