@@ -4,21 +4,13 @@
 
 #include <stdlib.h>
 
-#include "base/yaml.h"
 #include "ledger/event.h"
+#include "watch/sigma_head.h"
 
 /* ---- reading ---- */
 
 typedef struct {
-    sl_view title;
-    sl_view id;
-    sl_view status;
-    sl_view description;
-    sl_view author;
-    sl_view date;
-    int level;
-    sl_yaml_texts tags;
-    sl_yaml_texts falsepositives;
+    sl_sigma_head head;
     const sl_yaml_node *correlation;
 } correlation_file;
 
@@ -37,30 +29,12 @@ typedef struct {
     int64_t gte;
 } condition_part;
 
-static const char *const level_names[] = { "informational", "low",      "medium",
-                                           "high",          "critical", NULL };
 static const char *const kind_names[] = { "event_count", "value_count", "temporal",
                                           "temporal_ordered", NULL };
 
-#define FIELD(part, name, how, must)                                                               \
-    {                                                                                              \
-        .key = #name, .type = how, .required = must, .offset = offsetof(part, name)                \
-    }
 static const sl_yaml_field file_fields[] = {
-    FIELD(correlation_file, title, SL_YAML_AS_TEXT, true),
-    FIELD(correlation_file, id, SL_YAML_AS_TEXT, true),
-    FIELD(correlation_file, status, SL_YAML_AS_TEXT, false),
-    FIELD(correlation_file, description, SL_YAML_AS_TEXT, false),
-    FIELD(correlation_file, author, SL_YAML_AS_TEXT, false),
-    FIELD(correlation_file, date, SL_YAML_AS_TEXT, false),
-    FIELD(correlation_file, tags, SL_YAML_AS_TEXTS, false),
-    FIELD(correlation_file, falsepositives, SL_YAML_AS_TEXTS, false),
-    FIELD(correlation_file, correlation, SL_YAML_AS_MAP, true),
-    { .key = "level",
-      .type = SL_YAML_AS_CHOICE,
-      .required = true,
-      .offset = offsetof(correlation_file, level),
-      .names = level_names },
+    SL_SIGMA_HEAD_FIELDS,
+    SL_SIGMA_FIELD(correlation_file, correlation, SL_YAML_AS_MAP, true),
     { .key = NULL },
 };
 static const sl_yaml_field part_fields[] = {
@@ -69,17 +43,17 @@ static const sl_yaml_field part_fields[] = {
       .required = true,
       .offset = offsetof(correlation_part, kind),
       .names = kind_names },
-    FIELD(correlation_part, rules, SL_YAML_AS_TEXTS, true),
+    SL_SIGMA_FIELD(correlation_part, rules, SL_YAML_AS_TEXTS, true),
     { .key = "group-by", .type = SL_YAML_AS_TEXTS, .offset = offsetof(correlation_part, group_by) },
-    FIELD(correlation_part, timespan, SL_YAML_AS_TEXT, true),
-    FIELD(correlation_part, generate, SL_YAML_AS_BOOL, false),
-    FIELD(correlation_part, condition, SL_YAML_AS_MAP, false),
+    SL_SIGMA_FIELD(correlation_part, timespan, SL_YAML_AS_TEXT, true),
+    SL_SIGMA_FIELD(correlation_part, generate, SL_YAML_AS_BOOL, false),
+    SL_SIGMA_FIELD(correlation_part, condition, SL_YAML_AS_MAP, false),
     { .key = NULL },
 };
 static const sl_yaml_field condition_fields[] = {
-    FIELD(condition_part, field, SL_YAML_AS_TEXT, false),
-    FIELD(condition_part, gt, SL_YAML_AS_INT, false),
-    FIELD(condition_part, gte, SL_YAML_AS_INT, false),
+    SL_SIGMA_FIELD(condition_part, field, SL_YAML_AS_TEXT, false),
+    SL_SIGMA_FIELD(condition_part, gt, SL_YAML_AS_INT, false),
+    SL_SIGMA_FIELD(condition_part, gte, SL_YAML_AS_INT, false),
     { .key = NULL },
 };
 
@@ -152,9 +126,9 @@ sl_res sl_correlation_read(sl_view yaml, sl_arena *arena, sl_correlation *ret)
     SL_TRY(sl_yaml_parse(arena, yaml, &root));
     SL_TRY(sl_yaml_read(arena, root, file_fields, &file));
     SL_TRY(sl_yaml_read(arena, file.correlation, part_fields, &part));
-    SL_TRY(sl_arena_dup(arena, file.id, &c.id));
-    SL_TRY(sl_arena_dup(arena, file.title, &c.title));
-    c.level = (sl_level)file.level;
+    SL_TRY(sl_arena_dup(arena, file.head.id, &c.id));
+    SL_TRY(sl_arena_dup(arena, file.head.title, &c.title));
+    c.level = (sl_level)file.head.level;
     c.kind = (sl_correlation_kind)part.kind;
     c.generate = part.generate;
     uint64_t line = file.correlation->line;

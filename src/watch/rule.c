@@ -2,8 +2,8 @@
  * condition is a postfix program over the truth of selections. Pure; no recursion. */
 #include "watch/rule.h"
 
-#include "base/yaml.h"
 #include "ledger/event.h"
+#include "watch/sigma_head.h"
 
 typedef enum {
     MATCH_EQUAL,
@@ -50,12 +50,13 @@ struct sl_rule {
     size_t op_count;
 };
 
-static const char *const level_names[] = { "informational", "low",      "medium",
-                                           "high",          "critical", NULL };
+const char *const sl_sigma_levels[] = {
+    "informational", "low", "medium", "high", "critical", NULL
+};
 
 const char *sl_level_name(sl_level level)
 {
-    return level_names[level];
+    return sl_sigma_levels[level];
 }
 
 sl_view sl_rule_id(const sl_rule *rule)
@@ -332,39 +333,15 @@ static sl_res read_detection(sl_rule *rule, const sl_yaml_node *detection, sl_ar
 }
 
 typedef struct {
-    sl_view title;
-    sl_view id;
-    sl_view status;
-    sl_view description;
-    sl_view author;
-    sl_view date;
-    int level;
-    sl_yaml_texts tags;
-    sl_yaml_texts falsepositives;
+    sl_sigma_head head;
     const sl_yaml_node *logsource;
     const sl_yaml_node *detection;
 } rule_file;
 
-#define FIELD(name, how, must)                                                                     \
-    {                                                                                              \
-        .key = #name, .type = how, .required = must, .offset = offsetof(rule_file, name)           \
-    }
 static const sl_yaml_field rule_fields[] = {
-    FIELD(title, SL_YAML_AS_TEXT, true),
-    FIELD(id, SL_YAML_AS_TEXT, true),
-    FIELD(status, SL_YAML_AS_TEXT, false),
-    FIELD(description, SL_YAML_AS_TEXT, false),
-    FIELD(author, SL_YAML_AS_TEXT, false),
-    FIELD(date, SL_YAML_AS_TEXT, false),
-    FIELD(tags, SL_YAML_AS_TEXTS, false),
-    FIELD(falsepositives, SL_YAML_AS_TEXTS, false),
-    FIELD(logsource, SL_YAML_AS_MAP, true),
-    FIELD(detection, SL_YAML_AS_MAP, true),
-    { .key = "level",
-      .type = SL_YAML_AS_CHOICE,
-      .required = true,
-      .offset = offsetof(rule_file, level),
-      .names = level_names },
+    SL_SIGMA_HEAD_FIELDS,
+    SL_SIGMA_FIELD(rule_file, logsource, SL_YAML_AS_MAP, true),
+    SL_SIGMA_FIELD(rule_file, detection, SL_YAML_AS_MAP, true),
     { .key = NULL },
 };
 
@@ -376,9 +353,9 @@ sl_res sl_rule_read(sl_view yaml, sl_arena *arena, const sl_rule **ret_rule)
     SL_TRY(sl_yaml_read(arena, root, rule_fields, &file));
     sl_rule *rule = sl_arena_alloc(arena, sizeof(*rule));
     SL_NEED(rule != NULL, SL_E_LIMIT);
-    SL_TRY(sl_arena_dup(arena, file.id, &rule->id));
-    SL_TRY(sl_arena_dup(arena, file.title, &rule->title));
-    rule->level = (sl_level)file.level;
+    SL_TRY(sl_arena_dup(arena, file.head.id, &rule->id));
+    SL_TRY(sl_arena_dup(arena, file.head.title, &rule->title));
+    rule->level = (sl_level)file.head.level;
     SL_TRY(read_detection(rule, file.detection, arena));
     *ret_rule = rule;
     return SL_DONE;
