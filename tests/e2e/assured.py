@@ -73,8 +73,7 @@ def what_is_spoiled(site):
 
 
 def main():
-    site = Site(sys.argv[1], sys.argv[2], witness=True)
-    try:
+    with Site(sys.argv[1], sys.argv[2], witness=True) as site:
         site.make()
         site.up()
         site.data()
@@ -82,11 +81,6 @@ def main():
         until(site, 'ledger.consistent', 'pass')
         for part in (what_the_machine_tells, what_people_tell, what_is_spoiled):
             part(site)
-    except BaseException:
-        sys.stderr.write(site.last_words())
-        raise
-    finally:
-        site.end()
     for problem in problems:
         print('PROBLEM', problem)
     return 1 if problems else 0

@@ -106,18 +106,12 @@ def without_the_control(site):
 
 
 def main():
-    site = Site(sys.argv[1], sys.argv[2])
-    try:
+    with Site(sys.argv[1], sys.argv[2]) as site:
         site.make()
         site.up()
         site.data()
         for part in (with_every_control, without_the_watch, without_the_control):
             part(site)
-    except BaseException:
-        sys.stderr.write(site.last_words())
-        raise
-    finally:
-        site.end()
     for problem in problems:
         print('PROBLEM', problem)
     return 1 if problems else 0

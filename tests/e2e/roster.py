@@ -51,9 +51,8 @@ def rebuilt(site, what):
 
 
 def main():
-    site = Site(sys.argv[1], sys.argv[2])
-    site.rebuilt = 0
-    try:
+    with Site(sys.argv[1], sys.argv[2]) as site:
+        site.rebuilt = 0
         site.make()
         site.run('operator', 'key', site.path('mallory.pem'))
         site.up()
@@ -76,11 +75,6 @@ def main():
             rebuilt(site, what)
             leaked, answer = recited(site, site.principal('trudy-' + what))
             assert not leaked, (what, answer)
-    except BaseException:
-        sys.stderr.write(site.last_words())
-        raise
-    finally:
-        site.end()
     return 0
 
 

@@ -179,6 +179,17 @@ class Site:
         self.down()
         shutil.rmtree(self.dir)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        """Ends the site; what it said last comes first when something went wrong."""
+        try:
+            if kind is not None:
+                sys.stderr.write(self.last_words())
+        finally:
+            self.end()
+
     def last_words(self):
         with open(self.path('up.log'), encoding='utf-8', errors='replace') as log:
             return log.read()[-3000:]
