@@ -217,7 +217,9 @@ static sl_res take_answer(sl_ask_door *d, sl_view in)
         }
     }
     if (d->http.at == SL_HTTP_DONE) {
-        d->out.upstream_keep = d->http.keep_alive && in.n == 0;
+        /* An answer that came before all of its request was sent leaves egress waiting for the rest: the next
+         * request would be read as that. */
+        d->out.upstream_keep = d->http.keep_alive && in.n == 0 && d->out.upstream.n == 0;
         SL_TRY(end_of_body(d));
     }
     return SL_DONE;

@@ -171,12 +171,12 @@ static void spend_tokens(sl_ask_door *d)
 }
 
 /* The stream said its last event; only the end of its framing may be missing. An answer that was cut is
- * none of these: there the model server is to stop. */
+ * none of these: there the model server is to stop. Nor is one that came before its whole request was sent. */
 static bool ended_in_order(const sl_ask_door *d)
 {
     return d->facts.stream && d->answering && d->answer.done && sl_ok(d->why) &&
            d->answer.cut_reason == SL_CUT_NONE && d->http.at != SL_HTTP_HEAD &&
-           d->http.at != SL_HTTP_CLOSE && d->http.keep_alive;
+           d->http.at != SL_HTTP_CLOSE && d->http.keep_alive && d->out.upstream.n == 0;
 }
 
 /* The crossing has ended in one way or another: no more is taken from upstream, and the outcome is

@@ -60,6 +60,46 @@ static void nothing_is_forwarded_before_the_intent_is_durable(void **state)
     rig_free(&r);
 }
 
+/* The model server answers, in order and in full, while the end of the request is still here. */
+static void answer_early(rig *r, bool streamed, bool sent)
+{
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    r->ledger_up = false;
+    rig_chat(r, streamed ? STREAM("Hello") : SAY("Hello"));
+    sl_ask_door_recorded(r->door, r->next_index++, r->now);
+    if (sent) {
+        rig_pump(r);
+    }
+    if (streamed) {
+        rig_sse_head(&http);
+        rig_sse_delta(&http, "Hi");
+        rig_sse_event(&http, "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
+        rig_sse_event(&http, "[DONE]"); /* and no last chunk yet */
+    } else {
+        rig_json_answer(&http, WHOLE("{\"role\":\"assistant\",\"content\":\"Hi\"}"));
+    }
+    sl_ask_door_upstream_bytes(r->door, sl_buf_view(&http), r->now);
+}
+
+/* What is left of a request would otherwise begin the next one on the same connection. */
+static void a_connection_whose_request_was_not_sent_whole_serves_no_other(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        bool streamed = i % 2 != 0;
+        bool sent = i / 2 != 0;
+        rig r;
+        rig_init(&r);
+        answer_early(&r, streamed, sent);
+        const sl_ask_out *out = sl_ask_door_out(r.door);
+        assert_int_equal(streamed ? out->upstream_drain : out->upstream_keep, sent);
+        assert_int_equal(out->upstream_close, !sent);
+        rig_pump(&r);
+        rig_acknowledge(&r);
+        assert_true(rig_saw(&r.client, "Hi"));
+        rig_free(&r);
+    }
+}
+
 static void a_silent_ledger_closes_the_door(void **state)
 {
     rig r;
@@ -864,6 +904,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ordinary_request_crosses),
         cmocka_unit_test(nothing_is_forwarded_before_the_intent_is_durable),
+        cmocka_unit_test(a_connection_whose_request_was_not_sent_whole_serves_no_other),
         cmocka_unit_test(a_silent_ledger_closes_the_door),
         cmocka_unit_test(the_last_bytes_wait_for_the_outcome),
         cmocka_unit_test(the_last_bytes_leave_when_the_ledger_has_the_outcome_in_hand),
