@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/utf8.h"
 #include "doors/ask/look.h"
 #include "doors/ask/row.h"
@@ -402,6 +403,67 @@ static sl_res judge_flow(sl_answer *a, sl_answer_channel *ch, const sl_json_doc 
     return SL_DONE;
 }
 
+/* The value of four hexadecimal digits at `at`, or UINT32_MAX. */
+static uint32_t hex4(sl_view text, size_t at)
+{
+    uint32_t value = 0;
+    for (size_t i = at; i < at + 4; i++) {
+        int digit = i < text.n ? sl_hex_digit(text.p[i]) : -1;
+        if (digit < 0) {
+            return UINT32_MAX;
+        }
+        value = value << 4 | (uint32_t)digit;
+    }
+    return value;
+}
+
+/* The character that an escape at `at` stands for, and its length there. */
+static uint32_t escaped(sl_view text, size_t at, size_t *ret_n)
+{
+    uint8_t c = at + 1 < text.n ? text.p[at + 1] : ' ';
+    uint32_t code = c == 'u' ? hex4(text, at + 2) : UINT32_MAX;
+    *ret_n = code != UINT32_MAX ? 6 : c < 0x80 ? 2 : 1;
+    if (c >= 0x80) {
+        return ' ';
+    }
+    if (code == UINT32_MAX) {
+        return memchr("nrtbf", c, 5) != NULL ? ' ' : c;
+    }
+    if (code >= 0xD800 && code < 0xDC00 && at + 7 < text.n && text.p[at + 6] == '\\') {
+        uint32_t low = hex4(text, at + 8);
+        if (low >= 0xDC00 && low < 0xE000) {
+            *ret_n = 12;
+            return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        }
+    }
+    return code >= 0xD800 && code < 0xE000 ? 0xFFFD : code;
+}
+
+/* Arguments that are no JSON for us may be some to a reader who takes it less strictly: they are judged as one
+ * text with its escapes read. */
+static sl_res judge_flow_of_text(sl_answer *a, sl_answer_channel *ch)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = ARGUMENTS_BYTES_MAX };
+    SL_OWN(sl_buf, json, sl_buf_free) = { .max = 8 * (size_t)ARGUMENTS_BYTES_MAX };
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    sl_view held = sl_buf_view(&ch->held);
+    sl_json_writer w;
+    for (size_t at = 0, n = 1; at < held.n; at += n) {
+        uint8_t bytes[4] = { held.p[at] };
+        size_t written = 1;
+        n = 1;
+        if (held.p[at] == '\\') {
+            written = sl_utf8_encode(escaped(held, at, &n), bytes);
+        }
+        SL_TRY(sl_buf_add(&text, sl_view_of(bytes, written)));
+    }
+    sl_json_writer_init(&w, &json);
+    sl_json_string(&w, sl_buf_view(&text));
+    SL_TRY(sl_json_finish(&w));
+    SL_TRY(sl_json_parse(sl_buf_view(&json), &doc));
+    return judge_flow(a, ch, &doc);
+}
+
 /* A call was complete. After a cut nothing of it leaves. */
 static sl_res end_arguments(sl_answer *a, sl_answer_channel *ch, sl_buf *released)
 {
@@ -415,6 +477,7 @@ static sl_res end_arguments(sl_answer *a, sl_answer_channel *ch, sl_buf *release
         SL_TRY(put_arguments(a, ch, &doc, &out));
     } else {
         /* An answer that stopped at its length ends in half a document: then it is text. */
+        SL_TRY(judge_flow_of_text(a, ch));
         SL_TRY(whole_text(a, ch, false, sl_buf_view(&ch->held), &out));
     }
     sl_buf_free(&ch->held);
