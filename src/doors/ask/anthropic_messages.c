@@ -7,7 +7,7 @@
  * Reference: Anthropic API, "Messages" and "Streaming messages". Design: dialect.h. */
 #include "doors/ask/dialect.h"
 
-enum { BLOCKS_MAX = 64 };
+enum { BLOCKS_MAX = 64, THEIR_BLOCKS_MAX = 0xFFFF };
 
 /* ---- requests ---- */
 
@@ -350,6 +350,7 @@ static sl_res begin_block(sl_answer *a, const sl_json_doc *doc, uint32_t theirs,
     uint32_t number = block_number(a);
     block_kind kind = kind_of(a, type);
     SL_NEED(kind != BLOCK_NONE && open_kind(a) == BLOCK_NONE && number < BLOCKS_MAX, SL_E_SYNTAX);
+    SL_NEED(theirs <= THEIR_BLOCKS_MAX, SL_E_RANGE);
     set_block(a, kind, number, theirs);
     if (kind == BLOCK_TOOL) {
         bool has = false;

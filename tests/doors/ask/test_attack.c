@@ -177,6 +177,7 @@ static const bad_answer bad_answers[] = {
     { MESSAGES, M_START M_OPEN(0, "text") M_TEXT(1, "SECRET") },
     { MESSAGES, M_START M_OPEN(0, "text") M_OPEN(1, "text") M_TEXT(1, "SECRET") },
     { MESSAGES, M_START M_OPEN(0, "text") M_SHUT(1) M_END },
+    { MESSAGES, M_START M_OPEN(131072, "text") M_END },
     { MESSAGES, M_START M_SHUT(0) },
     { MESSAGES, M_START D("{\"type\":\"content_block_start\",\"index\":0}") },
     { MESSAGES, M_START M_OPEN(0, "text") D("{\"type\":\"content_block_delta\",\"index\":0}") },
