@@ -23,6 +23,7 @@ static const sl_ask_member request_members[] = {
     { .name = "prompt",
       .takes = SL_TAKES_TEXT | SL_TAKES_ITEMS,
       .channel = SL_CHANNEL_USER,
+      .learn = SL_LEARN_PROMPTS,
       .items = &prompt_item },
     { .name = "suffix", .takes = SL_TAKES_TEXT | SL_TAKES_NULL, .channel = SL_CHANNEL_USER },
     { .name = "stream", .takes = SL_TAKES_BOOL | SL_TAKES_NULL, .learn = SL_LEARN_STREAM },

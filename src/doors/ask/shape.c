@@ -61,6 +61,7 @@ typedef struct {
     size_t holes_n;
     size_t holes_cap;
     size_t rows[SL_CHANNEL_COUNT]; /* last of each channel's open row, from 1; 0: none is open */
+    uint32_t prompts;              /* SL_LEARN_PROMPTS */
     place stack[SL_JSON_DEPTH_MAX + 1];
     size_t depth;
 } walk;
@@ -151,6 +152,9 @@ static sl_res learn(walk *k, const sl_ask_member *m, const sl_json_node *value)
         return SL_DONE;
     case SL_LEARN_USAGE_WANTED:
         k->facts->usage_wanted = sl_json_is(value, SL_JSON_TRUE);
+        return SL_DONE;
+    case SL_LEARN_PROMPTS:
+        k->prompts = sl_json_is(value, SL_JSON_ARRAY) ? value->count : 1;
         return SL_DONE;
     case SL_LEARN_CHOICES:
     case SL_LEARN_TRIES:
@@ -514,11 +518,16 @@ static sl_res walk_and_fill(walk *k, const sl_ask_member *root, sl_channel chann
 static sl_res begin(const sl_ask_walk *in, const sl_ask_member *root, sl_channel channel,
                     sl_ask_facts *facts, sl_buf *out)
 {
-    walk k = { .in = in, .facts = facts };
+    walk k = { .in = in, .facts = facts, .prompts = 1 };
     sl_json_writer_init(&k.w, out);
     sl_res r = walk_and_fill(&k, root, channel, out);
     free(k.holes);
-    return r;
+    SL_TRY(r);
+    if (k.prompts > SL_ASK_CHOICES_MAX / facts->choices) {
+        return sl_fail_at(SL_E_RANGE, "prompt", SL_NOWHERE);
+    }
+    facts->choices *= k.prompts == 0 ? 1 : k.prompts;
+    return SL_DONE;
 }
 
 sl_res sl_ask_shape_write(const sl_ask_walk *in, const sl_ask_shape *shape, sl_buf *out,

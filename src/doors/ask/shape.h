@@ -61,6 +61,7 @@ typedef enum {
     SL_LEARN_STREAM,
     SL_LEARN_CHOICES,
     SL_LEARN_TRIES, /* answers that the model server makes to choose from: as bounded as choices */
+    SL_LEARN_PROMPTS, /* a list of prompts: each is answered by as many choices as were asked for */
     SL_LEARN_TOKENS_MAX,
     SL_LEARN_USAGE_WANTED,
     SL_LEARN_TOOL_NAME,

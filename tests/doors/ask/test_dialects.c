@@ -37,6 +37,25 @@ static void completions_cross_streamed_and_whole(void **state)
     rig_free(&r);
 }
 
+/* Each prompt of a list is answered by `n` choices, numbered on. */
+static void every_prompt_of_a_list_has_its_choices(void **state)
+{
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    rig r;
+    rig_init(&r);
+    rig_post(&r, COMPLETIONS, "{\"model\":\"trial-model\",\"prompt\":[\"go\",\"on\"],\"n\":2}");
+    rig_json_answer(&http, "{\"choices\":[{\"text\":\"a\",\"index\":0},{\"text\":\"b\",\"index\":1},"
+                           "{\"text\":\"c\",\"index\":2},{\"text\":\"of MASKME\",\"index\":3}]}");
+    rig_upstream(&r, sl_buf_view(&http), 11);
+    assert_true(rig_saw(&r.client, "\"text\":\"of [NAME]\",\"index\":3"));
+    assert_true(rig_saw(&r.leaves, "\"outcome\":\"transformed\""));
+    rig_post(&r, COMPLETIONS,
+             "{\"n\":9,\"model\":\"trial-model\",\"prompt\":[\"go\",\"on\"]}");
+    assert_true(rig_saw(&r.client, "E_RANGE"));
+    assert_int_equal(r.connects, 0);
+    rig_free(&r);
+}
+
 #define M_START                                                                                    \
     "{\"type\":\"message_start\",\"message\":{\"id\":\"up\",\"usage\":{\"input_tokens\":9}}}"
 #define M_TEXT                                                                                     \
@@ -254,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(completions_cross_streamed_and_whole),
+        cmocka_unit_test(every_prompt_of_a_list_has_its_choices),
         cmocka_unit_test(messages_cross_with_text_and_tools),
         cmocka_unit_test(messages_are_cut_as_refusals),
         cmocka_unit_test(a_whole_message_is_written_anew),
