@@ -44,13 +44,13 @@ static void every_prompt_of_a_list_has_its_choices(void **state)
     rig r;
     rig_init(&r);
     rig_post(&r, COMPLETIONS, "{\"model\":\"trial-model\",\"prompt\":[\"go\",\"on\"],\"n\":2}");
-    rig_json_answer(&http, "{\"choices\":[{\"text\":\"a\",\"index\":0},{\"text\":\"b\",\"index\":1},"
-                           "{\"text\":\"c\",\"index\":2},{\"text\":\"of MASKME\",\"index\":3}]}");
+    rig_json_answer(&http,
+                    "{\"choices\":[{\"text\":\"a\",\"index\":0},{\"text\":\"b\",\"index\":1},"
+                    "{\"text\":\"c\",\"index\":2},{\"text\":\"of MASKME\",\"index\":3}]}");
     rig_upstream(&r, sl_buf_view(&http), 11);
     assert_true(rig_saw(&r.client, "\"text\":\"of [NAME]\",\"index\":3"));
     assert_true(rig_saw(&r.leaves, "\"outcome\":\"transformed\""));
-    rig_post(&r, COMPLETIONS,
-             "{\"n\":9,\"model\":\"trial-model\",\"prompt\":[\"go\",\"on\"]}");
+    rig_post(&r, COMPLETIONS, "{\"n\":9,\"model\":\"trial-model\",\"prompt\":[\"go\",\"on\"]}");
     assert_true(rig_saw(&r.client, "E_RANGE"));
     assert_int_equal(r.connects, 0);
     rig_free(&r);

@@ -73,7 +73,8 @@ static void answer_early(rig *r, bool streamed, bool sent)
     if (streamed) {
         rig_sse_head(&http);
         rig_sse_delta(&http, "Hi");
-        rig_sse_event(&http, "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
+        rig_sse_event(&http,
+                      "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
         rig_sse_event(&http, "[DONE]"); /* and no last chunk yet */
     } else {
         rig_json_answer(&http, WHOLE("{\"role\":\"assistant\",\"content\":\"Hi\"}"));
