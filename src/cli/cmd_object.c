@@ -131,7 +131,7 @@ static int run(sl_cli *cli, sl_ingest_type type, const char *compartment, const 
     return 0;
 }
 
-/* A lost or damaged roster, made anew from the sealed ones: operators approve, the ingest door does it. */
+/* A lost or damaged roster or index of records, made anew from the sealed ones: operators approve, the ingest door does it. */
 static int rebuild(sl_cli *cli, int argc, char **argv)
 {
     sl_ingest_ask ask;
@@ -163,8 +163,10 @@ static int rebuild(sl_cli *cli, int argc, char **argv)
     if (cli->json) {
         r = sl_cli_line(sl_buf_view(&reply));
     } else {
-        (void)printf("the roster of %s stands again; the ask door takes it up by itself\n",
-                     argv[2]);
+        (void)printf(
+            "the roster and the index of records of %s stand again; the ask door takes them "
+            "up by itself\n",
+            argv[2]);
     }
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "object rebuild", r);
 }

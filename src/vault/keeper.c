@@ -190,7 +190,8 @@ static void note_rebuild(sl_keeper *k, uint64_t index, sl_view text, sl_fold did
     if (!sl_ok(sl_leaf_read(text, &leaf))) {
         return;
     }
-    if (sl_leaf_is(&leaf, "roster.rebuilt") && sl_view_eq_str(leaf.by, "ingest") &&
+    bool rebuilt = sl_leaf_is(&leaf, "roster.rebuilt") || sl_leaf_is(&leaf, "echo.rebuilt");
+    if (rebuilt && sl_view_eq_str(leaf.by, "ingest") &&
         sl_leaf_count(&leaf, "approval", &approval)) {
         for (size_t i = 0; i < REBUILDS_MAX; i++) {
             k->rebuilds[i].live = k->rebuilds[i].live && k->rebuilds[i].index != approval;

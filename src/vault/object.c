@@ -11,7 +11,7 @@
 
 const char *sl_object_part_name(sl_object_part part)
 {
-    static const char *const names[SL_PART_COUNT] = { "data", "about", "roster", "canary" };
+    static const char *const names[SL_PART_COUNT] = { "data", "about", "roster", "canary", "echo" };
     assert(part < SL_PART_COUNT);
     return names[part];
 }
@@ -119,7 +119,7 @@ static void write_part(sl_json_writer *w, const sl_part_facts *facts)
 sl_res sl_manifest_write(const sl_manifest *manifest, sl_buf *out)
 {
     static const sl_object_part sorted[] = { SL_PART_ABOUT, SL_PART_CANARY, SL_PART_DATA,
-                                             SL_PART_ROSTER };
+                                             SL_PART_ECHO, SL_PART_ROSTER };
     sl_json_writer w;
     sl_json_writer_init(&w, out);
     sl_json_object_begin(&w);

@@ -26,6 +26,7 @@ typedef enum {
     SL_PART_ABOUT,  /* JSON: columns, classes, records (doors/ingest/report.h) */
     SL_PART_ROSTER, /* keyed index of the object's own identifiers (detect/roster.h) */
     SL_PART_CANARY, /* what to insert into views of DATA, and where (vault/canary.h) */
+    SL_PART_ECHO,   /* keyed index of the object's own records (detect/echo.h) */
     SL_PART_COUNT
 } sl_object_part;
 

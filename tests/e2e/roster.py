@@ -1,4 +1,4 @@
-"""A roster that was lost, or damaged, keeps the doors shut; operators have it made anew from the sealed objects, and the
+"""A roster, or an index of records, that was lost, or damaged, keeps the doors shut; operators have it made anew from the sealed objects, and the
 door protects the same people again. Without their approval nothing is opened.
 
 usage: roster.py STOPLOG SOURCE_ROOT
@@ -33,6 +33,7 @@ def recited(site, key):
 def rebuilt(site, what):
     """Refused without a signature and with a stranger's, done with an operator's."""
     roster = os.path.join(site.site, 'state/roster/trial')
+    index = roster + ':echo'
     alone = site.call('object', 'rebuild', 'trial')
     assert alone.returncode != 0, (what, 'rebuilt without an approval', alone.stdout)
     stranger = site.call('object', 'rebuild', 'trial', '--key', site.path('mallory.pem'))
@@ -41,7 +42,11 @@ def rebuilt(site, what):
     done = site.call('object', 'rebuild', 'trial', '--key', site.path('alice.pem'))
     assert done.returncode == 0, (what, done.stdout, done.stderr)
     site.until(lambda: site.state() == 'open', 'open again: ' + what, 180)
-    assert os.path.exists(roster)
+    assert os.path.exists(roster) and os.path.exists(index)
+    with open(index, 'rb') as file:
+        assert file.read() == site.index_bytes, (what, 'another index than the one that was')
+    site.until(lambda: len(site.leaves('echo.rebuilt')) > site.rebuilt, 'the leaf of the index')
+    assert site.leaves('echo.rebuilt')[-1]['leaf']['event']['fields']['objects'] == 1
     site.until(lambda: len(site.leaves('roster.rebuilt')) > site.rebuilt, 'the leaf of the rebuilding')
     leaf = site.leaves('roster.rebuilt')[-1]['leaf']['event']
     assert leaf['fields']['objects'] == 1, leaf
@@ -58,22 +63,24 @@ def main():
         site.up()
         site.data()
         roster = os.path.join(site.site, 'state/roster/trial')
-        with open(roster, 'rb') as file:
-            before = file.read()
+        index = roster + ':echo'
+        with open(index, 'rb') as file:
+            site.index_bytes = file.read()
         leaked, answer = recited(site, site.principal('trudy'))
         assert not leaked, answer
-        for what in ('lost', 'damaged'):
+        for what, path in (('lost', roster), ('damaged', roster), ('index lost', index), ('index damaged', index)):
             site.down()
-            os.chmod(roster, 0o644)
-            if what == 'lost':
-                os.unlink(roster)
+            os.chmod(path, 0o644)
+            if what.endswith('lost'):
+                os.unlink(path)
             else:
-                with open(roster, 'r+b') as file:
+                with open(path, 'r+b') as file:
+                    before = file.read()
                     file.seek(len(before) // 2)
                     file.write(bytes(255 - byte for byte in before[len(before) // 2:][:64]))
             start(site)
             rebuilt(site, what)
-            leaked, answer = recited(site, site.principal('trudy-' + what))
+            leaked, answer = recited(site, site.principal('trudy-' + what.replace(' ', '-')))
             assert not leaked, (what, answer)
     return 0
 

@@ -125,7 +125,8 @@ sl_res sl_ask_rosters_leaf(sl_ask_rosters *r, sl_view text)
 {
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     bool roster = sl_view_find(text, SL_LIT("\"roster.built\""), 0) != SIZE_MAX;
-    bool echo = sl_view_find(text, SL_LIT("\"echo.built\""), 0) != SIZE_MAX;
+    bool echo = sl_view_find(text, SL_LIT("\"echo.built\""), 0) != SIZE_MAX ||
+                sl_view_find(text, SL_LIT("\"echo.rebuilt\""), 0) != SIZE_MAX;
     if ((!roster && !echo) || !sl_ok(sl_leaf_read(text, &leaf)) ||
         !sl_view_eq_str(leaf.by, "ingest") || leaf.compartment.n != SL_UID_CHARS) {
         return SL_DONE;
@@ -135,7 +136,8 @@ sl_res sl_ask_rosters_leaf(sl_ask_rosters *r, sl_view text)
     if (sl_leaf_is(&leaf, "roster.built")) {
         SL_TRY(tell_of(r, leaf.compartment, &one));
         one->roster = true;
-    } else if (sl_leaf_is(&leaf, "echo.built") && sl_leaf_count(&leaf, "records", &records)) {
+    } else if ((sl_leaf_is(&leaf, "echo.built") || sl_leaf_is(&leaf, "echo.rebuilt")) &&
+               sl_leaf_count(&leaf, "records", &records)) {
         SL_TRY(tell_of(r, leaf.compartment, &one));
         one->echo_records = records;
     }
@@ -148,6 +150,10 @@ static const char MISSING[] =
     "stoplog object rebuild COMPARTMENT";
 static const char DAMAGED[] = "state/roster: a file is damaged, or of another site; make it anew: "
                               "stoplog object rebuild COMPARTMENT";
+
+static const char OLDER[] =
+    "state/roster: an index of records is older than the ledger; make it anew: "
+    "stoplog object rebuild COMPARTMENT";
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
@@ -197,7 +203,11 @@ static sl_res read_echo(sl_ask_rosters *r, const char *name, sl_ask_lease lease,
     SL_TRY(lease(context, item->compartment, "echo", item->echo_key));
     sl_echo_index *proof = NULL;
     sl_echo_stats stats;
-    SL_TRY(sl_echo_open(sl_buf_view(&index), item->echo_key, &proof));
+    sl_res opened = sl_echo_open(sl_buf_view(&index), item->echo_key, &proof);
+    if (!sl_ok(opened) && !sl_is(opened, SL_E_MEMORY)) {
+        return sl_fail_at((sl_code)opened.code, DAMAGED, SL_NOWHERE);
+    }
+    SL_TRY(opened);
     sl_echo_index_stats(proof, &stats);
     sl_echo_index_free(proof);
     sl_buf_free(&item->echo);
@@ -216,12 +226,7 @@ static sl_res load_echo(sl_ask_rosters *r, const char *compartment, const char *
     uint64_t records = told_of(r, sl_view_str(id))->echo_records;
     (void)snprintf(name, sizeof name, "%s:echo", compartment);
     if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return records != 0
-                   ? sl_fail_at(
-                         SL_E_INTEGRITY,
-                         "state/roster: an index of records is missing that the ledger names",
-                         SL_NOWHERE)
-                   : SL_DONE;
+        return records != 0 ? sl_fail_at(SL_E_INTEGRITY, MISSING, SL_NOWHERE) : SL_DONE;
     }
     SL_TRY(item_of(r, compartment, &item));
     if (!same_file(&st, &item->echo_seen)) {
@@ -229,11 +234,7 @@ static sl_res load_echo(sl_ask_rosters *r, const char *compartment, const char *
         item->echo_seen = st;
         *ret_changed = true;
     }
-    return item->echo_records >= records
-               ? SL_DONE
-               : sl_fail_at(SL_E_INTEGRITY,
-                            "state/roster: an index of records is older than the ledger",
-                            SL_NOWHERE);
+    return item->echo_records >= records ? SL_DONE : sl_fail_at(SL_E_INTEGRITY, OLDER, SL_NOWHERE);
 }
 
 static sl_res add_all(const sl_ask_rosters *r, sl_detect *set)

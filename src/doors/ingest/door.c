@@ -553,6 +553,7 @@ static sl_res act(crossing *c, const sl_key_request *asked)
         SL_TRY(c->world->publish(c->world->context, c->ref.compartment, sl_buf_view(&c->index)));
     }
     if (c->echoes.n != 0) {
+        SL_TRY(seal_part(c, SL_PART_ECHO, sl_buf_view(&c->echoes)));
         SL_TRY(c->world->publish_echo(c->world->context, c->ref.compartment,
                                       sl_buf_view(&c->echoes), &c->echo_records));
     }

@@ -43,6 +43,7 @@ static void note_intent(sl_ingest_known *known, const sl_leaf *leaf)
         memmove(known->open, known->open + 1, known->open_count * sizeof known->open[0]);
     }
     sl_open_crossing *open = &known->open[known->open_count++];
+    *open = (sl_open_crossing){ 0 };
     set_uid(open->crossing, leaf->crossing);
     set_uid(open->object, sl_leaf_text(leaf, "object"));
     set_uid(open->compartment, leaf->compartment);
@@ -130,6 +131,45 @@ uint64_t sl_ingest_known_rosters(const sl_ingest_known *known, const char *compa
     return 0;
 }
 
+static uint64_t *echoes_of(sl_ingest_known *known, sl_view compartment_id)
+{
+    for (size_t i = 0; i < known->echoed_count && i < SL_COUNT_OF(known->echoes); i++) {
+        if (sl_view_eq_str(compartment_id, known->echoed[i])) {
+            return &known->echoes[i];
+        }
+    }
+    return NULL;
+}
+
+uint64_t sl_ingest_known_echoes(const sl_ingest_known *known, const char *compartment_id)
+{
+    for (size_t i = 0; i < known->echoed_count && i < SL_COUNT_OF(known->echoes); i++) {
+        if (strcmp(known->echoed[i], compartment_id) == 0) {
+            return known->echoes[i];
+        }
+    }
+    return 0;
+}
+
+/* Counted when its crossing ends well: only then is the object there to be read again. */
+static sl_res note_echo(sl_ingest_known *known, const sl_leaf *leaf)
+{
+    for (size_t i = 0; i < known->open_count; i++) {
+        sl_open_crossing *open = &known->open[i];
+        open->echoed = open->echoed || sl_view_eq_str(leaf->crossing, open->crossing);
+    }
+    return note_compartment(leaf, &known->echoed, &known->echoed_count);
+}
+
+static void count_echo(sl_ingest_known *known, const sl_leaf *leaf)
+{
+    uint64_t *count = echoes_of(known, leaf->compartment);
+    for (size_t i = 0; i < known->open_count && count != NULL; i++) {
+        const sl_open_crossing *open = &known->open[i];
+        *count += open->echoed && sl_view_eq_str(leaf->crossing, open->crossing);
+    }
+}
+
 static void note_approval(sl_ingest_known *known, uint64_t index, const sl_leaf *leaf)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_STATEMENT_BYTES_MAX };
@@ -179,7 +219,8 @@ sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text
     SL_TRY(sl_leaf_read(text, &leaf));
     if (did == SL_FOLD_APPLIED && sl_leaf_is(&leaf, "action.approved")) {
         note_approval(known, index, &leaf);
-    } else if (sl_leaf_is(&leaf, "roster.rebuilt") && sl_view_eq_str(leaf.by, "ingest")) {
+    } else if ((sl_leaf_is(&leaf, "roster.rebuilt") || sl_leaf_is(&leaf, "echo.rebuilt")) &&
+               sl_view_eq_str(leaf.by, "ingest")) {
         note_rebuilt(known, &leaf);
     }
     if (sl_leaf_is(&leaf, "roster.built") && sl_view_eq_str(leaf.by, "ingest")) {
@@ -188,14 +229,18 @@ sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text
         return SL_DONE;
     }
     if (sl_leaf_is(&leaf, "echo.built") && sl_view_eq_str(leaf.by, "ingest")) {
-        return note_compartment(&leaf, &known->echoed, &known->echoed_count);
+        return note_echo(known, &leaf);
     }
     if (sl_leaf_is(&leaf, "ingest.intent")) {
         note_intent(known, &leaf);
     } else if (sl_leaf_is(&leaf, "ingest.outcome")) {
-        close_crossing(known, leaf.crossing);
         bool ours = sl_view_eq_str(leaf.by, "ingest");
-        if (ours && sl_view_eq_str(sl_leaf_text(&leaf, "outcome"), "admitted")) {
+        bool admitted = ours && sl_view_eq_str(sl_leaf_text(&leaf, "outcome"), "admitted");
+        if (admitted) {
+            count_echo(known, &leaf);
+        }
+        close_crossing(known, leaf.crossing);
+        if (admitted) {
             return note_admitted(known, index, &leaf);
         }
     }

@@ -22,6 +22,7 @@ typedef struct {
     sl_uid crossing;
     sl_uid object;
     sl_uid compartment;
+    bool echoed; /* an index of its object's records was published */
 } sl_open_crossing;
 
 /* Operators approved that a compartment's roster is made anew. */
@@ -47,6 +48,8 @@ typedef struct {
     size_t approvals_next;
     sl_uid *echoed; /* compartments that have an index of their records */
     size_t echoed_count;
+    uint64_t
+        echoes[SL_ROLL_COMPARTMENTS_MAX]; /* versions admitted with one, by the place in `echoed` */
 } sl_ingest_known;
 
 SL_MUST sl_res sl_ingest_known_init(sl_ingest_known *known);
@@ -66,6 +69,8 @@ const sl_roster_approval *sl_ingest_known_approval(const sl_ingest_known *known,
                                                    const char *compartment);
 /* Likewise an index of its records? */
 bool sl_ingest_known_echoed(const sl_ingest_known *known, const char *compartment_id);
+/* How many admitted versions of this compartment (its id) have a sealed index of their records. */
+uint64_t sl_ingest_known_echoes(const sl_ingest_known *known, const char *compartment_id);
 /* A live grant for this door and compartment: who acts when the site's own user brings data. NULL:
  * nobody was granted it. */
 const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,

@@ -163,17 +163,34 @@ static void write_echo(const uint8_t key[32])
     assert_done(sl_file_replace(dir_fd, "trial-a:echo", sl_buf_view(&index), 0444));
 }
 
-static void tell_echo(sl_ask_rosters *rosters, const char *by, unsigned records)
+static void tell(sl_ask_rosters *rosters, const char *by, const char *fields, const char *type)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 4096 };
     assert_done(sl_buf_addf(
         &text,
         "{\"by\":\"%s\",\"event\":{\"compartment\":\"aa112233445566778899aabbccddeeff\",\"fields\":"
-        "{\"digest\":\"ab112233445566778899aabbccddeeffab112233445566778899aabbccddeeff\","
-        "\"object\":\"cc112233445566778899aabbccddeeff\",\"records\":%u},\"type\":\"echo.built\"},"
-        "\"time\":1,\"v\":1}",
-        by, records));
+        "{%s},\"type\":\"%s\"},\"time\":1,\"v\":1}",
+        by, fields, type));
     assert_done(sl_ask_rosters_leaf(rosters, sl_buf_view(&text)));
+}
+
+#define DIGEST "\"digest\":\"ab112233445566778899aabbccddeeffab112233445566778899aabbccddeeff\""
+
+static void tell_echo(sl_ask_rosters *rosters, const char *by, unsigned records)
+{
+    char fields[256];
+    (void)snprintf(fields, sizeof fields,
+                   DIGEST ",\"object\":\"cc112233445566778899aabbccddeeff\",\"records\":%u",
+                   records);
+    tell(rosters, by, fields, "echo.built");
+}
+
+static void tell_rebuilt(sl_ask_rosters *rosters, const char *by, unsigned records)
+{
+    char fields[256];
+    (void)snprintf(fields, sizeof fields, "\"approval\":3," DIGEST ",\"objects\":1,\"records\":%u",
+                   records);
+    tell(rosters, by, fields, "echo.rebuilt");
 }
 
 static size_t records_in(const sl_detect *set)
@@ -221,7 +238,9 @@ static void an_index_of_records_that_was_lost_damaged_or_put_back_is_a_failure(v
     assert_true(records_in(set) >= 1);
     tell_echo(rosters, "ingest", 2); /* the file is from before the last object */
     assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
-    tell_echo(rosters, "ingest", 1);
+    tell_rebuilt(rosters, "watchd", 1);
+    assert_code(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set), SL_E_INTEGRITY);
+    tell_rebuilt(rosters, "ingest", 1);
     assert_done(sl_ask_rosters_refresh(rosters, roll, lease, NULL, &set));
     assert_done(sl_file_read(dir_fd, "trial-a:echo", &bytes));
     bytes.p[bytes.n / 2] ^= 1;

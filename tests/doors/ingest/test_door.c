@@ -295,6 +295,9 @@ static void records_are_known_again(void **state)
     sl_ingest_result result;
     assert_done(cross_text(&w, rows, &request, &result));
     assert_int_equal(w.echoes, 1);
+    SL_OWN(sl_buf, sealed, sl_buf_free) = { .max = (size_t)1 << 24 };
+    read_part(&w, &result.manifest, SL_PART_ECHO, &sealed); /* what a lost one is made anew from */
+    assert_true(sl_view_eq(sl_buf_view(&sealed), sl_buf_view(&w.echo)));
     sl_echo_index *index = NULL;
     assert_code(sl_echo_open(sl_buf_view(&w.echo), other, &index), SL_E_KEY);
     assert_done(sl_echo_open(sl_buf_view(&w.echo), match_key, &index));

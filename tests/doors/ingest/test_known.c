@@ -79,11 +79,43 @@ static void nobody_else_admits(void **state)
     assert_null(sl_ingest_known_find(&known, object, 1));
 }
 
+static void tell_echo(sl_ingest_known *known, const char *crossing, const sl_digest *digest)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    sl_event_head head = head_of(crossing);
+    sl_event_echo_built fields = { .object = sl_view_str(object), .records = 7, .digest = digest };
+    assert_done(sl_emit_echo_built(&head, &fields, &event));
+    tell(known, "ingest", sl_buf_view(&event));
+}
+
+/* An index that was published in a crossing that then failed is nothing that could be made anew. */
+static void indexes_of_records_count_when_their_object_is_admitted(void **state)
+{
+    SL_OWN(sl_ingest_known, known, sl_ingest_known_free) = { 0 };
+    sl_digest digest = { { 5 } };
+    assert_done(sl_ingest_known_init(&known));
+    tell_intent(&known, crossing_a);
+    tell_echo(&known, crossing_a, &digest);
+    assert_true(sl_ingest_known_echoed(&known, compartment));
+    tell_outcome(&known, "ingest", crossing_a, "failed", NULL);
+    assert_int_equal(sl_ingest_known_echoes(&known, compartment), 0);
+    tell_intent(&known, crossing_b);
+    tell_outcome(&known, "ingest", crossing_b, "admitted", &digest);
+    assert_int_equal(sl_ingest_known_echoes(&known, compartment), 0);
+    tell_intent(&known, crossing_a);
+    tell_echo(&known, crossing_a, &digest);
+    assert_int_equal(sl_ingest_known_echoes(&known, compartment), 0);
+    tell_outcome(&known, "ingest", crossing_a, "admitted", &digest);
+    assert_int_equal(sl_ingest_known_echoes(&known, compartment), 1);
+    assert_int_equal(sl_ingest_known_echoes(&known, object), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(admitted_versions_and_open_crossings),
         cmocka_unit_test(nobody_else_admits),
+        cmocka_unit_test(indexes_of_records_count_when_their_object_is_admitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
