@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "artefact/allow_embedded.h"
 #include "base/arena.h"
 #include "base/yaml.h"
 
@@ -141,11 +140,6 @@ void sl_allow_free(sl_allow **allow)
         free(*allow);
         *allow = NULL;
     }
-}
-
-sl_view sl_allow_pack(void)
-{
-    return (sl_view){ sl_allow_embedded[0].bytes, sl_allow_embedded[0].n };
 }
 
 sl_view sl_allow_version(const sl_allow *allow)

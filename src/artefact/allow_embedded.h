@@ -1,4 +1,4 @@
-/* data/allow/python.txt as the build put it into the program; used by allow.c alone. */
+/* data/allow (names, signature, keys) as the build put it into the program; used by allow_pack.c alone. */
 #ifndef SL_ARTEFACT_ALLOW_EMBEDDED_H
 #define SL_ARTEFACT_ALLOW_EMBEDDED_H
 

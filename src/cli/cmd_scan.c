@@ -16,7 +16,7 @@
 #define PROGRESS_EVERY_NS ((uint64_t)200 * 1000000U)
 
 static const char USAGE[] =
-    "scan [--json | --sarif | --svr] [--allow FILE] [--workers N] [--alone] [-v] PATH...\n"
+    "scan [--json | --sarif | --svr] [--allow FILE] [--rules PACK] [--workers N] [--alone] [-v] PATH...\n"
     "       stoplog scan --explain FILE [MEMBER]\n"
     "\n"
     "Says what loading models, datasets and packages would do, without loading them. Folders are\n"
@@ -26,6 +26,9 @@ static const char USAGE[] =
     "  --svr          one in-toto statement with a verification result over all files\n"
     "  --explain      what the pickles of a file would do, as readable pseudo-code; MEMBER as findings name it\n"
     "  --allow FILE   Python names of your own: name, may, reason, approver, expires (docs/scan.md)\n"
+    "  --rules PACK   a newer signed pack of reviewed names in place of the program's own\n"
+    "  --rules-keys FILE  verifier keys that may sign it, beside the program's own\n"
+    "  --rules-min VERSION  refuse it when it is older than this\n"
     "  --workers N    so many workers at once (default: one for each processor)\n"
     "  --alone        never two files in one worker: slower for many small files\n"
     "  -v             list clean files too\n"
@@ -209,11 +212,38 @@ static sl_res finish(scanning *s)
 
 /* ---- the command ---- */
 
-static sl_res load_allow(scanning *s, const char *path)
+/* What of the command line says which names are allowed. */
+typedef struct {
+    const char *allow; /* a site's own names; or NULL, as all of them */
+    const char *pack;
+    const char *keys;
+    const char *oldest;
+} allow_options;
+
+static sl_res load_pack(const allow_options *options, sl_allow **ret_allow)
+{
+    SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_NOTE_BYTES_MAX };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    sl_allow_keys keys = { 0 };
+    if (options->pack == NULL) {
+        return sl_allow_own(ret_allow);
+    }
+    SL_TRY(sl_allow_keys_own(&keys));
+    if (options->keys != NULL) {
+        SL_TRY(sl_file_read(AT_FDCWD, options->keys, &text));
+        SL_TRY(sl_allow_keys_read(sl_buf_view(&text), &keys));
+    }
+    SL_TRY(sl_file_read(AT_FDCWD, options->pack, &note));
+    sl_view oldest = sl_view_str(options->oldest == NULL ? "" : options->oldest);
+    return sl_allow_open(sl_buf_view(&note), &keys, oldest, ret_allow);
+}
+
+static sl_res load_allow(scanning *s, const allow_options *options)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    const char *path = options->allow;
     size_t expired = 0;
-    SL_TRY(sl_allow_read(sl_allow_pack(), &s->allow));
+    SL_TRY(load_pack(options, &s->allow));
     if (path == NULL) {
         return SL_DONE;
     }
@@ -255,7 +285,8 @@ static int status_of(const scanning *s)
     return n[SL_SCAN_UNKNOWN] != 0 ? 5 : 0;
 }
 
-static int run(scanning *s, const char *allow, sl_scan_pool_options *options, int argc, char **argv)
+static int run(scanning *s, const allow_options *allow, sl_scan_pool_options *options, int argc,
+               char **argv)
 {
     sl_res r = load_allow(s, allow);
     s->progress = isatty(STDERR_FILENO) && s->form == FORM_TABLE;
@@ -284,14 +315,21 @@ static int explain(sl_cli *cli, const char *path, const char *member)
 int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        { "json", no_argument, NULL, 'j' },          { "sarif", no_argument, NULL, 's' },
-        { "svr", no_argument, NULL, 'i' },           { "allow", required_argument, NULL, 'a' },
-        { "workers", required_argument, NULL, 'w' }, { "alone", no_argument, NULL, 'o' },
-        { "explain", required_argument, NULL, 'e' }, { 0 },
+        { "json", no_argument, NULL, 'j' },
+        { "sarif", no_argument, NULL, 's' },
+        { "svr", no_argument, NULL, 'i' },
+        { "allow", required_argument, NULL, 'a' },
+        { "workers", required_argument, NULL, 'w' },
+        { "alone", no_argument, NULL, 'o' },
+        { "explain", required_argument, NULL, 'e' },
+        { "rules", required_argument, NULL, 'r' },
+        { "rules-keys", required_argument, NULL, 'k' },
+        { "rules-min", required_argument, NULL, 'm' },
+        { 0 },
     };
     scanning s = { .cli = cli, .form = cli->json ? FORM_JSON : FORM_TABLE };
     sl_scan_pool_options options = { 0 };
-    const char *allow = NULL;
+    allow_options allow = { 0 };
     const char *explained = NULL;
     uint64_t workers = 0;
     optind = 1;
@@ -308,7 +346,16 @@ int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
             s.form = FORM_SVR;
             break;
         case 'a':
-            allow = optarg;
+            allow.allow = optarg;
+            break;
+        case 'r':
+            allow.pack = optarg;
+            break;
+        case 'k':
+            allow.keys = optarg;
+            break;
+        case 'm':
+            allow.oldest = optarg;
             break;
         case 'o':
             options.alone = true;
@@ -331,9 +378,10 @@ int sl_cmd_scan(sl_cli *cli, int argc, char **argv)
     if (explained != NULL && argc - optind <= 1) {
         return explain(cli, explained, optind == argc ? "" : argv[optind]);
     }
-    if (optind == argc || explained != NULL) {
+    if (optind == argc || explained != NULL ||
+        (allow.pack == NULL && (allow.keys != NULL || allow.oldest != NULL))) {
         return sl_cli_usage(cli, USAGE);
     }
     options.workers = (unsigned)workers;
-    return run(&s, allow, &options, argc - optind, argv + optind);
+    return run(&s, &allow, &options, argc - optind, argv + optind);
 }

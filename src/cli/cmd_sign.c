@@ -184,7 +184,7 @@ static sl_res scan_model(signing *s, const char *directory, const sl_manifest *f
     if (s->no_scan) {
         return SL_DONE;
     }
-    SL_TRY(sl_allow_read(sl_allow_pack(), &allow));
+    SL_TRY(sl_allow_own(&allow));
     s->allow_list = *sl_allow_digest(allow);
     SL_TRY(sl_scan_manifest(directory, files, allow, say_unclean, NULL, &s->scan));
     uint64_t bad = s->scan.classes[SL_SCAN_DANGEROUS] + s->scan.classes[SL_SCAN_MALFORMED];

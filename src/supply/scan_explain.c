@@ -96,7 +96,7 @@ sl_res sl_scan_explain(int fd, sl_view name, sl_view member, sl_buf *out)
         return sl_fail_at(SL_E_TYPE, "file", SL_NOWHERE);
     }
     SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
-    SL_TRY(sl_allow_read(sl_allow_pack(), &allow)); /* here, since the first hash opens files */
+    SL_TRY(sl_allow_own(&allow)); /* here, since the first hash opens files */
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return sl_fail_os(SL_E_IO, "pipe");
     }

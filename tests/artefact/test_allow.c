@@ -1,14 +1,11 @@
-/* The allow-list: the pack is the one that was pinned, names mean what they say, and a site's own names
+/* The allow-list: the pack is the one that was signed, names mean what they say, and a site's own names
  * need a reason, an approver and an end. */
 #include <stdio.h>
 #include <string.h>
 
 #include "test.h"
 
-#include <fcntl.h>
-
 #include "artefact/allow.h"
-#include "base/file.h"
 
 static sl_allow *built_in(void)
 {
@@ -17,15 +14,138 @@ static sl_allow *built_in(void)
     return allow;
 }
 
-static void the_pack_is_the_pinned_one(void **state)
+static void the_carried_pack_is_signed(void **state)
 {
-    SL_OWN(sl_allow *, allow, sl_allow_free) = built_in();
-    SL_OWN(sl_buf, pin, sl_buf_free) = { .max = 200 };
-    char hex[2 * SL_DIGEST_BYTES + 1];
-    assert_done(sl_file_read(AT_FDCWD, SL_SOURCE_ROOT "/data/allow/PIN", &pin));
-    sl_digest_hex(sl_allow_digest(allow), hex);
-    assert_view(sl_view_trim(sl_view_sub(sl_buf_view(&pin), 0, 64)), hex);
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    assert_done(sl_allow_own(&allow));
     assert_true(sl_allow_version(allow).n != 0);
+}
+
+/* ---- packs from outside ---- */
+
+static const char PACK[] =
+    "# names\npack %s\n\ncall collections.OrderedDict\nnew mylib.Model\nstd os\n";
+
+typedef struct {
+    sl_sign_key key;
+    sl_allow_keys keys;
+} signer;
+
+static void free_signer(signer *s)
+{
+    sl_sign_key_free(&s->key);
+}
+
+static void make_signer(signer *s, uint8_t fill)
+{
+    uint8_t seed[SL_SEED_BYTES];
+    memset(seed, fill, sizeof seed);
+    assert_done(sl_sign_key_from_seed(seed, &s->key));
+    assert_done(sl_vkey_make(SL_LIT("lab"), SL_NOTE_ED25519, &s->key.public_key, &s->keys.keys[0]));
+    s->keys.count = 1;
+}
+
+static void sign_pack(const signer *s, const char *version, sl_buf *out)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 4096 };
+    assert_done(sl_buf_addf(&text, PACK, version));
+    assert_done(sl_note_sign(out, sl_buf_view(&text), SL_LIT("lab"), &s->key));
+}
+
+/* The day behind the carried pack's, so that this test outlives its changes. */
+#define LATER "2099.01.01"
+
+static void a_newer_signed_pack_takes_the_place(void **state)
+{
+    SL_OWN(signer, s, free_signer) = { 0 };
+    SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_NOTE_BYTES_MAX };
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    make_signer(&s, 1);
+    sign_pack(&s, LATER, &note);
+    assert_done(sl_allow_open(sl_buf_view(&note), &s.keys, (sl_view){ 0 }, &allow));
+    assert_view(sl_allow_version(allow), LATER);
+    assert_int_equal(sl_allow_find(allow, SL_LIT("mylib"), SL_LIT("Model")), SL_MAY_NEW);
+    assert_int_equal(sl_allow_find(allow, SL_LIT("os"), SL_LIT("system")), SL_MAY_NOT);
+    assert_int_equal(sl_allow_find(allow, SL_LIT("torch"), SL_LIT("float32")), SL_MAY_NOT_KNOWN);
+}
+
+static void the_carried_pack_is_no_rollback_of_itself(void **state)
+{
+    SL_OWN(signer, s, free_signer) = { 0 };
+    SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_NOTE_BYTES_MAX };
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    make_signer(&s, 1);
+    assert_done(sl_note_sign(&note, sl_allow_pack(), SL_LIT("lab"), &s.key));
+    assert_done(sl_allow_open(sl_buf_view(&note), &s.keys, (sl_view){ 0 }, &allow));
+}
+
+static void an_older_pack_is_refused(void **state)
+{
+    SL_OWN(sl_allow *, own, sl_allow_free) = built_in();
+    SL_OWN(sl_buf, same, sl_buf_free) = { .max = 64 };
+    assert_done(sl_buf_add(&same, sl_allow_version(own)));
+    const struct {
+        const char *version;
+        const char *oldest;
+        sl_code code;
+    } rows[] = {
+        { "2026.11.20", "", SL_E_ROLLBACK },
+        { sl_buf_cstr(&same), "", SL_E_ROLLBACK }, /* the same day, other names */
+        { LATER, LATER ".1", SL_E_ROLLBACK },
+        { LATER ".2", LATER ".10", SL_E_ROLLBACK },
+        { LATER ".10", LATER ".2", SL_OK },
+        { LATER, LATER, SL_OK },
+        { LATER, "tomorrow", SL_E_SYNTAX },
+        { "2099.13.01", "", SL_E_SYNTAX },
+        { "2099.01", "", SL_E_SYNTAX },
+        { "2099.01.01.1.1", "", SL_E_SYNTAX },
+        { "newest", "", SL_E_SYNTAX },
+    };
+    SL_OWN(signer, s, free_signer) = { 0 };
+    make_signer(&s, 1);
+    for (size_t i = 0; i < SL_COUNT_OF(rows); i++) {
+        SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_NOTE_BYTES_MAX };
+        SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+        sign_pack(&s, rows[i].version, &note);
+        assert_code(sl_allow_open(sl_buf_view(&note), &s.keys, sl_view_str(rows[i].oldest), &allow),
+                    rows[i].code);
+        assert_int_equal(allow != NULL, rows[i].code == SL_OK);
+    }
+}
+
+static void what_nobody_trusted_signed_is_refused(void **state)
+{
+    SL_OWN(signer, s, free_signer) = { 0 };
+    SL_OWN(signer, other, free_signer) = { 0 };
+    SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_NOTE_BYTES_MAX };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 4096 };
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    make_signer(&s, 1);
+    make_signer(&other, 2);
+    sign_pack(&s, LATER, &note);
+    assert_code(sl_allow_open(sl_buf_view(&note), &other.keys, (sl_view){ 0 }, &allow),
+                SL_E_SIGNATURE);
+    assert_done(sl_buf_addf(&text, PACK, LATER)); /* not signed at all */
+    assert_false(sl_ok(sl_allow_open(sl_buf_view(&text), &s.keys, (sl_view){ 0 }, &allow)));
+    for (size_t i = 0; i < note.n; i++) { /* a bit changed, or the end missing, anywhere */
+        note.p[i] ^= 1;
+        assert_false(sl_ok(sl_allow_open(sl_buf_view(&note), &s.keys, (sl_view){ 0 }, &allow)));
+        note.p[i] ^= 1;
+        sl_view cut = sl_view_of(note.p, i);
+        assert_false(sl_ok(sl_allow_open(cut, &s.keys, (sl_view){ 0 }, &allow)));
+    }
+    sl_allow_keys none = { 0 };
+    assert_code(sl_allow_open(sl_buf_view(&note), &none, (sl_view){ 0 }, &allow), SL_E_SIGNATURE);
+    assert_null(allow);
+}
+
+static void keys_are_read_strictly(void **state)
+{
+    sl_allow_keys keys = { 0 };
+    assert_done(sl_allow_keys_own(&keys));
+    assert_true(keys.count >= 1);
+    assert_code(sl_allow_keys_read(SL_LIT("# mine\n\nlab+00000000+AAAA\n"), &keys), SL_E_SYNTAX);
+    assert_int_equal(sl_detail_get()->offset, 3);
 }
 
 static void names_may_what_they_were_reviewed_for(void **state)
@@ -114,7 +234,12 @@ static void a_broken_pack_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_pack_is_the_pinned_one),
+        cmocka_unit_test(the_carried_pack_is_signed),
+        cmocka_unit_test(a_newer_signed_pack_takes_the_place),
+        cmocka_unit_test(the_carried_pack_is_no_rollback_of_itself),
+        cmocka_unit_test(an_older_pack_is_refused),
+        cmocka_unit_test(what_nobody_trusted_signed_is_refused),
+        cmocka_unit_test(keys_are_read_strictly),
         cmocka_unit_test(names_may_what_they_were_reviewed_for),
         cmocka_unit_test(a_sites_own_names_need_their_papers),
         cmocka_unit_test(an_entry_holds_until_its_day),

@@ -3,7 +3,7 @@
 
 SARIF is validated where SL_SARIF_SCHEMA names OASIS's sarif-schema-2.1.0.json and a Python with jsonschema runs this;
 the SVR statement is parsed where in_toto_attestation can be imported. Nothing here is unpickled.
-usage: scan_command.py STOPLOG
+usage: scan_command.py STOPLOG ALLOW-PACK
 """
 import gzip
 import io
@@ -255,8 +255,35 @@ def own_names(top):
     check("what the pack denies cannot be allowed", code not in (0, 5) and out == "" and "refused" in err, f"{code} {out} {err}")
 
 
+def signed_pack(top):
+    """Packs of names that a key of ours signed; the tool that signs is built beside the program."""
+    tool = os.path.abspath(sys.argv[2])
+    model = put(f"{top}/pack/model.pkl", b"\x80\x02cmylib\nModel\n)\x81.")
+    text = put(f"{top}/pack/names.txt", b"pack 2099.01.01\nnew mylib.Model\n")
+    key, pack, keys = f"{top}/pack/key.pem", f"{top}/pack/names.pack", f"{top}/pack/keys.txt"
+
+    def sign(*words):
+        return subprocess.run([tool, *words], capture_output=True, check=True, timeout=60).stdout
+
+    put(keys, sign("key", "lab", key))
+    check("a signing key is for its owner alone", os.stat(key).st_mode & 0o777 == 0o600)
+    put(pack, sign("sign", "lab", key, text))
+    check("the carried names do not know it", run(model)[0] == 5)
+    code, out, err = run("--rules", pack, "--rules-keys", keys, "--json", model)
+    told = json.loads(out.splitlines()[-1])["summary"]["allow"] if code == 0 else {}
+    check("a signed pack takes the place of the carried one", told.get("pack") == "2099.01.01", f"{code} {out} {err}")
+    for name, words, wanted in [("nobody's key", ("--rules", pack), "signature"),
+                                ("a text without signature", ("--rules", text, "--rules-keys", keys), "pack of names"),
+                                ("a floor above it", ("--rules", pack, "--rules-keys", keys, "--rules-min",
+                                                      "2099.01.02"), "older")]:
+        code, out, err = run(*words, model)
+        check(f"pack refused: {name}", code not in (0, 1, 5) and out == "" and wanted in err, f"{code} {out} {err}")
+    check("keys without a pack: usage", run("--rules-keys", keys, model)[0] == 2)
+
+
 def main():
-    for part in (statuses, no_plain_files, unreadable, bombs, names, sarif, statement, explained, own_names):
+    for part in (statuses, no_plain_files, unreadable, bombs, names, sarif, statement, explained, own_names,
+                 signed_pack):
         with tempfile.TemporaryDirectory() as top:
             part(top)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")

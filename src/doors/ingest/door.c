@@ -178,7 +178,8 @@ static sl_res inspect(crossing *c)
 {
     sl_ingest_taker taker = { .ctx = c,
                               .take = take_identifier,
-                              .text = c->world->publish_echo == NULL ? NULL : take_text };
+                              .text = c->world->publish_echo == NULL ? NULL : take_text,
+                              .allow = c->world->allow };
     return sl_ingest_worker(c->fd, sl_view_str(c->request->file_name),
                             sl_view_str(c->request->record_id), c->world->confined, taker,
                             &c->result->inspection, &c->report);

@@ -33,6 +33,8 @@ typedef struct {
 typedef struct {
     void *context;
     bool confined; /* false: tests and sanitizer builds */
+    /* Names that pickles may use, borrowed. NULL: the pack that the program carries. */
+    const sl_allow *allow;
     /* Is the door open to this principal and compartment now? SL_E_VALVE, SL_E_NO_GRANT. */
     sl_res (*admit)(void *context, const sl_ingest_request *request);
     /* Appends and waits until durable. */

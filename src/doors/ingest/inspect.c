@@ -145,10 +145,12 @@ static void count_rule(sl_inspection *found, const sl_scan_result *result, sl_ru
 }
 
 /* Scans the file as an artefact: a pickle is a program whatever its name says, and a text can be one. */
-static sl_res scan_file(source *s, sl_view name, sl_inspection *found)
+static sl_res scan_file(source *s, sl_view name, const sl_allow *allow, sl_inspection *found)
 {
     sl_scan_result result = { 0 };
-    sl_scan_input input = { .read = read_for_scan, .ctx = s, .size = s->bytes, .name = name };
+    sl_scan_input input = {
+        .read = read_for_scan, .ctx = s, .size = s->bytes, .name = name, .allow = allow
+    };
     SL_TRY(sl_random_bytes(input.key, sizeof input.key));
     SL_TRY(sl_scan_run(&input, &result));
     found->artefact = result.class;
@@ -266,7 +268,7 @@ sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_take
     sl_inspection found = { 0 };
     SL_TRY(open_source(fd, &s));
     SL_TRY(identify_file(&s, name, &found));
-    SL_TRY(scan_file(&s, name, &found));
+    SL_TRY(scan_file(&s, name, taker.allow, &found));
     if (sl_ingest_judge(&found) == SL_VERDICT_REFUSE) {
         *ret_inspection = found;
         return SL_DONE;

@@ -21,11 +21,13 @@ typedef struct {
 /* A part of a record's text at most. */
 #define SL_INGEST_TEXT_BYTES ((size_t)32768)
 
-/* Who receives the identifiers, as they are found, and the texts (may be NULL). */
+/* Who receives the identifiers, as they are found, and the texts (may be NULL); and by which names pickles
+ * are judged. */
 typedef struct {
     void *ctx;
     sl_res (*take)(void *ctx, sl_class kind, sl_view value, uint64_t record);
     sl_res (*text)(void *ctx, const sl_ingest_text *text);
+    const sl_allow *allow; /* NULL: the pack that the program carries */
 } sl_ingest_taker;
 
 enum { SL_INSPECTION_RULES = 8 };

@@ -116,26 +116,29 @@ static sl_res send_error(sender *s, sl_res why)
     return flush(s);
 }
 
-static sl_res work(sender *s, int fd, sl_view name, sl_view record_id, bool texts)
+static sl_res work(sender *s, int fd, sl_view name, sl_view record_id, const sl_ingest_taker *asked)
 {
     sl_inspection found;
     SL_OWN(sl_buf, report, sl_buf_free) = { .max = SL_REPORT_BYTES_MAX };
-    sl_ingest_taker taker = { .ctx = s, .take = send_identifier, .text = texts ? send_text : NULL };
+    sl_ingest_taker taker = { .ctx = s,
+                              .take = send_identifier,
+                              .text = asked->text != NULL ? send_text : NULL,
+                              .allow = asked->allow };
     SL_TRY(sl_ingest_inspect(fd, name, record_id, taker, &found, &report));
     SL_TRY(send_report(s, sl_buf_view(&report)));
     return send_done(s, &found);
 }
 
 /* What the child does; never returns. */
-static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view record_id, bool texts,
-                                bool confined)
+static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view record_id,
+                                const sl_ingest_taker *asked, bool confined)
 {
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4 * FRAME_BYTES_MAX };
     sender s = { .fd = pipe_fd, .out = out };
     const int keep[] = { fd, pipe_fd };
     sl_res r = confined ? sl_confine_worker(keep, SL_COUNT_OF(keep)) : SL_DONE;
     if (sl_ok(r)) {
-        r = work(&s, fd, name, record_id, texts);
+        r = work(&s, fd, name, record_id, asked);
     }
     if (!sl_ok(r)) {
         sl_buf_clear(&s.out);
@@ -295,7 +298,7 @@ sl_res sl_ingest_worker(int fd, sl_view name, sl_view record_id, bool confined,
         return sl_fail_os(SL_E_IO, "fork");
     }
     if (child == 0) {
-        run_child(fd, out, name, record_id, taker.text != NULL, confined);
+        run_child(fd, out, name, record_id, &taker, confined);
     }
     sl_fd_close(&out);
     sl_worker_frames frames = { .taker = taker, .report = report };

@@ -1,0 +1,1 @@
+— stoplog.allow tqfOhw5Iu3Gr+AoqXknlQzgOEOxz3g2TPm9ZZBDOj9YZv/DGiqlacW43S8dAhsLY5bQ8yjxF5j8X2WadUkVxnyWDDAM=
