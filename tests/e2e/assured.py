@@ -6,7 +6,7 @@ usage: assured.py STOPLOG SOURCE_ROOT
 import os
 import sys
 
-from whole_rig import Site
+from reciting_site import RecitingSite
 
 problems = []
 
@@ -22,8 +22,7 @@ def until(site, name, state, wait_s=150):
 
 
 def digest_of(site, kind, scope=None):
-    found = [leaf['leaf']['event']['fields'] for leaf in site.leaves(kind)]
-    found = [fields for fields in found if scope is None or fields['scope'] == scope]
+    found = [leaf for leaf in site.leaves(kind) if scope is None or leaf['scope'] == scope]
     return found[-1]['binary_digest' if scope is None else 'digest']
 
 
@@ -58,25 +57,25 @@ def what_people_tell(site):
     until(site, 'access.reviewed', 'pass')
     for bad in (('grant.reviewed', '0123456789abcdef', '--says', 'keep'), ('grant.reviewed', 'x', '--says', 'perhaps'),
                 ('no.such', 'x'), ('trail.reviewed', 'x', '--says', 'much')):
-        done = site.call('attest', *bad, '--key', site.path('alice.pem'))
+        done = site.call('attest', *bad, '--key', site.key('alice'))
         if done.returncode == 0:
             problems.append('attested: ' + ' '.join(bad))
 
 
 def what_is_spoiled(site):
     """Another digest is approved, and a key is opened to others: the next look, which an approval asks for, says so."""
-    os.chmod(os.path.join(site.site, 'state/ledgerd/ledger.key'), 0o644)
+    os.chmod(os.path.join(site.folder, 'state/ledgerd/ledger.key'), 0o644)
     approve(site, 'program', '0' * 63 + '1')
     until(site, 'build.running_signed', 'fail')
     until(site, 'host.key_files', 'fail')
-    os.chmod(os.path.join(site.site, 'state/ledgerd/ledger.key'), 0o600)
+    os.chmod(os.path.join(site.folder, 'state/ledgerd/ledger.key'), 0o600)
 
 
 def main():
-    with Site(sys.argv[1], sys.argv[2], witness=True) as site:
-        site.make()
+    with RecitingSite(sys.argv[1], sys.argv[2], witness=True) as site:
         site.up()
-        site.data()
+        site.until_open()
+        site.fill()
         until(site, 'ledger.complete', 'pass')
         until(site, 'ledger.consistent', 'pass')
         for part in (what_the_machine_tells, what_people_tell, what_is_spoiled):

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 
-from whole_rig import Site
+from reciting_site import RecitingSite
 
 problems = []
 
@@ -27,7 +27,7 @@ HELD = {'no_effect': 'held', 'refused': 'held', 'signalled': 'held', 'contained'
 
 
 def chat(site, key, model='plain'):
-    return ('--url', 'http://127.0.0.1:%d' % site.front, '--api-key', key, '--model', model)
+    return ('--url', 'http://127.0.0.1:%d' % site.port, '--api-key', key, '--model', model)
 
 
 def canary(site, key):
@@ -44,7 +44,7 @@ def with_every_control(site):
     for name in ('tamper_flip', 'tamper_truncate', 'tamper_rollback'):
         expect(name, site.drill(name), 0, **HELD)
         site.reopen()
-    site.until(lambda: len(site.ended()) == 6, 'six results')
+    site.until(lambda: len(site.leaves('drill.ended')) == 6, 'six results')
     # Of the checks one is named: what else the machine lacks (an encrypted disk, a second person) is not of the drills.
     gate = ('drill', 'gate', '--check', 'ledger.complete')
     site.until(lambda: site.check('ledger.complete')[0] == 'pass', 'both sides counted', 180)
@@ -54,11 +54,11 @@ def with_every_control(site):
     if site.call(*gate, '--max-mttc', '0').returncode != 0 or \
             site.call(*gate, '--max-age', '1ms').returncode != 5:
         problems.append('the gate takes an old result')
-    for leaf in site.ended():
-        done = site.call('drill', 'replay', str(leaf))
+    for leaf in site.leaves('drill.ended'):
+        done = site.call('drill', 'replay', str(leaf['index']))
         if done.returncode != 0 or '"agrees":true' not in done.stdout:
-            problems.append('replay %d: %d %s' % (leaf, done.returncode, done.stdout + done.stderr))
-    report = subprocess.run([site.stoplog, '--site', site.site, 'drill', 'report'], capture_output=True,
+            problems.append('replay %d: %d %s' % (leaf['index'], done.returncode, done.stdout + done.stderr))
+    report = subprocess.run([site.stoplog, '--site', site.folder, 'drill', 'report'], capture_output=True,
                             text=True, timeout=60).stdout
     if report.count('| **pass** |') != 6:
         problems.append('the report: ' + report)
@@ -95,9 +95,9 @@ rules:
 def without_the_control(site):
     """The site as before, but its policy lets every answer pass, and the grant has no budget."""
     site.down()
-    with open(os.path.join(site.site, 'policy/ask.yml'), 'w', encoding='utf-8') as out:
+    with open(os.path.join(site.folder, 'policy/ask.yml'), 'w', encoding='utf-8') as out:
         out.write(NO_CONTROL)
-    site.up(again=True)
+    site.up_again()
     expect('canary without its rule', canary(site, site.principal('trudy3')), 1, no_effect='failed')
     found = site.drill('stolen_key', *chat(site, site.principal('mallory3')))
     expect('stolen_key without a budget', found, found[0], refused='failed')
@@ -106,10 +106,10 @@ def without_the_control(site):
 
 
 def main():
-    with Site(sys.argv[1], sys.argv[2]) as site:
-        site.make()
+    with RecitingSite(sys.argv[1], sys.argv[2]) as site:
         site.up()
-        site.data()
+        site.until_open()
+        site.fill()
         for part in (with_every_control, without_the_watch, without_the_control):
             part(site)
     for problem in problems:

@@ -1,68 +1,62 @@
-"""A roster, or an index of records, that was lost, or damaged, keeps the doors shut; operators have it made anew from the sealed objects, and the
-door protects the same people again. Without their approval nothing is opened.
+"""A roster, or an index of records, that was lost or damaged keeps the doors shut; operators have it made anew from the
+sealed objects, and the door protects the same people again. Without their approval nothing is opened.
 
 usage: roster.py STOPLOG SOURCE_ROOT
 """
-import json
 import os
-import subprocess
 import sys
 
-from whole_rig import Site
+from reciting_site import RecitingSite
 
 
 def start(site):
     """Starts a site that will not open."""
-    open(site.path('up.log'), 'wb').close()
-    with open(site.path('up.log'), 'ab') as log:
-        site.supervisor = subprocess.Popen(site.up_command(), stdout=log, stderr=log)
+    at = os.path.getsize(site.log)
+    site.begin()
     site.until(lambda: site.state() is not None, 'the warden answers', 120)
-    site.until(lambda: 'stoplog object rebuild' in site.last_words(), 'the door says what to do', 180)
+    site.until(lambda: 'stoplog object rebuild' in site.last_words(at), 'the door says what to do', 180)
     assert site.state() == 'closed', 'open without its roster'
 
 
 def recited(site, key):
-    """Is the planted record stopped on its way out?"""
-    done = subprocess.run(
-        ['curl', '-s', '-m', '30', '-H', 'Authorization: Bearer ' + key, '-H', 'Content-Type: application/json', '-d',
-         json.dumps({'model': 'leaky', 'messages': [{'role': 'user', 'content': 'Go on'}]}),
-         'http://127.0.0.1:%d/v1/chat/completions' % site.front], capture_output=True, text=True, timeout=60)
-    return any(value in done.stdout for value in site.canaries), done.stdout
+    """Does the planted record get out?"""
+    answer = site.ask(key, 'Go on', 'leaky')
+    return any(value in answer[2] for value in site.canaries), answer
 
 
 def rebuilt(site, what):
     """Refused without a signature and with a stranger's, done with an operator's."""
-    roster = os.path.join(site.site, 'state/roster/trial')
+    roster = os.path.join(site.folder, 'state/roster/trial')
     index = roster + ':echo'
     alone = site.call('object', 'rebuild', 'trial')
     assert alone.returncode != 0, (what, 'rebuilt without an approval', alone.stdout)
-    stranger = site.call('object', 'rebuild', 'trial', '--key', site.path('mallory.pem'))
+    stranger = site.call('object', 'rebuild', 'trial', '--key', site.key('mallory'))
     assert stranger.returncode != 0, (what, 'rebuilt for a stranger', stranger.stdout)
     assert not site.leaves('roster.rebuilt')[site.rebuilt:], (what, 'a leaf without an act')
-    done = site.call('object', 'rebuild', 'trial', '--key', site.path('alice.pem'))
+    done = site.call('object', 'rebuild', 'trial', '--key', site.key('alice'))
     assert done.returncode == 0, (what, done.stdout, done.stderr)
     site.until(lambda: site.state() == 'open', 'open again: ' + what, 180)
     assert os.path.exists(roster) and os.path.exists(index)
     with open(index, 'rb') as file:
         assert file.read() == site.index_bytes, (what, 'another index than the one that was')
     site.until(lambda: len(site.leaves('echo.rebuilt')) > site.rebuilt, 'the leaf of the index')
-    assert site.leaves('echo.rebuilt')[-1]['leaf']['event']['fields']['objects'] == 1
+    assert site.leaves('echo.rebuilt')[-1]['objects'] == 1
     site.until(lambda: len(site.leaves('roster.rebuilt')) > site.rebuilt, 'the leaf of the rebuilding')
-    leaf = site.leaves('roster.rebuilt')[-1]['leaf']['event']
-    assert leaf['fields']['objects'] == 1, leaf
+    leaf = site.leaves('roster.rebuilt')[-1]
+    assert leaf['objects'] == 1, leaf
     site.rebuilt += 1
     again = site.call('object', 'rebuild', 'trial')
     assert again.returncode != 0, (what, 'one approval served twice', again.stdout)
 
 
 def main():
-    with Site(sys.argv[1], sys.argv[2]) as site:
+    with RecitingSite(sys.argv[1], sys.argv[2]) as site:
         site.rebuilt = 0
-        site.make()
-        site.run('operator', 'key', site.path('mallory.pem'))
+        site.run('operator', 'key', site.key('mallory'))
         site.up()
-        site.data()
-        roster = os.path.join(site.site, 'state/roster/trial')
+        site.until_open()
+        site.fill()
+        roster = os.path.join(site.folder, 'state/roster/trial')
         index = roster + ':echo'
         with open(index, 'rb') as file:
             site.index_bytes = file.read()

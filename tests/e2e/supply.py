@@ -7,30 +7,23 @@ usage: supply.py STOPLOG
 import hashlib
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
-from vault import PASSPHRASE, STOPLOG, Site
+from vault import PASSPHRASE, TwoPersons
+
+STOPLOG = sys.argv[1]
 
 HELD = b'\x80\x02cacme.models\nNet\n.'
 OTHER = b'\x80\x02cacme.models\nNot\n.'
 BAD = b'\x80\x02cos\nsystem\nX\x0a\0\0\0echo inert\x85R.'
 
 
-class Supply(Site):
-    def file(self, name, content):
-        path = os.path.join(self.directory, name)
-        with open(path, 'wb') as out:
-            out.write(content)
-        return path
-
+class Supply(TwoPersons):
     def ingest(self, compartment, path, want=0):
-        done = subprocess.run([STOPLOG, '--site', self.path, '--json', 'ingest', compartment, path],
-                              capture_output=True, text=True, timeout=60)
+        done = self.call('ingest', compartment, path)
         assert done.returncode == want, (path, done.returncode, done.stdout, done.stderr)
         return done.stdout
 
@@ -38,11 +31,11 @@ class Supply(Site):
         return self.run('inventory', *args, want=want)
 
     def scanned(self):
-        return [leaf['event']['fields'] for leaf in self.leaves('artefact.scanned')]
+        return self.leaves('artefact.scanned')
 
     def both(self, *args):
         """One operator asks, the other approves; what the command said at first."""
-        line = self.run(*args, '--key', self.key('alice'), want=1)[-1]
+        line = self.signed(*args, want=1)[-1]
         assert line['summary']['state'] == 'pending', line
         assert self.approve('bob')['state'] == 'approved'
 
@@ -56,17 +49,16 @@ def safetensors():
 def prepare(site):
     site.unlock(PASSPHRASE)
     for compartment in ('c', 'd'):
-        site.run('compartment', 'create', compartment, '--key', site.key('alice'))
-        site.run('grant', 'loader', compartment, '--door', 'ingest', '--purpose', 'study', '--until', '30d',
-                 '--key', site.key('alice'))
+        site.signed('compartment', 'create', compartment)
+        site.signed('grant', 'loader', compartment, '--door', 'ingest', '--purpose', 'study', '--until', '30d')
     site.until(lambda: site.compartment()['keys_made'], 'keys made')
     site.until(lambda: len(site.leaves('key.created')) == 2, 'keys of both')
 
 
 def held_until_two_let_it_in(site):
-    held = site.file('net.pkl', HELD)
-    other = site.file('not.pkl', OTHER)
-    bad = site.file('bad.pkl', BAD)
+    held = site.write('net.pkl', HELD)
+    other = site.write('not.pkl', OTHER)
+    bad = site.write('bad.pkl', BAD)
     digest = hashlib.sha256(HELD).hexdigest()
     assert 'E_HELD' in site.ingest('c', held, want=1)
     site.ingest('c', bad, want=1)
@@ -94,7 +86,7 @@ def held_until_two_let_it_in(site):
 
 
 def vendors_and_the_shadow(site):
-    weights = site.file('w.safetensors', safetensors())
+    weights = site.write('w.safetensors', safetensors())
     site.ingest('d', weights)
     shadow = site.inventory('diff', want=1)  # waits for what was just written
     assert shadow[-1]['summary'] == {'seen': 2, 'registered': 0, 'shadow': 2, 'ownerless': 0}, shadow
@@ -102,12 +94,12 @@ def vendors_and_the_shadow(site):
     site.inventory('vendor', 'evidence', 'acme', 'soc2', '--until', '90d', *alice, want=3)
     site.inventory('vendor', 'add', 'acme', '--tier', 'high', '--data', 'confidential', *alice)
     site.inventory('vendor', 'artefact', 'acme', 'w', weights, *alice)
-    site.inventory('vendor', 'artefact', 'acme', 'net', os.path.join(site.directory, 'net.pkl'), *alice)
+    site.inventory('vendor', 'artefact', 'acme', 'net', site.file('net.pkl'), *alice)
     site.inventory('vendor', 'evidence', 'acme', 'soc2', '--until', '90d', *alice)
     site.both('inventory', 'vendor', 'exception', 'acme', 'no-sbom', '--owner', 'bob', '--until', '30d')
     whole = site.inventory('diff')
     assert whole[-1]['summary'] == {'seen': 2, 'registered': 2, 'shadow': 0, 'ownerless': 0}, whole
-    site.until(lambda: [leaf['event']['fields']['shadow'] for leaf in site.leaves('inventory.compared')] == [2, 0],
+    site.until(lambda: [leaf['shadow'] for leaf in site.leaves('inventory.compared')] == [2, 0],
                'both comparisons are leaves')
     lines = site.inventory('vendor', 'show', 'acme')
     assert lines[-1]['summary'] == {'vendors': 1, 'items': 4, 'ended': 0}, lines
@@ -123,13 +115,13 @@ def vendors_and_the_shadow(site):
 def drift_is_told(site):
     """Each way in which a model can stop being what the register says, and what the watch makes of it."""
     alice = ('--key', site.key('alice'))
-    model = os.path.join(site.directory, 'model')
+    model = site.file('model')
     os.mkdir(model)
-    site.file('model/w.safetensors', safetensors())
-    site.file('model/tokenizer_config.json', b'{"chat_template":"{{ messages }}"}')
+    site.write('model/w.safetensors', safetensors())
+    site.write('model/tokenizer_config.json', b'{"chat_template":"{{ messages }}"}')
     keys = {}
     for name in ('maker', 'other'):
-        private, public = (os.path.join(site.directory, name + end) for end in ('.ec', '.pub'))
+        private, public = (site.file(name + end) for end in ('.ec', '.pub'))
         subprocess.run(['openssl', 'ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', private], check=True)
         subprocess.run(['openssl', 'ec', '-in', private, '-pubout', '-out', public], check=True,
                        stderr=subprocess.DEVNULL)
@@ -156,13 +148,13 @@ def drift_is_told(site):
     assert check(key='other')['drift'] == ['signer changed']
     os.unlink(model + '.sig')
     assert check()['drift'] == ['unsigned']
-    site.file('model/tokenizer_config.json', b'{"chat_template":"{{ messages }} and obey"}')
+    site.write('model/tokenizer_config.json', b'{"chat_template":"{{ messages }} and obey"}')
     sign('maker')
     assert check()['drift'] == ['bytes changed', 'template changed']
-    site.until(lambda: [leaf['event']['fields']['drift'] for leaf in site.leaves('vendor.checked')] ==
+    site.until(lambda: [leaf['drift'] for leaf in site.leaves('vendor.checked')] ==
                [True, False, True, True, True, True], 'each comparison is a leaf')
-    site.until(lambda: any(leaf['event']['fields'].get('rule') == 'vendor_drift'
-                           for leaf in site.leaves('watch.signal')), 'the watch raises it')
+    site.until(lambda: any(leaf.get('rule') == 'vendor_drift' for leaf in site.leaves('watch.signal')),
+               'the watch raises it')
     site.inventory('vendor', 'remove', 'acme', *alice)
 
 
@@ -173,20 +165,19 @@ def vulnerabilities_are_told(site):
                      'published': '2020-01-01T00:00:00Z', 'summary': 'a flaw',
                      'affected': [{'package': {'ecosystem': 'PyPI', 'name': 'acme'}, 'versions': ['1.0']}]}, **more)
 
-    os.mkdir(os.path.join(site.directory, 'osv'))
+    os.mkdir(site.file('osv'))
     low = [{'type': 'CVSS_V3', 'score': 'CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N'}]
     for name, record in (('a', advisory('T-1', 'CVE-2020-1', severity=low)), ('b', advisory('T-2', 'CVE-2020-2'))):
-        site.file('osv/%s.json' % name, json.dumps(record).encode())
-    known = site.file('known.json', b'{"vulnerabilities":[{"cveID":"CVE-2020-1"}]}')
-    none = site.file('none.json', b'{"vulnerabilities":[]}')
-    wanted = site.file('requirements.txt', b'acme==1.0\n')
-    subprocess.run([STOPLOG, '--site', site.path, 'inventory', 'update', '--from',
-                    os.path.join(site.directory, 'osv')], check=True, stdout=subprocess.DEVNULL)
+        site.write('osv/%s.json' % name, json.dumps(record).encode())
+    known = site.write('known.json', b'{"vulnerabilities":[{"cveID":"CVE-2020-1"}]}')
+    none = site.write('none.json', b'{"vulnerabilities":[]}')
+    wanted = site.write('requirements.txt', b'acme==1.0\n')
+    site.inventory('update', '--from', site.file('osv'))
     site.inventory('check', wanted, '--record', 'acme', want=3)  # which are exploited was not told
     site.inventory('check', wanted, '--record', 'acme', '--exploited', known, want=1)
     site.inventory('check', wanted, '--record', 'acme', '--exploited', none, want=1)
     site.until(lambda: len(site.leaves('bom.scanned')) == 2, 'both leaves')
-    told = [leaf['event']['fields'] for leaf in site.leaves('bom.scanned')]
+    told = site.leaves('bom.scanned')
     # One is harmless but exploited; of the other nobody says how bad it is, so it counts as critical.
     assert [(f['open_kev'], f['open_critical']) for f in told] == [(1, 1), (0, 1)], told
     assert all(f['oldest_days'] > 2000 for f in told), told
@@ -210,43 +201,33 @@ def a_loaded_model_is_compared(site):
             server.stdin.close()
         return lines
 
-    weights = os.path.join(site.directory, 'w.safetensors')
+    weights = site.file('w.safetensors')
     site.run('inventory', 'vendor', 'add', 'acme', '--tier', 'low', '--data', 'none', '--key', site.key('alice'))
     site.run('inventory', 'vendor', 'artefact', 'acme', 'w.safetensors', weights, '--key', site.key('alice'))
     lines = loaded(weights, '--artefact', 'w.safetensors', '--record', want=0)
     assert lines[0]['result'] == 'same' and lines[0]['known_as'] == 'acme/w.safetensors', lines
-    os.mkdir(os.path.join(site.directory, 'other'))
-    false = site.file('other/w.safetensors', safetensors() + b'x')
+    os.mkdir(site.file('other'))
+    false = site.write('other/w.safetensors', safetensors() + b'x')
     lines = loaded(false, '--artefact', 'acme/w.safetensors', want=4)
     assert lines[0]['result'] == 'differs' and lines[-1]['summary']['missing'] is True, lines
-    lines = loaded(site.file('net.bin', OTHER), want=4)
+    lines = loaded(site.write('net.bin', OTHER), want=4)
     assert lines[0]['result'] == 'not in ledger', lines
-    assert loaded(site.file('plain.txt', b'nothing'), want=5)[-1]['summary']['same'] == 0
+    assert loaded(site.write('plain.txt', b'nothing'), want=5)[-1]['summary']['same'] == 0
     lines = site.run('verify', '--loaded', weights, '--artefact', 'acme/w.safetensors')
     assert lines[0]['result'] == 'same', lines
     site.run('verify', '--loaded', weights, '--artefact', 'nobody', want=3)
-    site.until(lambda: [leaf['event']['fields']['signature_ok'] for leaf in site.leaves('model.loaded')] == [True],
+    site.until(lambda: [leaf['signature_ok'] for leaf in site.leaves('model.loaded')] == [True],
                'the leaf of the loaded model')
 
 
 def main():
-    directory = tempfile.mkdtemp(prefix='stoplog-supply-')
-    os.chmod(directory, 0o755)
-    site = Supply(directory)
-    try:
-        site.init()
+    with Supply(STOPLOG) as site:
         site.up()
+        site.until_open()
         for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow,
                       drift_is_told, vulnerabilities_are_told, a_loaded_model_is_compared):
             check(site)
             print('ok', check.__name__)
-    except BaseException:
-        with open(os.path.join(directory, 'up.log'), encoding='utf-8', errors='replace') as log:
-            sys.stderr.write(log.read())
-        raise
-    finally:
-        site.down()
-        shutil.rmtree(directory)
 
 
 main()

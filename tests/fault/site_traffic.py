@@ -15,11 +15,8 @@ import http.client
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -28,7 +25,7 @@ KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 50
 SEED = int(sys.argv[4]) if len(sys.argv) > 4 else int(time.time())
 sys.path.insert(0, os.path.join(ROOT, 'tests/e2e'))
 from oracle import judge  # noqa: E402
-from whole_site import Site, scripted_upstream  # noqa: E402
+from whole_site import Site, skip_without_nginx  # noqa: E402
 
 CLIENTS = 4
 SITE_EVERY = 12  # one kill in so many takes the supervisor, and with it the site
@@ -103,7 +100,8 @@ def kill_at_random(site, chance):
     while sum(killed.values()) < KILLS:
         time.sleep(chance.uniform(0.02, 0.4))
         if chance.randrange(SITE_EVERY) == 0:
-            site.kill_site()
+            site.kill()
+            site.up()
             killed['site'] += 1
             continue
         serving = [p for p in site.processes() if p['state'] == 'serving' and p['pid'] > 0]
@@ -126,7 +124,7 @@ def under_load(site, key):
         client.start()
     try:
         killed = kill_at_random(site, random.Random(SEED))
-        site.settle()
+        site.until(site.serves, 'every process serves')
         time.sleep(2)
     finally:
         stop.set()
@@ -170,7 +168,7 @@ def told_otherwise(records, leaves):
 
 
 def check(site, records, leaves):
-    with open(os.path.join(site.directory, 'model.log'), encoding='utf-8') as lines:
+    with open(site.model_log, encoding='utf-8') as lines:
         upstream = [{'id': json.loads(line)['body']['messages'][-1]['content'].split()[1]} for line in lines]
     for record in records:
         receipt = record['receipt']
@@ -198,42 +196,28 @@ def check(site, records, leaves):
 
 
 def main():
-    if not os.path.exists('/usr/sbin/nginx'):
-        print('nginx is not installed: skipped')
-        return 77
-    directory = tempfile.mkdtemp(prefix='stoplog-traffic-')
-    os.chmod(directory, 0o755)
-    model, port = scripted_upstream(ROOT, os.path.join(directory, 'model.log'))
-    site = Site(STOPLOG, directory, [('main', 'http://127.0.0.1:%d/v1' % port)])
-    wrong = ['it did not come to an end']
-    try:
+    skip_without_nginx()
+    with Site(STOPLOG) as site:
+        site.make()
+        _, port = site.upstream(ROOT)
+        site.model_log = site.file('model-%d.log' % port)
+        site.configure([('main', 'http://127.0.0.1:%d/v1' % port)], [('scripted', ['main'])])
         site.up()
-        key = site.prepare()
-        site.settle()
+        site.signed('compartment', 'create', 'trial')
+        key = site.principal('dana')
+        site.until(site.serves, 'every process serves')
         killed, records = under_load(site, key)
         print('seed %d: killed %s' % (SEED, dict(sorted(killed.items()))), flush=True)
         leaves = wait_for_counts(site, time.time())
         wrong = check(site, records, leaves)
-        if not site.settle():
+        if not site.serves():
             wrong.append('not every process came back: %s' % site.processes())
-    finally:
         site.down()
-        model.kill()
-        model.wait()
-    wrong += site.crashes()
-    verified = subprocess.run([STOPLOG, '--site', site.path, 'ledger', 'verify'], check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if verified.returncode != 0:
-        wrong.append('ledger verify: %d %s' % (verified.returncode, verified.stdout.decode()))
-    for sentence in wrong[:40]:
-        print('  ' + sentence)
-    if wrong:
-        print('  kept: ' + directory)
-    else:
-        shutil.rmtree(directory)
-    print('%d passed, %d failed' % (0 if wrong else 1, 1 if wrong else 0))
-    return 1 if wrong else 0
+        wrong += site.crashes()
+        site.run('ledger', 'verify')
+        print('%d passed, %d failed' % (0 if wrong else 1, 1 if wrong else 0), flush=True)
+        assert not wrong, '\n'.join(wrong[:40])
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
