@@ -10,10 +10,12 @@ import io
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 
 STOPLOG = os.path.abspath(sys.argv[1])
 GOOD = b"\x80\x04K\x01."
@@ -125,6 +127,51 @@ def unreadable(top):
     os.chmod(f"{tree}/shut", 0o700)
 
 
+def self_containing_gzip():
+    """A gzip file that unpacks to itself (after Russ Cox, "Zip Files All The Way Down"), in units of five bytes:
+    a stored block's head, or a block of two matches. Its checksum stands in what it sums: 32 linear equations."""
+    def literal(n):
+        return b"\0" + struct.pack("<HH", n, n ^ 0xffff)
+
+    def repeat(n):
+        """The last n bytes once more, n being 18 or 20: two matches, 40 bits with the end of the block."""
+        bits = [0, 1, 0]
+        for _ in range(2):
+            code = n // 2 - 2 # lengths 3 to 10 are the codes 257 to 264, seven bits each
+            bits += [code >> b & 1 for b in range(6, -1, -1)] + [0, 1, 0, 0, 0]
+            bits += [n - 17 >> b & 1 for b in range(3)] # distances 17 to 24: code 8 and three bits
+        bits += [0] * 7
+        return bytes(sum(bits[i + b] << b for b in range(8)) for i in range(0, 40, 8))
+
+    def build(crc, size, salt):
+        head = b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + b"%04d\0" % salt
+        tail = b"\x01\0\0\xff\xff" + struct.pack("<II", crc, size)
+        l0, l1, l4, r4 = literal(0), literal(5), literal(20), repeat(20)
+        end = repeat(5 + len(tail)) + tail
+        ls = literal(len(end))
+        return b"".join([head, l4, head, l4, r4, l1, r4, l1, l1, l4, r4, l1, l1, l4, r4, l4, r4, l4, r4, l4,
+                         r4, l4, r4, l0, l0, ls, r4, l0, l0, ls, end, end])
+
+    size = len(build(0, 0, 0))
+    for salt in range(1000):
+        zero = zlib.crc32(build(0, size, salt))
+        rows = [(zlib.crc32(build(1 << b, size, salt)) ^ zero ^ 1 << b, 1 << b) for b in range(32)]
+        left, crc = zero, 0
+        basis = {}
+        for value, used in rows: # which bits of the checksum, set, change the difference by what
+            while value and value.bit_length() in basis:
+                other = basis[value.bit_length()]
+                value, used = value ^ other[0], used ^ other[1]
+            if value:
+                basis[value.bit_length()] = (value, used)
+        while left and left.bit_length() in basis:
+            value, used = basis[left.bit_length()]
+            left, crc = left ^ value, crc ^ used
+        if left == 0:
+            return build(crc, size, salt)
+    raise AssertionError("no checksum fits")
+
+
 def bombs(top):
     global skipped
     tree = f"{top}/bombs"
@@ -138,6 +185,10 @@ def bombs(top):
     for _ in range(10):
         nest = gzip.compress(nest)
     put(f"{tree}/deep.gz", nest)
+    quine = self_containing_gzip()
+    check("the quine is one", gzip.decompress(quine) == quine)
+    put(f"{tree}/quine.gz", quine)
+    put(f"{tree}/quine.zip", zipped("quine.gz", quine))
     try:
         with open(f"{tree}/sparse.bin", "wb") as out:
             out.truncate(5 << 40)
