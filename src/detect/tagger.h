@@ -60,6 +60,7 @@ typedef struct {
     uint8_t capital; /* 0 lower, 1 Capital, 2 miXed, 3 UPPER, 4 sign, 5 digits, 6 one capital, 8 */
     uint8_t lines;   /* line ends before it, at most 2 */
     uint8_t label;   /* of the tagger, or of the gold standard in training */
+    uint8_t calm;    /* in tagging: flags of tagger_calm.h */
 } sl_tag_token;
 
 typedef struct {

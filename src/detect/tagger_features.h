@@ -130,22 +130,6 @@ static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const 
     }
 }
 
-/* Plain words among plain words of a text that has case: never a name, so nobody need ask. */
-static inline bool sl_tag_is_prose(const sl_tag_token *t)
-{
-    const uint32_t names = SL_LIST_FIRST_COMMON | SL_LIST_CITY | SL_LIST_TITLE | SL_LIST_RELATION |
-                           SL_LIST_HOSPITAL | SL_LIST_STREET;
-    return t->capital == 0 && t->end - t->start > 3 && (t->lists & SL_LIST_PLAIN) != 0 &&
-           (t->lists & names) == 0;
-}
-
-static inline bool sl_tag_is_plain(const sl_tag_tokens *tokens, size_t at)
-{
-    const sl_tag_token *t = &tokens->items[at];
-    return at > 0 && at + 1 < tokens->n && sl_tag_is_prose(t) && t[-1].capital == 0 &&
-           t[1].capital == 0 && (t[-1].lists & (SL_LIST_TITLE | SL_LIST_RELATION)) == 0;
-}
-
 /* `lower`, `shape` and `capital` of a token, from its bytes; then without case. */
 void sl_tag_describe(sl_tag_token *token, sl_view word);
 void sl_tag_forget_case(sl_tag_token *token, sl_view word);

@@ -1,6 +1,8 @@
 /* The best path (tagger_path.h): portable form, and the walk over segments that all forms share. */
 #include "detect/tagger_path.h"
 
+#include "detect/tagger_calm.h"
+
 _Static_assert(SL_TAG_LANES == SL_TAG_COUNT, "every lane is a tag");
 _Static_assert(SL_TAG_FEATURES_MAX * 128 <= INT16_MAX, "sums of rows fit 16 bits");
 
@@ -51,19 +53,6 @@ static uint8_t best_of(const int32_t score[SL_TAG_LANES])
     return (uint8_t)best;
 }
 
-/* A token that nobody need ask is outside, whatever came before it. */
-static void step_outside(int32_t score[SL_TAG_LANES], bool first, uint8_t from[SL_TAG_LANES])
-{
-    uint8_t best = first ? SL_TAG_OUTSIDE : best_of(score);
-    int32_t so_far = first ? 0 : score[best];
-    for (size_t k = 0; k < SL_TAG_LANES; k++) {
-        score[k] = SL_TAG_IMPOSSIBLE;
-        from[k] = 0;
-    }
-    score[SL_TAG_OUTSIDE] = so_far;
-    from[SL_TAG_OUTSIDE] = best;
-}
-
 /* Where the walk is: the token at which the line began, and the last colon (0: none). */
 typedef struct {
     const sl_tag_words *words;
@@ -95,26 +84,61 @@ static void gather(const walk *w, size_t at, sl_tag_evidence *out)
     }
 }
 
-static void walk_segment(const sl_tag_kernel *kernel, walk *w, size_t begin, size_t end,
-                         uint8_t (*from)[SL_TAG_LANES])
+static void step(const sl_tag_kernel *kernel, const walk *w, size_t at, const int32_t *before,
+                 int32_t score[SL_TAG_LANES], uint8_t from[SL_TAG_LANES])
 {
-    sl_tag_evidence evidence;
-    int32_t score[SL_TAG_LANES] = { 0 };
-    for (size_t i = begin; i < end; i++) {
-        w->line = w->tokens->items[i].lines != 0 ? i : w->line;
-        if (sl_tag_is_plain(w->tokens, i)) {
-            step_outside(score, i == begin, from[i]);
-        } else {
-            gather(w, i, &evidence);
-            kernel->step(w->words->model, &evidence, i == begin ? NULL : score, score, from[i]);
-        }
-        w->colon = w->tokens->items[i].lower == sl_tag_colon() ? i : w->colon;
+    sl_tag_evidence evidence __attribute__((uninitialized));
+    gather(w, at, &evidence);
+    kernel->step(w->words->model, &evidence, before, score, from);
+}
+
+/* `leave`: what it counts to go on from a tag; NULL at a segment's end. */
+static void label_back(sl_tag_tokens *tokens, size_t begin, size_t end, const int32_t *leave,
+                       int32_t score[SL_TAG_LANES], uint8_t (*from)[SL_TAG_LANES])
+{
+    if (begin == end) {
+        return;
+    }
+    for (size_t k = 0; leave != NULL && k < SL_TAG_LANES; k++) {
+        score[k] += leave[k];
     }
     uint8_t tag = best_of(score);
     for (size_t i = end; i > begin; i--) {
-        w->tokens->items[i - 1].label = tag;
+        tokens->items[i - 1].label = tag;
         tag = from[i - 1][tag];
     }
+}
+
+/* A token that nobody need ask is outside, so the paths before and behind it are found apart. */
+static void walk_segment(const sl_tag_kernel *kernel, walk *w, size_t begin, size_t end,
+                         uint8_t (*from)[SL_TAG_LANES])
+{
+    const uint32_t colon = sl_tag_colon();
+    const sl_tag_model *model = w->words->model;
+    int32_t leave[SL_TAG_LANES];
+    int32_t score[SL_TAG_LANES] = { 0 };
+    size_t stretch = begin; /* of tokens that are asked */
+    for (size_t k = 0; k < SL_TAG_LANES; k++) {
+        leave[k] = model->transitions[k][SL_TAG_OUTSIDE];
+    }
+    for (size_t i = begin; i < end; i++) {
+        const sl_tag_token *t = &w->tokens->items[i];
+        w->line = t->lines != 0 ? i : w->line;
+        if (sl_tag_is_plain(w->tokens, i)) {
+            label_back(w->tokens, stretch, i, leave, score, from);
+            w->tokens->items[i].label = SL_TAG_OUTSIDE;
+            stretch = i + 1;
+        } else {
+            if (stretch == i) {
+                for (size_t k = 0; k < SL_TAG_LANES; k++) {
+                    score[k] = k == SL_TAG_OUTSIDE ? 0 : SL_TAG_IMPOSSIBLE;
+                }
+            }
+            step(kernel, w, i, i == begin ? NULL : score, score, from[i]);
+        }
+        w->colon = t->lower == colon ? i : w->colon;
+    }
+    label_back(w->tokens, stretch, end, NULL, score, from);
 }
 
 sl_res sl_tag_path_find(const sl_tag_kernel *kernel, const sl_tag_words *words,

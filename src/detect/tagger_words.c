@@ -2,9 +2,15 @@
  * tagged: tokens point at them. A search tries a few slots and no more, whatever words were chosen. */
 #include "detect/tagger_words.h"
 
+#include "detect/tagger_calm.h"
+
 #define KEPT_MAX ((size_t)16384)
 #define KEY_BYTES ((size_t)16)
 #define TRIES 8U
+#define CACHE_LINE ((size_t)64)
+
+_Static_assert(sizeof(sl_tag_word) == 2 * CACHE_LINE && offsetof(sl_tag_word, near) == CACHE_LINE,
+               "what is asked most lies in one line");
 
 uint32_t sl_tag_lists_of(const sl_tag_model *model, uint32_t lower)
 {
@@ -26,6 +32,7 @@ static void fill(const sl_tag_model *m, const sl_tag_token *t, sl_view word, sl_
     entry->shape = t->shape;
     entry->lists = t->lists;
     entry->capital = t->capital;
+    entry->calm = sl_tag_calm(t, word);
     size_t n = sl_tag_own_features(t, word, m->mask, features);
     for (size_t i = 0; i < n; i++) {
         const int8_t *row = m->weights + (size_t)features[i] * SL_TAG_LANES;
@@ -43,8 +50,12 @@ static sl_res add(sl_tag_words *w, uint32_t *ret_at)
 {
     if (w->n == w->cap) {
         size_t cap = w->cap == 0 ? 512 : w->cap * 2;
-        sl_tag_word *more = realloc(w->items, cap * sizeof *more);
+        sl_tag_word *more = aligned_alloc(CACHE_LINE, cap * sizeof *more);
         SL_NEED(more != NULL, SL_E_MEMORY);
+        if (w->n != 0) {
+            memcpy(more, w->items, w->n * sizeof *more);
+        }
+        free(w->items);
         w->items = more;
         w->cap = cap;
     }
@@ -81,6 +92,7 @@ static void take(const sl_tag_words *w, uint32_t at, sl_tag_token *t)
     t->shape = entry->shape;
     t->lists = entry->lists;
     t->capital = entry->capital;
+    t->calm = entry->calm;
     t->word = at;
 }
 
@@ -113,6 +125,7 @@ static sl_res learn(sl_tag_words *w, sl_view word, const uint64_t key[2], uint32
     t->lists = sl_tag_lists_of(w->model, t->lower);
     SL_TRY(add(w, &at));
     fill(w->model, t, word, &w->items[at]);
+    t->calm = w->items[at].calm;
     t->word = at;
     if (slot != NULL) {
         w->items[at].key[0] = key[0];

@@ -21,6 +21,7 @@ typedef struct {
 
 #define SL_TAG_IMPOSSIBLE (INT32_MIN / 4)
 
+/* The first 64 bytes are all that a token needs which nobody asks about. */
 typedef struct {
     uint64_t key[2]; /* the bytes, filled up with 0 */
     uint32_t lower;
@@ -29,9 +30,11 @@ typedef struct {
     uint32_t caseless; /* the entry of the same word where case says nothing; 0: not yet known */
     uint8_t length;    /* 0: not to be found again */
     uint8_t capital;
-    uint8_t spare[22];
+    uint8_t calm;
+    uint8_t spare[13];
     int16_t own[SL_TAG_LANES];
     int8_t near[SL_TAG_NEAR][SL_TAG_LANES];
+    uint8_t spare_near[16];
 } sl_tag_word;
 
 #define SL_TAG_WORD_SLOTS ((size_t)32768)

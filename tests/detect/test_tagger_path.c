@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/random.h"
+#include "detect/tagger_calm.h"
 #include "detect/tagger_path.h"
 
 typedef struct {
@@ -76,7 +77,7 @@ static void plain_segment(bench *b, size_t begin, size_t end)
             int64_t best = never;
             for (unsigned last = 0; last < SL_TAG_COUNT; last++) {
                 unsigned row = i == begin ? (unsigned)SL_TAG_BEGIN : last;
-                int64_t step = plain ? 0 : b->model->transitions[row][tag];
+                int64_t step = plain && i == begin ? 0 : b->model->transitions[row][tag];
                 int64_t sum = (i == begin ? 0 : score[i - begin - 1][last]) + step;
                 if (is_open(b, begin, i, last, tag) && sum > best) {
                     best = sum;
@@ -100,7 +101,9 @@ static void label_plainly(bench *b, sl_view text)
 {
     assert_done(sl_tag_tokenise(text, &b->plain));
     for (size_t i = 0; i < b->plain.n; i++) {
-        b->plain.items[i].lists = sl_tag_lists_of(b->model, b->plain.items[i].lower);
+        sl_tag_token *t = &b->plain.items[i];
+        t->lists = sl_tag_lists_of(b->model, t->lower);
+        t->calm = sl_tag_calm(t, sl_view_sub(text, t->start, t->end));
     }
     for (size_t begin = 0; begin < b->plain.n;) {
         size_t end = sl_tag_segment_end(&b->plain, begin);
@@ -125,7 +128,7 @@ static void expect_alike(bench *b, const sl_tag_kernel *kernel, sl_view text)
         one.word = other->word;
         if (one.start != other->start || one.end != other->end || one.lower != other->lower ||
             one.shape != other->shape || one.lists != other->lists ||
-            one.capital != other->capital || one.label != other->label) {
+            one.capital != other->capital || one.calm != other->calm || one.label != other->label) {
             fail_msg("%s: token %zu \"%.*s\" is %u, plainly %u, in: %.*s", kernel->name, i,
                      (int)(one.end - one.start), (const char *)text.p + one.start, one.label,
                      other->label, (int)text.n, (const char *)text.p);
@@ -181,6 +184,11 @@ static const char *const PIECES[] = {
     "Roe",
     "allergies include penicillin and sulfa drugs ",
     "Nombre: Ernesto Rivera ",
+    "The pain was worse. She said that it is better now, and (also) slept. ",
+    "She ",
+    "dr. he ",
+    "an aunt called ",
+    "I ",
 };
 
 static void put_random(sl_buf *out, sl_prng *prng, size_t pieces)
