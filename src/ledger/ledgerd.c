@@ -17,8 +17,9 @@ enum {
     READERS_BEHIND_MAX = 256, /* unless it lags by more leaves than that */
     ANSWER_BYTES_MAX = 120 * 1024,
     SCRUB_EVERY_MS = 1000,
-    SCRUB_SAY_MS = 60 * 1000,       /* bad news again */
-    SCRUB_GOOD_MS = 60 * 60 * 1000, /* good news again */
+    SCRUB_SAY_MS = 60 * 1000,        /* bad news again */
+    SCRUB_GOOD_MS = 60 * 60 * 1000,  /* good news again */
+    OLDEST_MS = 24 * 60 * 60 * 1000, /* between two readings of the oldest leaf */
 };
 
 /* Events of one message that wait for the commit. */
@@ -55,6 +56,7 @@ struct sl_ledgerd {
     uint64_t scrub_cursor;
     uint64_t said_ms;     /* when the state of the published tiles was last written; 0: never */
     const char *said_bad; /* and what it was; NULL: all is well */
+    uint64_t oldest_ms;   /* when the oldest leaf was last read back; 0: never */
     sl_witnessing witnessing;
     sl_disk *disk; /* for what witnesses cosign; NULL: none are asked */
     sl_res result;
@@ -309,6 +311,23 @@ static void say_verified(sl_ledgerd *d, const sl_scrub_found *found)
     d->said_bad = found->what;
 }
 
+/* What is kept for years is read back once a day, from its beginning. */
+static sl_res say_oldest(sl_ledgerd *d)
+{
+    bool ok = false;
+    SL_TRY(sl_tlog_read_oldest(d->log, &ok));
+    sl_digest root = sl_tlog_root(d->log);
+    sl_event_head head = { 0 };
+    sl_event_ledger_restored fields = {
+        .from_size = 0, .to_size = sl_tlog_published(d->log), .root = &root, .ok = ok
+    };
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    SL_TRY(sl_emit_ledger_restored(&head, &fields, &event));
+    SL_TRY(write_own(d, sl_buf_view(&event)));
+    d->oldest_ms = d->now_ms();
+    return SL_DONE;
+}
+
 static void scrub(void *context)
 {
     sl_ledgerd *d = context;
@@ -322,6 +341,12 @@ static void scrub(void *context)
     uint64_t again_ms = found.what == NULL ? SCRUB_GOOD_MS : SCRUB_SAY_MS;
     if (new_state || d->now_ms() > d->said_ms + again_ms) {
         say_verified(d, &found);
+    }
+    if (sl_tlog_published(d->log) != 0 && d->now_ms() >= d->oldest_ms + OLDEST_MS) {
+        r = say_oldest(d);
+        if (!sl_ok(r)) {
+            sl_log_res(SL_LOG_WARN, "the oldest leaf could not be read back", r);
+        }
     }
 }
 

@@ -31,4 +31,8 @@ typedef struct {
  * would have to reach the tiles of every level up to the edge that is kept in memory. */
 SL_MUST sl_res sl_tlog_scrub(sl_tlog *log, uint64_t *cursor, sl_scrub_found *ret);
 
+/* Reads the oldest leaf back as others are served it, and proves it into the newest checkpoint. `*ret_ok`: both
+ * went well. Errors: SL_E_RANGE (nothing is published yet), those of reading. */
+SL_MUST sl_res sl_tlog_read_oldest(sl_tlog *log, bool *ret_ok);
+
 #endif

@@ -131,3 +131,29 @@ sl_res sl_tlog_scrub(sl_tlog *log, uint64_t *cursor, sl_scrub_found *ret)
     *ret = found;
     return SL_DONE;
 }
+
+sl_res sl_tlog_read_oldest(sl_tlog *log, bool *ret_ok)
+{
+    char path[SL_TILE_PATH_BYTES];
+    SL_OWN(sl_buf, bundle, sl_buf_free) = { .max = SL_BUNDLE_BYTES_MAX };
+    SL_OWN(sl_buf, receipt, sl_buf_free) = { .max = SL_MIB };
+    SL_NEED(log->published != 0, SL_E_RANGE);
+    bool full = log->published >= SL_TILE_WIDTH;
+    sl_tile_path(SL_TILE_ENTRIES, 0, full ? SL_TILE_WIDTH : (unsigned)log->published, path);
+    sl_res r = log->disk->read(log->disk, path, &bundle);
+    if (sl_is(r, SL_E_NOT_FOUND) || sl_is(r, SL_E_LIMIT)) {
+        *ret_ok = false;
+        return SL_DONE;
+    }
+    SL_TRY(r);
+    bool more = false;
+    sl_view entry = { 0 };
+    sl_view rest = sl_buf_view(&bundle);
+    sl_checkpoint under = { 0 };
+    uint64_t index = UINT64_MAX;
+    SL_TRY(sl_tlog_receipt(log, 0, &receipt));
+    *ret_ok = sl_ok(sl_bundle_next(&rest, &more, &entry)) && more &&
+              sl_ok(sl_receipt_check(sl_buf_view(&receipt), entry, &log->vkey, &under, &index)) &&
+              index == 0;
+    return SL_DONE;
+}

@@ -12,10 +12,10 @@ static const struct {
     const char *leaf;
 } scenarios[SL_SELFTEST_SCENARIOS] = {
     { "canary", "canary_released",
-      LEAF("ask", "\"door\":\"ask\",", "\"detector\":\"canary\",\"stage\":\"answer\"",
-           "ask.finding") },
+      LEAF("ask", "\"door\":\"ask\",", "\"outcome\":\"cut\",\"rule\":\"canary-out\"",
+           "ask.outcome") },
     { "stolen_key", "budget_refused",
-      LEAF("ask", "\"door\":\"ask\",", "\"reason\":\"e_budget\"", "ask.refused") },
+      LEAF("ask", "\"door\":\"ask\",", "\"reason\":\"E_BUDGET\"", "ask.refused") },
     { "tamper_flip", "proof_failed", LEAF("ledgerd", "", "\"ok\":false", "ledger.verified") },
     { "keeper_probe", "lease_refused",
       LEAF("keeper", "", "\"process\":\"probe\"", "key.lease_refused") },

@@ -349,6 +349,34 @@ static void what_others_are_served_is_read_back(void **state)
     }
 }
 
+static void the_oldest_leaf_is_read_back_and_proven(void **state)
+{
+    static const uint64_t sizes[] = { 1, 200, 700 };
+    for (size_t i = 0; i < SL_COUNT_OF(sizes); i++) {
+        SL_OWN(ledger *, l, drop) = make(1 << 20);
+        sl_tlog_report report;
+        sl_tlog *log = open_log(l, &report);
+        bool ok = false;
+        char path[64];
+        assert_code(sl_tlog_read_oldest(log, &ok), SL_E_RANGE);
+        assert_done(log_fill(log, 0, sizes[i], 50));
+        assert_done(sl_tlog_publish(log));
+        assert_done(sl_tlog_read_oldest(log, &ok));
+        assert_true(ok);
+        (void)snprintf(path, sizeof path,
+                       sizes[i] < 256 ? "tile/entries/000.p/%u" : "tile/entries/000",
+                       (unsigned)sizes[i]);
+        flip(l, path, 10);
+        assert_done(sl_tlog_read_oldest(log, &ok));
+        assert_false(ok);
+        assert_int_equal(unlinkat(l->dir_fd, path, 0), 0);
+        ok = true;
+        assert_done(sl_tlog_read_oldest(log, &ok));
+        assert_false(ok);
+        sl_tlog_free(log);
+    }
+}
+
 static void an_older_checkpoint_in_the_place_of_the_newest_is_found(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(1 << 20);
@@ -381,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_others_are_served_is_read_back),
+        cmocka_unit_test(the_oldest_leaf_is_read_back_and_proven),
         cmocka_unit_test(an_older_checkpoint_in_the_place_of_the_newest_is_found),
         cmocka_unit_test(sizes_and_roots_survive_reopening),
         cmocka_unit_test(old_segments_are_let_go_and_the_rest_still_opens),

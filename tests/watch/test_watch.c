@@ -79,6 +79,10 @@ static void shipped_rules_read_and_match(void **state)
         { "artefact.scanned", "\"registered\":false,\"verdict\":\"hold\"", NULL },
         { "artefact.scanned", "\"registered\":true,\"verdict\":\"allow\"", NULL },
         { "config.attested", "\"ok\":false", "policy_drift high" },
+        { "seal.verified", "\"object\":\"o1\",\"ok\":false", "seal_broken critical" },
+        { "seal.verified", "\"object\":\"o1\",\"ok\":true", NULL },
+        { "ask.outcome", "\"outcome\":\"cut\",\"classes\":{\"tainted\":1}", "tainted_call medium" },
+        { "ask.outcome", "\"outcome\":\"delivered\",\"classes\":{\"tainted\":1}", NULL },
     };
     static heard h;
     sl_watch *watch = NULL;

@@ -176,6 +176,7 @@ static sl_res serve(sl_ingestd *d)
     SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &d->vault_fd));
     SL_TRY(sl_ingest_known_init(&d->known));
     SL_TRY(recover(d));
+    SL_TRY(sl_ingestd_sweep_start(d));
     SL_TRY(sl_loop_add(d->loop, listening, SL_LOOP_READ, on_accept, d));
     SL_TRY(sl_proc_serving(d->self));
     SL_TRY(sl_loop_run(d->loop));
@@ -191,6 +192,7 @@ static void drop_all(sl_ingestd *d)
     sl_ipc_close_at(&d->keeper);
     sl_ingest_known_free(&d->known);
     sl_fd_close(&d->vault_fd);
+    sl_buf_free(&d->sweep.queue);
     sl_loop_free(d->loop);
 }
 

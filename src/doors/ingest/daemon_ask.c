@@ -99,26 +99,47 @@ static void fill_request(const sl_ingestd *d, const sl_ingest_ask *ask, sl_inges
     }
 }
 
-/* policy/ingest.yml, if there is one: how many canaries each object gets. Read at every crossing, so
- * that a change needs no restart; a file that cannot be read refuses the crossing. */
+typedef struct {
+    int64_t canaries;
+    sl_view label;
+    sl_view legal_basis;
+} stated_policy;
+
+static const sl_yaml_field policy_fields[] = {
+    { "canaries", SL_YAML_AS_INT, .offset = offsetof(stated_policy, canaries), .min = 0,
+      .max = (int64_t)SL_CANARIES_MAX },
+    { "label", SL_YAML_AS_TEXT, .offset = offsetof(stated_policy, label) },
+    { "legal_basis", SL_YAML_AS_TEXT, .offset = offsetof(stated_policy, legal_basis) },
+    { 0 },
+};
+
+/* One word, as it stands in leaves. */
+static sl_res take_word(sl_name ret, const char *field, sl_view word)
+{
+    if (word.n != 0 && !sl_ok(sl_name_set(ret, word))) {
+        return sl_fail_at(SL_E_CONFIG, field, SL_NOWHERE);
+    }
+    return SL_DONE;
+}
+
+/* policy/ingest.yml, if there is one: how many canaries each object gets, and what is stated of each. Read at
+ * every crossing, so that a change needs no restart; a file that cannot be read refuses the crossing. */
 static sl_res read_policy(sl_ingest_request *request)
 {
-    static const sl_yaml_field fields[] = {
-        { "canaries", SL_YAML_AS_INT, .offset = 0, .min = 0, .max = (int64_t)SL_CANARIES_MAX },
-        { 0 },
-    };
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 2 * SL_CONFIG_BYTES_MAX };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
     const sl_yaml_node *root = NULL;
-    int64_t canaries = 0;
+    stated_policy stated = { 0 };
     sl_res read = sl_file_read(AT_FDCWD, "/policy/ingest.yml", &text);
     if (sl_is(read, SL_E_NOT_FOUND)) {
         return SL_DONE;
     }
     SL_TRY(read);
     SL_TRY(sl_yaml_parse(&arena, sl_buf_view(&text), &root));
-    SL_TRY(sl_yaml_read(&arena, root, fields, &canaries));
-    request->canaries = (uint64_t)canaries;
+    SL_TRY(sl_yaml_read(&arena, root, policy_fields, &stated));
+    SL_TRY(take_word(request->label, "policy/ingest.yml: label", stated.label));
+    SL_TRY(take_word(request->legal_basis, "policy/ingest.yml: legal_basis", stated.legal_basis));
+    request->canaries = (uint64_t)stated.canaries;
     return SL_DONE;
 }
 
@@ -163,6 +184,7 @@ static sl_res do_put(sl_ingestd *d, const sl_ingest_ask *ask, int fd, sl_buf *re
     sl_detail where = *sl_detail_get();
     sl_json_writer_init(&w, reply);
     if (sl_ok(crossed)) {
+        sl_ingestd_sweep_soon(d, &result.manifest);
         write_put(&w, &result);
     } else {
         write_failure(&w, crossed, &where, &result.inspection);

@@ -1,5 +1,6 @@
 /* What the parts of the ingest process share: daemon.c (life, links, commands' sockets), daemon_world.c (what a
- * crossing needs of others), daemon_ask.c and daemon_rebuild.c (what commands ask); nobody else includes it. */
+ * crossing needs of others), daemon_ask.c and daemon_rebuild.c (what commands ask), daemon_sweep.c (sealed objects
+ * read back); nobody else includes it. */
 #ifndef SL_DOORS_INGEST_DAEMON_INTERNAL_H
 #define SL_DOORS_INGEST_DAEMON_INTERNAL_H
 
@@ -31,6 +32,11 @@ struct sl_ingestd {
     int vault_fd;
     sl_ingest_client clients[SL_INGEST_CLIENTS_MAX];
     sl_res result;
+    struct {
+        sl_buf queue; /* lines "COMPARTMENT OBJECT VERSION", still to be read back */
+        uint64_t begun_ms;
+        uint64_t next_ms; /* when all are due again */
+    } sweep;
 };
 
 /* ---- others: daemon_world.c ---- */
@@ -59,5 +65,11 @@ SL_MUST sl_res sl_ingestd_answer(sl_ingestd *d, uint16_t type, const sl_ingest_a
 SL_MUST sl_res sl_ingestd_verify(sl_ingestd *d, const sl_manifest *m, const sl_admitted *admitted);
 /* Roster and index of records made anew, where operators approved that. */
 SL_MUST sl_res sl_ingestd_rebuild(sl_ingestd *d, const sl_ingest_ask *ask, sl_buf *reply);
+
+/* ---- reading back: daemon_sweep.c ---- */
+
+SL_MUST sl_res sl_ingestd_sweep_start(sl_ingestd *d);
+/* A new version need not wait for the next pass. */
+void sl_ingestd_sweep_soon(sl_ingestd *d, const sl_manifest *m);
 
 #endif

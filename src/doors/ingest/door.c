@@ -460,6 +460,32 @@ static sl_res record_admitted(crossing *c)
     return c->world->append(c->world->context, sl_buf_view(&event), &c->result->outcome_index);
 }
 
+/* What the site states about its data, once for every version; the register of objects is made of these. */
+static sl_res record_registered(crossing *c)
+{
+    static const sl_view none[1];
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
+    const sl_manifest *m = &c->result->manifest;
+    const sl_ingest_request *request = c->request;
+    uint64_t index = 0;
+    if (request->label[0] == 0 && request->legal_basis[0] == 0) {
+        return SL_DONE;
+    }
+    sl_event_head head = head_of(c);
+    sl_event_object_registered fields = { .object = sl_view_str(c->ref.uid),
+                                          .version = c->ref.version,
+                                          .kind = SL_LIT("dataset"),
+                                          .digest = &m->digest,
+                                          .chunks_root = &m->parts[SL_PART_DATA].root,
+                                          .bytes = c->result->inspection.bytes,
+                                          .label = sl_view_str(request->label),
+                                          .parents = { none, 0 },
+                                          .legal_basis = sl_view_str(request->legal_basis),
+                                          .purpose = sl_view_str(request->purpose) };
+    SL_TRY(sl_emit_object_registered(&head, &fields, &event));
+    return c->world->append(c->world->context, sl_buf_view(&event), &index);
+}
+
 static sl_res record_roster(crossing *c)
 {
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = EVENT_BYTES_MAX };
@@ -572,6 +598,7 @@ static sl_res act(crossing *c, const sl_key_request *asked)
     if (c->planted.n != 0) {
         SL_TRY(record_planted(c));
     }
+    SL_TRY(record_registered(c));
     return record_admitted(c);
 }
 

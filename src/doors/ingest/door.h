@@ -21,6 +21,8 @@ typedef struct {
     sl_name record_id; /* column that names the subject; "": found */
     char file_name[256];
     uint64_t canaries; /* to plant, as the policy asks; at most SL_CANARIES_MAX */
+    sl_name label;     /* as the policy states it; "": it does not */
+    sl_name legal_basis;
 } sl_ingest_request;
 
 /* What the register knows of an artefact's bytes. */

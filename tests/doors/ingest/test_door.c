@@ -438,6 +438,30 @@ static void a_failing_part_at_any_moment_leaves_nothing_behind(void **state)
     assert_true(files_in_vault() != 0);
 }
 
+/* What the site states of its data is a leaf of each version, before that is admitted; unsaid, there is none. */
+static void what_the_site_states_is_registered(void **state)
+{
+    world w = new_world();
+    sl_ingest_request request = request_for("dm.csv", "");
+    sl_ingest_result result;
+    assert_done(cross_text(&w, table, &request, &result));
+    assert_false(has(&w.leaves, "object.registered"));
+    sl_buf_clear(&w.leaves);
+    memcpy(request.label, "restricted", 11);
+    memcpy(request.legal_basis, "consent", 8);
+    memcpy(request.object, "second", 7);
+    assert_done(cross_text(&w, table, &request, &result));
+    assert_true(has(&w.leaves, "object.registered"));
+    assert_true(has(&w.leaves, "\"label\":\"restricted\""));
+    assert_true(has(&w.leaves, "\"legal_basis\":\"consent\""));
+    assert_true(has(&w.leaves, result.manifest.ref.uid));
+    size_t registered = sl_view_find(sl_buf_view(&w.leaves), SL_LIT("object.registered"), 0);
+    size_t admitted = sl_view_find(sl_buf_view(&w.leaves), SL_LIT("\"admitted\""), 0);
+    assert_true(registered < admitted);
+    sl_buf_free(&w.leaves);
+    sl_buf_free(&w.echo);
+}
+
 static void canaries_are_planted_beside_the_original(void **state)
 {
     world w = new_world();
@@ -624,6 +648,7 @@ int main(void)
                                         drop_vault),
         cmocka_unit_test_setup_teardown(a_failing_part_at_any_moment_leaves_nothing_behind,
                                         make_vault, drop_vault),
+        cmocka_unit_test_setup_teardown(what_the_site_states_is_registered, make_vault, drop_vault),
         cmocka_unit_test_setup_teardown(canaries_are_planted_beside_the_original, make_vault,
                                         drop_vault),
         cmocka_unit_test_setup_teardown(an_opaque_file_is_sealed_without_a_roster, make_vault,

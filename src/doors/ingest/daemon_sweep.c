@@ -1,0 +1,142 @@
+/* Sealed objects read back and compared with the ledger, without any key, each at least once a day: what was changed
+ * or lost on the disk is known before somebody needs it (daemon_internal.h). One version in a turn, so that commands
+ * wait for no more than one of them. It must never say that something is well which it did not read. */
+#include "doors/ingest/daemon_internal.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/events.gen.h"
+
+enum { TURN_MS = 1000, FIRST_MS = 5 * 1000, LINE_BYTES_MAX = 256 };
+
+/* Evidence counts for a day (data/checks/seal.yml): half of that, so that a slow pass is no gap. */
+#define PASS_MS UINT64_C(43200000)
+
+static sl_res add_line(sl_ingestd *d, const char *compartment, const char *object,
+                       const char *version)
+{
+    sl_buf *queue = &d->sweep.queue;
+    return sl_buf_addf(queue, "%s %s %s\n", compartment, object, version);
+}
+
+void sl_ingestd_sweep_soon(sl_ingestd *d, const sl_manifest *m)
+{
+    char version[32];
+    (void)snprintf(version, sizeof version, "%llu", (unsigned long long)m->ref.version);
+    sl_res r = add_line(d, m->ref.compartment, m->ref.object, version);
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_WARN, "a new object waits for the next pass to be read back", r);
+    }
+}
+
+typedef struct {
+    sl_ingestd *daemon;
+    const char *compartment;
+    const char *object;
+} walk;
+
+static sl_res walk_version(void *context, const char *name)
+{
+    walk *w = context;
+    return add_line(w->daemon, w->compartment, w->object, name);
+}
+
+static sl_res walk_object(void *context, const char *name)
+{
+    walk *w = context;
+    w->object = name;
+    return sl_vault_list(w->daemon->vault_fd, w->compartment, name, walk_version, w);
+}
+
+static sl_res walk_compartment(void *context, const char *name)
+{
+    walk *w = context;
+    w->compartment = name;
+    return sl_vault_list(w->daemon->vault_fd, name, NULL, walk_object, w);
+}
+
+static sl_res tell(sl_ingestd *d, const sl_manifest *m, bool ok)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    uint64_t index = 0;
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(m->ref.compartment));
+    SL_NEED(c != NULL, SL_E_NOT_FOUND);
+    sl_event_head head = { .door = SL_LIT("ingest"), .compartment = sl_view_str(c->id) };
+    sl_event_seal_verified fields = { .object = sl_view_str(m->ref.uid),
+                                      .version = m->ref.version,
+                                      .ok = ok,
+                                      .alg = SL_LIT("cobblestone_256") };
+    SL_TRY(sl_emit_seal_verified(&head, &fields, &event));
+    return sl_ingestd_append(d, sl_buf_view(&event), &index);
+}
+
+/* A version whose crossing never ended well counts for nobody, and is not spoken of. */
+static sl_res look_at(sl_ingestd *d, const char *compartment, const char *object, uint64_t version)
+{
+    sl_manifest m;
+    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_manifest_read(d->vault_fd, compartment, object, version, &m));
+    const sl_admitted *admitted = sl_ingest_known_find(&d->known, m.ref.uid, version);
+    if (admitted == NULL) {
+        return SL_DONE;
+    }
+    sl_res r = sl_ingestd_verify(d, &m, admitted);
+    if (!sl_ok(r) && !sl_is(r, SL_E_INTEGRITY)) {
+        return r; /* not read, so nothing is known */
+    }
+    return tell(d, &m, sl_ok(r));
+}
+
+static sl_res look_at_line(sl_ingestd *d, sl_view line)
+{
+    sl_name compartment = { 0 };
+    sl_name object = { 0 };
+    sl_view first;
+    sl_view second;
+    uint64_t version = 0;
+    (void)sl_view_cut(line, ' ', &first, &line);
+    (void)sl_view_cut(line, ' ', &second, &line);
+    SL_TRY(sl_name_set(compartment, first));
+    SL_TRY(sl_name_set(object, second));
+    SL_TRY(sl_parse_u64(line, INT64_MAX, &version));
+    return look_at(d, compartment, object, version);
+}
+
+static void on_turn(void *context)
+{
+    sl_ingestd *d = context;
+    sl_buf *queue = &d->sweep.queue;
+    uint64_t now_ms = sl_clock_boot_ns() / 1000000;
+    if (d->ledger == NULL || now_ms < d->sweep.begun_ms + FIRST_MS) {
+        return;
+    }
+    sl_res r = SL_DONE;
+    if (queue->n == 0 && now_ms >= d->sweep.next_ms) {
+        d->sweep.next_ms = now_ms + PASS_MS;
+        r = sl_vault_list(d->vault_fd, NULL, NULL, walk_compartment, &(walk){ .daemon = d });
+    } else if (queue->n != 0) {
+        char line[LINE_BYTES_MAX] = { 0 };
+        sl_view first;
+        sl_view rest;
+        (void)sl_view_cut(sl_buf_view(queue), '\n', &first, &rest);
+        size_t taken = queue->n - rest.n;
+        if (first.n < sizeof line) {
+            memcpy(line, first.p, first.n);
+        }
+        sl_buf_drop_front(queue, taken);
+        r = look_at_line(d, sl_view_str(line));
+    }
+    if (!sl_ok(r)) {
+        sl_log_res(SL_LOG_WARN, "a sealed object could not be read back", r);
+    }
+}
+
+sl_res sl_ingestd_sweep_start(sl_ingestd *d)
+{
+    uint64_t timer = 0;
+    d->sweep.queue.max = 64 * SL_MIB;
+    d->sweep.begun_ms = sl_clock_boot_ns() / 1000000;
+    return sl_loop_every(d->loop, TURN_MS, on_turn, d, &timer);
+}
