@@ -69,7 +69,7 @@ static sl_res flow_us(const sl_flow_rules *rules, sl_view text, double *ret_us)
         sl_res r = sl_flow_take(flow, SL_CHANNEL_TOOL_RESULT, 1, (sl_view){ 0 },
                                 sl_view_sub(text, at, at + PROMPT_BYTES));
         if (sl_ok(r)) {
-            r = sl_flow_answer(flow, SL_LIT("see https://a.example/x"), &found);
+            r = sl_flow_answer(flow, SL_LIT("see https://a.example/x"), NULL, &found, NULL);
         }
         sl_flow_free(flow);
         SL_TRY(r);

@@ -27,8 +27,9 @@ static void judge(const sl_flow_rules *rules, sl_view rest)
         assert(sl_ok(r) || sl_is(r, SL_E_LIMIT));
         sl_json_doc_free(&arguments);
     }
-    r = sl_flow_answer(flow, rest, &found);
-    assert(sl_ok(r));
+    size_t open = rest.n;
+    r = sl_flow_answer(flow, rest, NULL, &found, &open);
+    assert(sl_ok(r) && open <= rest.n);
     for (size_t i = 0; i < found.n; i++) {
         SL_OWN(sl_buf, line, sl_buf_free) = { .max = 65536 };
         const sl_flow_finding *f = &found.items[i];

@@ -5,7 +5,6 @@
 #include "detect/words.h"
 
 #define LOOK_BACK ((size_t)512)
-#define URL_BYTES_MAX ((size_t)4096)
 
 static bool is_slash(uint8_t b)
 {
@@ -79,7 +78,7 @@ static bool is_host(sl_view host)
 
 static size_t url_end(sl_view t, size_t at)
 {
-    size_t limit = t.n - at > URL_BYTES_MAX ? at + URL_BYTES_MAX : t.n;
+    size_t limit = t.n - at > SL_EXFIL_URL_MAX ? at + SL_EXFIL_URL_MAX : t.n;
     while (at < limit && !ends_url(t.p[at])) {
         at++;
     }
@@ -142,15 +141,8 @@ static bool attribute_before(sl_view t, size_t at, sl_class *ret_kind)
     return false;
 }
 
-typedef struct {
-    size_t start;
-    size_t end;
-    sl_class kind;
-    uint16_t score;
-} link;
-
 /* "](URL" and "]: URL": images, links, reference definitions. */
-static bool markdown_before(sl_view t, size_t at, link *out)
+static bool markdown_before(sl_view t, size_t at, sl_exfil_link *out)
 {
     size_t i = at;
     while (i > 0 && (t.p[i - 1] == ' ' || t.p[i - 1] == '<' || t.p[i - 1] == '\t')) {
@@ -165,6 +157,7 @@ static bool markdown_before(sl_view t, size_t at, link *out)
     bool image = inline_link && open != SIZE_MAX && open > 0 && t.p[open - 1] == '!';
     out->kind = image ? SL_CLASS_REMOTE_IMAGE : SL_CLASS_REMOTE_LINK;
     out->score = image || reference ? 950 : 850;
+    out->unsure = open == SIZE_MAX;
     if (open != SIZE_MAX) {
         out->start = image ? open - 1 : open;
     }
@@ -174,7 +167,7 @@ static bool markdown_before(sl_view t, size_t at, link *out)
     return true;
 }
 
-static void classify(sl_view t, size_t scheme_start, link *out)
+static void classify(sl_view t, size_t scheme_start, sl_exfil_link *out)
 {
     sl_class kind;
     if (markdown_before(t, scheme_start, out)) {
@@ -214,7 +207,7 @@ static bool relative_expected(sl_view t, size_t at)
            (b == ' ' && at > 1 && t.p[at - 2] == ':');
 }
 
-sl_res sl_exfil_scan(sl_view allowed, sl_view folded, sl_findings *findings)
+sl_res sl_exfil_each(sl_view folded, sl_exfil_take *take, void *context)
 {
     size_t slash = sl_view_find_byte(folded, '/', 1);
     size_t turned = sl_view_find_byte(folded, '\\', 1);
@@ -231,20 +224,42 @@ sl_res sl_exfil_scan(sl_view allowed, sl_view folded, sl_findings *findings)
         bool scheme = false;
         size_t start = scheme_start(folded, i, &scheme);
         sl_view host = host_at(folded, i + 2);
-        bool link_here = is_host(host) && (scheme || relative_expected(folded, i));
-        if (link_here && !sl_exfil_allowed(allowed, host)) {
-            link one = { .start = start, .end = url_end(folded, i + 2) };
+        if (is_host(host) && (scheme || relative_expected(folded, i))) {
+            size_t end = url_end(folded, i + 2);
+            sl_exfil_link one = {
+                .start = start, .end = end, .address = start, .address_end = end, .host = host
+            };
             classify(folded, start, &one);
-            SL_TRY(sl_findings_add(findings, (sl_finding){ .start = one.start,
-                                                           .end = one.end,
-                                                           .attribution = SL_NO_ATTRIBUTION,
-                                                           .rule = SL_NO_RULE,
-                                                           .policy_rule = SL_NO_RULE,
-                                                           .score_permille = one.score,
-                                                           .detector = SL_DETECTOR_EXFIL,
-                                                           .kind = (uint8_t)one.kind,
-                                                           .view = SL_VIEW_PLAIN }));
+            SL_TRY(take(context, &one));
         }
         i += 1;
     }
+}
+
+typedef struct {
+    sl_view allowed;
+    sl_findings *findings;
+} scanning;
+
+static sl_res take_stranger(void *context, const sl_exfil_link *link)
+{
+    scanning *s = context;
+    if (sl_exfil_allowed(s->allowed, link->host)) {
+        return SL_DONE;
+    }
+    return sl_findings_add(s->findings, (sl_finding){ .start = link->start,
+                                                      .end = link->end,
+                                                      .attribution = SL_NO_ATTRIBUTION,
+                                                      .rule = SL_NO_RULE,
+                                                      .policy_rule = SL_NO_RULE,
+                                                      .score_permille = link->score,
+                                                      .detector = SL_DETECTOR_EXFIL,
+                                                      .kind = (uint8_t)link->kind,
+                                                      .view = SL_VIEW_PLAIN });
+}
+
+sl_res sl_exfil_scan(sl_view allowed, sl_view folded, sl_findings *findings)
+{
+    scanning s = { allowed, findings };
+    return sl_exfil_each(folded, take_stranger, &s);
 }

@@ -3,6 +3,9 @@
  * What only trusted people said needs no index: such texts wait until the first untrusted one. */
 #include "detect/flow.h"
 
+#include <assert.h>
+
+#include "detect/exfil.h"
 #include "detect/flow_index.h"
 #include "detect/flow_rules.h"
 #include "detect/views.h"
@@ -108,8 +111,33 @@ static uint32_t place_end(const sl_folded *folded, size_t at, uint32_t otherwise
     return folded == NULL ? otherwise : (uint32_t)sl_folded_end(folded, at);
 }
 
+/* An address is known by its host, by every page above it, without and with its query. */
+static sl_res add_url(sl_flow *flow, sl_view address, sl_flow_entry one)
+{
+    sl_flow_url url = sl_flow_url_of(address);
+    uint64_t parts[3] = { url.host, url.page, url.whole };
+    for (size_t i = 0; i < SL_COUNT_OF(parts) + url.parents_n; i++) {
+        one.hash = i < SL_COUNT_OF(parts) ? parts[i] : url.parents[i - SL_COUNT_OF(parts)];
+        SL_TRY(sl_flow_index_add(&flow->index, one));
+    }
+    return SL_DONE;
+}
+
+/* The values of a text, or only its addresses; `folded` as for add_items. */
+static sl_res add_value(sl_flow *flow, sl_view text, const sl_folded *folded,
+                        const sl_flow_item *item, sl_flow_entry one)
+{
+    one.from = place_start(folded, item->start, one.from);
+    one.to = place_end(folded, item->end, one.to);
+    one.hash = item->hash;
+    if (item->kind == SL_FLOW_URL) {
+        return add_url(flow, sl_view_sub(text, item->start, item->end), one);
+    }
+    return sl_flow_index_add(&flow->index, one);
+}
+
 /* `folded` is NULL for what was decoded: all of it stands where `one` says. */
-static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry one)
+static sl_res add_items(sl_flow *flow, sl_view text, const sl_folded *folded, sl_flow_entry one)
 {
     const sl_flow_items *all = &flow->items;
     size_t words = 0;
@@ -121,23 +149,20 @@ static sl_res add_items(sl_flow *flow, const sl_folded *folded, sl_flow_entry on
         one.hash = short_entry(all->items, words);
         SL_TRY(sl_flow_index_add(&flow->index, one));
     }
-    for (size_t i = 0; i < all->n; i++) {
+    for (size_t i = 0; i < words; i++) {
         const sl_flow_item *item = &all->items[i];
         one.from = place_start(folded, item->start, one.from);
-        if (i < words) {
-            one.to = place_end(folded, item->end, one.to);
-            one.hash = word_entry(item);
-            SL_TRY(sl_flow_index_add(&flow->index, one));
-        }
+        one.to = place_end(folded, item->end, one.to);
+        one.hash = word_entry(item);
+        SL_TRY(sl_flow_index_add(&flow->index, one));
         if (i + SL_FLOW_RUN <= words) {
             one.to = place_end(folded, all->items[i + SL_FLOW_RUN - 1].end, one.to);
             one.hash = sl_flow_run_hash(item);
             SL_TRY(sl_flow_index_add(&flow->index, one));
-        } else if (i >= words) {
-            one.to = place_end(folded, item->end, one.to);
-            one.hash = item->hash;
-            SL_TRY(sl_flow_index_add(&flow->index, one));
         }
+    }
+    for (size_t i = words; i < all->n; i++) {
+        SL_TRY(add_value(flow, text, folded, &all->items[i], one));
     }
     return SL_DONE;
 }
@@ -189,16 +214,34 @@ static sl_res index_hidden(void *context, sl_view text, size_t start, size_t end
     SL_TRY(sl_flow_split(folded.text, &flow->items));
     one.from = (uint32_t)start;
     one.to = (uint32_t)end;
-    return add_items(flow, NULL, one);
+    return add_items(flow, folded.text, NULL, one);
+}
+
+/* Addresses as they are written, escapes and all: who repeats one in full adds nothing to it. */
+static sl_res index_addresses(sl_flow *flow, sl_view text, sl_flow_entry one)
+{
+    sl_folded folded;
+    SL_TRY(sl_fold(text, false, &flow->index.work, &folded, NULL));
+    SL_TRY(sl_flow_split(folded.text, &flow->items));
+    for (size_t i = 0; i < flow->items.n; i++) {
+        if (flow->items.items[i].kind == SL_FLOW_URL) {
+            SL_TRY(add_value(flow, folded.text, &folded, &flow->items.items[i], one));
+        }
+    }
+    return SL_DONE;
 }
 
 static sl_res index_text(sl_flow *flow, sl_view text, sl_flow_entry one)
 {
     sl_folded folded;
     indexing in = { flow, one };
-    SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &flow->index.work, &folded, NULL));
+    bool escapes = sl_fold_has_escapes(text);
+    if (escapes) {
+        SL_TRY(index_addresses(flow, text, one));
+    }
+    SL_TRY(sl_fold(text, escapes, &flow->index.work, &folded, NULL));
     SL_TRY(sl_flow_split(folded.text, &flow->items));
-    SL_TRY(add_items(flow, &folded, one));
+    SL_TRY(add_items(flow, folded.text, &folded, one));
     return each_hidden(&folded, index_hidden, &in);
 }
 
@@ -403,6 +446,7 @@ typedef struct {
     uint64_t bag[BAG_MAX]; /* different long words of all arguments */
     size_t bag_n;
     bool in_bag; /* the text looked at is an argument's value, not its name */
+    bool given;  /* the address was given in full: only protected values count in it */
     size_t bag_tainted;
     sl_flow_entry bag_first; /* where the first tainted one comes from */
 } judging;
@@ -416,7 +460,7 @@ static bool rule_fits(const sl_flow_rule *r, const judging *j, const sl_flow_fin
         return false;
     }
     if (j->action != SL_FLOW_CALL) {
-        return r->tools.n == 0;
+        return r->tools.n == 0 && !(r->only_unasked && j->asking.asked);
     }
     return (r->tools.n == 0 || sl_flow_fits_any(&r->tools, j->tool)) &&
            !sl_flow_fits_any(&r->not_tools, j->tool) && !(r->only_unasked && j->asking.asked);
@@ -425,7 +469,8 @@ static bool rule_fits(const sl_flow_rule *r, const judging *j, const sl_flow_fin
 static void judge(judging *j, sl_flow_finding f)
 {
     const sl_flow_rules *rules = j->flow->rules;
-    for (size_t i = 0; i < rules->n; i++) {
+    bool passes = j->given && f.value != SL_FLOW_URL && (f.trust & SL_FLOW_PROTECTED) == 0;
+    for (size_t i = 0; i < rules->n && !passes; i++) {
         if (!rule_fits(&rules->items[i], j, &f)) {
             continue;
         }
@@ -453,6 +498,7 @@ static uint8_t taint_of(const sl_flow_entry *e)
 
 static sl_flow_finding finding_of(const sl_flow_entry *e, sl_flow_value value)
 {
+    assert(e != NULL);
     return (sl_flow_finding){ .value = (uint8_t)value,
                               .trust = taint_of(e),
                               .message = e->message,
@@ -558,6 +604,13 @@ static sl_res judge_text(judging *j, sl_view text)
     for (size_t i = words; i < items.n && sl_ok(r); i++) {
         const sl_flow_item *item = &items.items[i];
         const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, item->hash);
+        if (item->kind == SL_FLOW_URL && j->action != SL_FLOW_CALL) {
+            continue; /* an address inside of an address goes with it */
+        }
+        if (e == NULL && item->kind == SL_FLOW_URL) {
+            sl_view url = sl_view_sub(folded.text, item->start, item->end);
+            e = sl_flow_index_find(&j->flow->index, sl_flow_url_of(url).host);
+        }
         if (taint_of(e) != 0) {
             sl_flow_finding f = finding_of(e, (sl_flow_value)item->kind);
             f.start = sl_folded_start(&folded, item->start);
@@ -651,73 +704,174 @@ sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *argume
 
 /* ---- links and images ---------------------------------------------------------------------- */
 
-/* "![x](" and <img ... src="..."> make an image; anything else with an address a link. */
-static bool is_image(sl_view t, size_t url)
+typedef struct {
+    judging judging;
+    const sl_folded *folded;
+    const sl_findings *known;
+    size_t *open;
+} answering;
+
+/* A source is fetched without a click, and so may be what a definition of a reference stands for. */
+static sl_flow_action action_of(const sl_exfil_link *link)
 {
-    size_t from = url > 300 ? url - 300 : 0;
-    size_t at = url;
-    while (at > from && (t.p[at - 1] == '(' || t.p[at - 1] == '<' || t.p[at - 1] == ' ')) {
-        at--;
-    }
-    if (at > from && t.p[at - 1] == ']') {
-        while (at > from && t.p[at - 1] != '[') {
-            at--;
-        }
-        return at > from + 1 && t.p[at - 2] == '!';
-    }
-    while (at > from && t.p[at - 1] != '<' && t.p[at - 1] != '>') {
-        at--;
-    }
-    return at > from && t.p[at - 1] == '<' &&
-           sl_view_eq_nocase(sl_view_sub(t, at, at + 3), SL_LIT("img"));
+    bool fetched = link->kind == SL_CLASS_REMOTE_IMAGE || link->kind == SL_CLASS_HTML_SOURCE;
+    bool reference = link->kind == SL_CLASS_REMOTE_LINK && link->score >= 950;
+    return fetched || reference || link->unsure ? SL_FLOW_IMAGE : SL_FLOW_LINK;
 }
 
-/* What an address holds besides its host: words and values that may be carried out by it. */
-static sl_res judge_address(judging *j, sl_view folded, const sl_folded *map,
-                            const sl_flow_item *url)
+/* Protected values that stand in the address as surrogates. */
+static void judge_surrogates(answering *a, size_t start, size_t end)
 {
-    sl_view address = sl_view_sub(folded, url->start, url->end);
-    size_t first = j->out->n;
-    const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, url->hash);
-    if (taint_of(e) != 0) {
-        sl_flow_finding f = finding_of(e, SL_FLOW_URL);
-        f.end = address.n;
-        judge(j, f);
+    for (size_t i = 0; a->known != NULL && i < a->known->n; i++) {
+        const sl_finding *f = &a->known->items[i];
+        if (f->detector == SL_DETECTOR_PSEUDONYM && f->start < end && f->end > start) {
+            judge(&a->judging,
+                  (sl_flow_finding){ .value = SL_FLOW_WORDS, .trust = SL_FLOW_PROTECTED });
+        }
     }
+}
+
+/* The words and values that an address spells, in plain or in code. */
+static sl_res judge_spelled(judging *j, sl_view address)
+{
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
     SL_OWN(sl_buf, spaced, sl_buf_free) = { .max = address.n + 1 };
+    sl_folded folded;
     for (size_t i = 0; i < address.n; i++) {
         bool blank = address.p[i] == '+' || address.p[i] == '_';
         SL_TRY(sl_buf_add_byte(&spaced, blank ? ' ' : address.p[i]));
     }
     SL_TRY(judge_text(j, sl_buf_view(&spaced)));
+    SL_TRY(sl_fold(address, sl_fold_has_escapes(address), &work, &folded, NULL));
+    return each_hidden(&folded, judge_hidden, j);
+}
+
+/* Whose the address is, and what it holds besides its host. */
+static sl_res judge_url(judging *j, sl_view address, bool cut_short)
+{
+    const sl_flow_index *index = &j->flow->index;
+    sl_flow_url url = sl_flow_url_of(address);
+    const sl_flow_entry *host = sl_flow_index_find(index, url.host);
+    const sl_flow_entry *page = sl_flow_index_find(index, url.page);
+    bool known = sl_flow_index_find(index, url.whole) != NULL && !cut_short;
+    j->asking.asked = host != NULL && (host->trust & SL_FLOW_TRUSTED) != 0;
+    if (page != NULL && taint_of(page) != 0) {
+        judge(j, finding_of(page, SL_FLOW_URL));
+    }
+    if (!known && host != NULL && taint_of(host) != 0) {
+        judge(j, finding_of(host, SL_FLOW_FILLED));
+    }
+    j->given = known;
+    SL_TRY(judge_spelled(j, address));
+    j->given = false;
+    return SL_DONE;
+}
+
+static sl_res judge_address(answering *a, sl_flow_action action, size_t start, size_t end)
+{
+    judging *j = &a->judging;
+    size_t first = j->out->n;
+    size_t from = sl_folded_start(a->folded, start);
+    size_t to = sl_folded_end(a->folded, end);
+    j->action = action;
+    if (end == a->folded->text.n && a->open != NULL && from < *a->open) {
+        *a->open = from;
+    }
+    SL_TRY(judge_url(j, sl_view_sub(a->folded->text, start, end), end - start >= SL_EXFIL_URL_MAX));
+    judge_surrogates(a, from, to);
     for (size_t i = first; i < j->out->n; i++) {
-        j->out->items[i].start = sl_folded_start(map, url->start);
-        j->out->items[i].end = sl_folded_end(map, url->end);
+        j->out->items[i].start = from;
+        j->out->items[i].end = to;
     }
     return SL_DONE;
 }
 
-sl_res sl_flow_answer(const sl_flow *flow, sl_view text, sl_flow_findings *findings)
+static sl_res judge_link(void *context, const sl_exfil_link *link)
 {
-    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
-    judging j = { .flow = flow, .out = findings };
-    sl_flow_items items = { 0 };
-    sl_folded folded;
-    if (sl_flow_is_clean(flow)) {
+    return judge_address(context, action_of(link), link->address, link->address_end);
+}
+
+/* Addresses without a scheme, and letters: a client makes links of them, too. */
+static sl_res judge_bare(answering *a, const sl_flow_item *item)
+{
+    sl_view t = a->folded->text;
+    size_t end = item->end;
+    if (item->kind == SL_FLOW_URL && t.p[item->start] == 'w' &&
+        sl_view_starts(sl_view_sub(t, item->start, end), SL_LIT("www."))) {
+        return judge_address(a, SL_FLOW_LINK, item->start, end);
+    }
+    bool letter =
+        item->kind == SL_FLOW_EMAIL && item->start >= 7 &&
+        sl_view_eq_nocase(sl_view_sub(t, item->start - 7, item->start), SL_LIT("mailto:"));
+    if (!letter) {
         return SL_DONE;
     }
-    SL_TRY(sl_fold(text, false, &work, &folded, NULL));
+    while (end < t.n && end - item->start < SL_EXFIL_URL_MAX && !sl_is_blank(t.p[end]) &&
+           t.p[end] != ')' && t.p[end] != '"' && t.p[end] != '>') {
+        end++;
+    }
+    return judge_address(a, SL_FLOW_LINK, item->start, end);
+}
+
+static sl_res judge_answer(const sl_flow *flow, sl_view text, bool escapes,
+                           const sl_findings *known, sl_flow_findings *findings, size_t *ret_open)
+{
+    SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
+    sl_flow_items items = { 0 };
+    sl_folded folded;
+    SL_TRY(sl_fold(text, escapes, &work, &folded, NULL));
+    answering a = { .judging = { .flow = flow, .out = findings },
+                    .folded = &folded,
+                    .known = known,
+                    .open = ret_open };
+    SL_TRY(sl_exfil_each(folded.text, judge_link, &a));
     sl_res r = sl_flow_split(folded.text, &items);
     for (size_t i = 0; i < items.n && sl_ok(r); i++) {
-        const sl_flow_item *item = &items.items[i];
-        if (item->kind != SL_FLOW_URL) {
-            continue;
-        }
-        j.action = is_image(folded.text, item->start) ? SL_FLOW_IMAGE : SL_FLOW_LINK;
-        r = judge_address(&j, folded.text, &folded, item);
+        r = judge_bare(&a, &items.items[i]);
     }
     free(items.items);
     return r;
+}
+
+/* A text of plain letters without any sign of an address costs one look at each byte. */
+static bool may_link(sl_view text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t b = text.p[i];
+        if (b >= 0x80 || b == '/' || b == '\\' || b == '@' || b == '&' || b == '%' ||
+            (b == '.' && i >= 3 && sl_lower(text.p[i - 1]) == 'w')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+sl_res sl_flow_answer(const sl_flow *flow, sl_view text, const sl_findings *known,
+                      sl_flow_findings *findings, size_t *ret_open)
+{
+    if (sl_flow_is_clean(flow) || !may_link(text)) {
+        return SL_DONE;
+    }
+    SL_TRY(judge_answer(flow, text, false, known, findings, ret_open));
+    return sl_fold_has_escapes(text) ? judge_answer(flow, text, true, known, findings, ret_open)
+                                     : SL_DONE;
+}
+
+sl_finding sl_flow_as_finding(const sl_flow_finding *finding)
+{
+    return (sl_finding){ .start = finding->start,
+                         .end = finding->end,
+                         .attribution = SL_NO_ATTRIBUTION,
+                         .rule = finding->rule,
+                         .policy_rule = SL_NO_RULE,
+                         .score_permille = 1000,
+                         .detector = SL_DETECTOR_FLOW,
+                         .kind = SL_CLASS_TAINTED };
+}
+
+sl_verdict sl_flow_verdict_of(const sl_flow *flow, uint16_t rule)
+{
+    return rule < flow->rules->n ? (sl_verdict)flow->rules->items[rule].verdict : SL_VERDICT_CUT;
 }
 
 const char *sl_flow_rule_of(const sl_flow *flow, uint16_t rule)

@@ -9,7 +9,8 @@
  * here, at what they lead to.
  *
  * Pure and linear; keeps hashes and offsets. Trusted texts are copied and indexed only when something
- * untrusted or protected joins them: until then nothing can be found. Design: src/detect/README.md. */
+ * untrusted or protected joins them: until then nothing can be found.
+ * An address that somebody gave in full carries out nothing; what is added to it does. Design: src/detect/README.md. */
 #ifndef SL_DETECT_FLOW_H
 #define SL_DETECT_FLOW_H
 
@@ -28,6 +29,7 @@ typedef enum {
     SL_FLOW_NUMBER, /* accounts, phones: seven digits or more */
     SL_FLOW_WORDS,  /* a run of words */
     SL_FLOW_NAME,   /* the tool itself was named by untrusted text only */
+    SL_FLOW_FILLED, /* an address at a host that only untrusted text named, and that nobody gave so */
     SL_FLOW_VALUE_COUNT
 } sl_flow_value;
 
@@ -81,9 +83,16 @@ bool sl_flow_is_clean(const sl_flow *flow);
 /* Judges a tool call: every string and number in `arguments` (NULL: none). Appends findings. */
 SL_MUST sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *arguments,
                             sl_flow_findings *findings);
-/* Judges all links and images (Markdown, HTML, bare) of a text that the model wrote. */
-SL_MUST sl_res sl_flow_answer(const sl_flow *flow, sl_view text, sl_flow_findings *findings);
+/* Judges all links and images (Markdown, HTML, bare, mailto) of a text that the model wrote. `known`
+ * (or NULL) is what else was found in it: surrogates of protected values among it count as protected.
+ * Findings of links have the address as their span. `*ret_open` becomes the start of a link that goes
+ * on to the text's end and may still grow, and is left as it is otherwise. */
+SL_MUST sl_res sl_flow_answer(const sl_flow *flow, sl_view text, const sl_findings *known,
+                              sl_flow_findings *findings, size_t *ret_open);
 
+/* The same in the words of the detectors, for a stream: `rule` is the flow rule's number. */
+sl_finding sl_flow_as_finding(const sl_flow_finding *finding);
+sl_verdict sl_flow_verdict_of(const sl_flow *flow, uint16_t rule);
 /* The id of a rule of the conversation's rules; lives as long as they. */
 const char *sl_flow_rule_of(const sl_flow *flow, uint16_t rule);
 /* One finding as a line of JSON without any text: rule, why, spans, origin. */

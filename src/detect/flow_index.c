@@ -182,6 +182,74 @@ static bool in_url(uint8_t b)
            b != '`' && b != '\'' && b != 0x7F;
 }
 
+static bool ends_sentence(uint8_t b)
+{
+    return b == '.' || b == ',' || b == ';' || b == ':' || b == '!' || b == '?' || b == '*' ||
+           b == '_' || b == '|';
+}
+
+static size_t host_from(sl_view v)
+{
+    size_t from = sl_view_find_byte(v, ':', 0);
+    bool scheme = from < 16 && from + 1 < v.n && (v.p[from + 1] == '/' || v.p[from + 1] == '\\');
+    from = scheme ? from + 1 : 0;
+    while (from < v.n && (v.p[from] == '/' || v.p[from] == '\\')) {
+        from++;
+    }
+    for (size_t i = from; i < v.n && v.p[i] != '/' && v.p[i] != '?' && v.p[i] != '#'; i++) {
+        from = v.p[i] == '@' ? i + 1 : from;
+    }
+    return sl_view_starts(sl_view_sub(v, from, from + 4), SL_LIT("www.")) ? from + 4 : from;
+}
+
+/* Where host and port end in what is compared, and where in the text. */
+static size_t host_to(sl_view v, size_t from, size_t *ret_end)
+{
+    size_t end = from;
+    while (end < v.n && v.p[end] != '/' && v.p[end] != '\\' && v.p[end] != '?' && v.p[end] != '#') {
+        end++;
+    }
+    sl_view host = sl_view_sub(v, from, end);
+    size_t to = end;
+    to -= sl_view_ends(host, SL_LIT(":443")) ? 4 : 0;
+    to -= sl_view_ends(host, SL_LIT(":80")) ? 3 : 0;
+    to -= to > from && v.p[to - 1] == '.' ? 1 : 0;
+    *ret_end = end;
+    return to;
+}
+
+sl_flow_url sl_flow_url_of(sl_view v)
+{
+    sl_flow_url url = { 0 };
+    while (v.n > 0 && ends_sentence(v.p[v.n - 1])) {
+        v.n--;
+    }
+    size_t at = 0;
+    size_t from = host_from(v);
+    size_t to = host_to(v, from, &at);
+    url.host = hash_lower(sl_view_sub(v, from, to), 103);
+    uint64_t h = url.host;
+    uint64_t bare = h; /* without the slashes at its end */
+    bool asks = false;
+    for (; at < v.n; at++) {
+        uint8_t b = v.p[at] == '\\' ? '/' : sl_lower(v.p[at]);
+        bool query = !asks && (b == '?' || b == '#');
+        if (query) {
+            asks = true;
+            url.page = bare;
+            h = bare;
+        } else if (b == '/' && url.parents_n < SL_FLOW_PARENTS) {
+            url.parents[url.parents_n++] = bare;
+        }
+        h = mix(h, b);
+        h = h == 0 ? 1 : h;
+        bare = b == '/' && !asks ? bare : h;
+    }
+    url.whole = bare;
+    url.page = asks ? url.page : bare;
+    return url;
+}
+
 /* From the scheme to where it ends; compared by host and path, since what follows '?' is what would
  * be carried out. */
 static size_t url_at(sl_view v, size_t at, sl_flow_item *ret)
@@ -190,19 +258,12 @@ static size_t url_at(sl_view v, size_t at, sl_flow_item *ret)
     while (end < v.n && end - at < VALUE_BYTES_MAX && in_url(v.p[end])) {
         end++;
     }
-    while (end > at && (v.p[end - 1] == '.' || v.p[end - 1] == ',' || v.p[end - 1] == ';')) {
+    while (end > at && ends_sentence(v.p[end - 1])) {
         end--;
-    }
-    size_t host = sl_view_find(sl_view_sub(v, at, end), SL_LIT("://"), 0);
-    size_t from = host == SIZE_MAX ? at : at + host + 3;
-    size_t query = sl_view_find_byte(sl_view_sub(v, 0, end), '?', from);
-    size_t stop = query == SIZE_MAX ? end : query;
-    while (stop > from && v.p[stop - 1] == '/') {
-        stop--;
     }
     *ret = (sl_flow_item){ .start = (uint32_t)at,
                            .end = (uint32_t)end,
-                           .hash = hash_lower(sl_view_sub(v, from, stop), 103),
+                           .hash = sl_flow_url_of(sl_view_sub(v, at, end)).page,
                            .kind = SL_FLOW_URL };
     return end;
 }

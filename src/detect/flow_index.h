@@ -40,6 +40,18 @@ typedef struct {
     size_t cap;
 } sl_flow_items;
 
+/* An address by its parts, from the host on: without user, "www.", usual ports and slashes at the end. */
+#define SL_FLOW_PARENTS 12
+typedef struct {
+    uint64_t host;
+    uint64_t page;                     /* to '?' or '#' */
+    uint64_t whole;                    /* with what follows */
+    uint64_t parents[SL_FLOW_PARENTS]; /* cut at a '/' */
+    size_t parents_n;
+} sl_flow_url;
+/* `address` begins at its scheme, its slashes or its host. */
+sl_flow_url sl_flow_url_of(sl_view address);
+
 /* Words (SL_FLOW_WORDS) in order, then values. Empties `items` first. */
 SL_MUST sl_res sl_flow_split(sl_view folded, sl_flow_items *items);
 /* Addresses that are spelled: " at ", "(at)", " dot ", blanks around the signs become the signs. Leaves

@@ -8,7 +8,7 @@
 #define YAML_BYTES_MAX ((size_t)1 << 20)
 
 static const char *const ACTIONS[] = { "call", "link", "image" };
-static const char *const VALUES[] = { "email", "url", "number", "words", "name" };
+static const char *const VALUES[] = { "email", "url", "number", "words", "name", "filled" };
 
 const char *sl_flow_action_name(sl_flow_action action)
 {

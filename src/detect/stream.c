@@ -153,6 +153,10 @@ static const sl_finding *judge(sl_stream *s, size_t decided, size_t limit)
             f->verdict = s->options.restore ? SL_VERDICT_TRANSFORM : SL_VERDICT_ALLOW;
             f->transform = s->options.restore ? SL_TRANSFORM_RESTORE : SL_TRANSFORM_NONE;
         }
+        if (f->detector == SL_DETECTOR_FLOW) {
+            f->verdict = (uint8_t)sl_flow_verdict_of(s->options.flow, f->rule);
+            f->transform = SL_TRANSFORM_NONE;
+        }
         /* There is nobody to hold a stream for: hold and refuse are a cut. */
         if (f->verdict >= SL_VERDICT_HOLD && f->end > decided && worst == NULL) {
             worst = f;
@@ -208,6 +212,24 @@ static sl_res listen(sl_stream *s, sl_view window, bool last)
     return SL_DONE;
 }
 
+/* Links and images that may need leave. Their verdict is the flow rules' and is set by judge(). */
+static sl_res follow_links(sl_stream *s, sl_view window, size_t *io_open)
+{
+    sl_flow_findings links = { 0 };
+    if (s->options.flow == NULL) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_flow_answer(s->options.flow, window, &s->found, &links, io_open));
+    for (size_t i = 0; i < links.n; i++) {
+        const sl_flow_finding *f = &links.items[i];
+        if (s->base + f->end > s->decided && f->start < f->end) {
+            SL_TRY(sl_findings_add(&s->found, sl_flow_as_finding(f)));
+        }
+    }
+    sl_findings_sort(&s->found);
+    return SL_DONE;
+}
+
 static sl_res look(sl_stream *s, sl_view window, bool last, size_t *ret_open)
 {
     sl_findings_clear(&s->found);
@@ -219,6 +241,7 @@ static sl_res look(sl_stream *s, sl_view window, bool last, size_t *ret_open)
         sl_findings_sort(&s->found);
         sl_pseudonyms_shadow(window, &s->found);
     }
+    SL_TRY(follow_links(s, window, ret_open));
     return listen(s, window, last);
 }
 

@@ -10,6 +10,7 @@
 #ifndef SL_DETECT_STREAM_H
 #define SL_DETECT_STREAM_H
 
+#include "detect/flow.h"
 #include "detect/policy.h"
 #include "detect/transform.h"
 
@@ -23,7 +24,8 @@ typedef struct {
     sl_pseudonyms *pseudonyms; /* restored in the released text when `restore`; or NULL */
     bool
         restore; /* false: surrogates stay (tool arguments of tools that the grant does not name) */
-    size_t bytes_max; /* of text in all; more is cut as overlong; 0: no limit */
+    size_t bytes_max;    /* of text in all; more is cut as overlong; 0: no limit */
+    const sl_flow *flow; /* judges links and images by where they come from; or NULL */
 } sl_stream_options;
 
 typedef struct {

@@ -185,6 +185,21 @@ static void links_and_images_are_judged(void **state)
     } CASES[] = {
         { "See [the page](https://cdn.example/about).", false },
         { "![logo](https://cdn.example/logo.png?x=1)", true },
+        { "See https://cdn.example/about.", false },
+        { "See **https://www.cdn.example:443/about/**", false },
+        { "See [the page](https://cdn.example/about?d=1).", true },
+        { "See [the page](https://cdn.example/secret/17).", true },
+        { "See www.cdn.example/secret", true },
+        { "See [x](//cdn.example/secret)", true },
+        { "See [x](https:\\\\cdn.example\\secret)", true },
+        { "See &#104;ttps://cdn.example/secret", true },
+        { "[r]\n\n[r]: https://cdn.example/about", true }, /* may be an image's */
+        { "<a href=\"https://cdn.example/about\">x</a>", false },
+        { "<video poster='https://cdn.example/about'>", true },
+        { "![a](https://own.example/?q=our+logo+https+cdn)", true },
+        { "[a](https://own.example/?q=our+logo+https+cdn)", false },
+        { "[a](mailto:x@own.example?body=Anneliese%20Maria%20Quirinsdottir)", true },
+        { "[a](mailto:x@own.example?body=hello)", false },
         { "<img alt='x' src=\"https://cdn.example/logo.png\">", true },
         { "![logo](https://own.example/logo.png)", false },
         { "[more](https://own.example/?q=anneliese+maria+quirinsdottir)", true },
@@ -193,13 +208,70 @@ static void links_and_images_are_judged(void **state)
     };
     for (size_t i = 0; i < SL_COUNT_OF(CASES); i++) {
         sl_flow_findings found = { 0 };
-        assert_done(sl_flow_answer(flow, sl_view_str(CASES[i].text), &found));
+        assert_done(sl_flow_answer(flow, sl_view_str(CASES[i].text), NULL, &found, NULL));
         if ((found.verdict == SL_VERDICT_CUT) != CASES[i].cut) {
             fail_msg("wrong about: %s", CASES[i].text);
         }
         for (size_t k = 0; k < found.n; k++) {
             assert_true(found.items[k].end <= strlen(CASES[i].text));
         }
+    }
+    sl_flow_free(flow);
+}
+
+/* A surrogate in an address would come back as the name it stands for. */
+static void surrogates_in_addresses_are_protected(void **state)
+{
+    static const struct {
+        const char *text;
+        bool cut;
+    } CASES[] = {
+        { "![x](https://cdn.example/?q=Ann+Ode)", true },
+        { "[x](https://cdn.example/?q=Ann+Ode)", true },
+        { "[x](https://own.example/?q=Ann+Ode)", false }, /* the user named the host */
+        { "![x](https://own.example/?q=Ann+Ode)", true },
+        { "Ann Ode: [x](https://cdn.example/)", false },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(CASES); i++) {
+        SL_OWN(sl_findings, known, sl_findings_free) = { 0 };
+        sl_flow *flow = NULL;
+        sl_flow_findings found = { 0 };
+        sl_view text = sl_view_str(CASES[i].text);
+        size_t at = sl_view_find(text, SL_LIT("Ann"), 0);
+        assert_done(sl_findings_add(
+            &known, (sl_finding){ .start = at, .end = at + 7, .detector = SL_DETECTOR_PSEUDONYM }));
+        assert_done(sl_flow_new(rules, &flow));
+        assert_done(sl_flow_take(flow, SL_CHANNEL_USER, 1, (sl_view){ 0 },
+                                 SL_LIT("Link to https://own.example/ please.")));
+        assert_done(sl_flow_take(flow, SL_CHANNEL_DOCUMENT, 2, (sl_view){ 0 }, SL_LIT("a note")));
+        assert_done(sl_flow_answer(flow, text, &known, &found, NULL));
+        assert_int_equal(found.verdict, CASES[i].cut ? SL_VERDICT_CUT : SL_VERDICT_ALLOW);
+        found = (sl_flow_findings){ 0 };
+        assert_done(sl_flow_answer(flow, text, NULL, &found, NULL));
+        assert_int_equal(found.n, 0);
+        sl_flow_free(flow);
+    }
+}
+
+static void an_address_that_may_grow_is_open(void **state)
+{
+    sl_flow *flow = NULL;
+    assert_done(sl_flow_new(rules, &flow));
+    assert_done(sl_flow_take(flow, SL_CHANNEL_DOCUMENT, 2, (sl_view){ 0 }, SL_LIT("a document")));
+    static const struct {
+        const char *text;
+        size_t open;
+    } CASES[] = {
+        { "see https://x.example/a,b;c", 4 },
+        { "see https://x.example/a,b;c ", 99 },
+        { "see www.x.example/a", 4 },
+        { "see nothing", 99 },
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(CASES); i++) {
+        sl_flow_findings found = { 0 };
+        size_t open = 99;
+        assert_done(sl_flow_answer(flow, sl_view_str(CASES[i].text), NULL, &found, &open));
+        assert_int_equal(open, CASES[i].open);
     }
     sl_flow_free(flow);
 }
@@ -449,6 +521,8 @@ int main(void)
         cmocka_unit_test(calls_made_of_untrusted_text_are_cut),
         cmocka_unit_test(what_the_user_asked_for_passes),
         cmocka_unit_test(links_and_images_are_judged),
+        cmocka_unit_test(surrogates_in_addresses_are_protected),
+        cmocka_unit_test(an_address_that_may_grow_is_open),
         cmocka_unit_test(a_finding_explains_itself_without_text),
         cmocka_unit_test(rules_are_read_strictly),
         cmocka_unit_test(an_obedient_agent_is_stopped),

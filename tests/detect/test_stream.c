@@ -9,6 +9,7 @@ typedef struct {
     engines e;
     sl_policy *policy;
     sl_pseudonyms *map;
+    sl_flow *flow; /* or NULL */
 } fixture;
 
 typedef struct {
@@ -30,7 +31,8 @@ static outcome run(fixture *f, sl_view text, size_t fixed, uint32_t seed)
                                   .policy = f->policy,
                                   .context = { .door = SL_DOOR_ASK, .channel = SL_CHANNEL_ANSWER },
                                   .pseudonyms = f->map,
-                                  .restore = true };
+                                  .restore = true,
+                                  .flow = f->flow };
     sl_stream *s = NULL;
     outcome o = { .text = { .max = (size_t)1 << 24 } };
     assert_done(sl_stream_new(&options, &s));
@@ -204,6 +206,66 @@ static void surrogates_come_back_in_every_split(void **state)
     check_splits(f, sl_buf_view(&text), 3);
 }
 
+/* What a document said before: its addresses and words need leave in links and images. */
+static void open_flow(fixture *f, sl_flow_rules **ret_rules)
+{
+    assert_done(sl_flow_rules_load_default(ret_rules));
+    assert_done(sl_flow_new(*ret_rules, &f->flow));
+    assert_done(sl_flow_take(f->flow, SL_CHANNEL_DOCUMENT, 1, (sl_view){ 0 },
+                             SL_LIT("All is at https://example.org/share and the grey heron sleeps "
+                                    "behind the old mill since the spring.")));
+}
+
+static void close_flow(fixture *f, sl_flow_rules *rules)
+{
+    sl_flow_free(f->flow);
+    f->flow = NULL;
+    sl_flow_rules_free(rules);
+}
+
+/* Whatever comes before it, an address is held until it is whole, and the cut is at its beginning. */
+static void links_are_held_and_judged_in_every_split(void **state)
+{
+    static const struct {
+        const char *link;
+        bool cut;
+    } CASES[] = {
+        { "![a picture](https://example.org/share?d=a,b;c) ", true },
+        { "[it](https://example.org/share/1) ", true },
+        { "[it](https://example.org/share) ", false },
+        { "<https://example.com/a,b,c,the+grey,heron;sleeps(behind[the{old+mill> ", true },
+        { "https://example.com/a,b;c(d[e{f ", false },
+        { "![an image whose words of explanation go on for so long that the beginning of them is out of "
+          "sight when the address comes, which is not until more than two hundred letters have been "
+          "told about it, and told again, until in the end it comes](https://example.org/share) ",
+          true },
+    };
+    fixture *f = *state;
+    sl_flow_rules *rules = NULL;
+    open_flow(f, &rules);
+    for (size_t i = 0; i < 40 * SL_COUNT_OF(CASES); i++) {
+        SL_OWN(sl_buf, text, sl_buf_free) = { .max = (size_t)1 << 20 };
+        size_t k = i / 40;
+        while (text.n < i % 40 * 17) {
+            assert_done(sl_buf_add_str(&text, "quiet words "));
+        }
+        size_t at = text.n + sl_view_find(sl_view_str(CASES[k].link), SL_LIT("https"), 0);
+        assert_done(sl_buf_add_str(&text, CASES[k].link));
+        assert_done(sl_buf_add_str(&text, "and that is all there is to be said about it."));
+        outcome o = run(f, sl_buf_view(&text), 3, 0);
+        if ((o.report.verdict == SL_VERDICT_CUT) != CASES[k].cut) {
+            fail_msg("verdict %d on %.*s", o.report.verdict, SL_FMT(sl_buf_view(&text)));
+        }
+        assert_true(CASES[k].cut ? o.text.n <= at : o.report.bytes_released == text.n);
+        assert_int_equal(o.report.bytes_too_late, 0);
+        sl_buf_free(&o.text);
+        if (i % 13 == 0) {
+            check_splits(f, sl_buf_view(&text), 7);
+        }
+    }
+    close_flow(f, rules);
+}
+
 static void clean_text_passes_unchanged_and_in_time(void **state)
 {
     fixture *f = *state;
@@ -243,6 +305,7 @@ int main(void)
         cmocka_unit_test_prestate(a_canary_is_cut_before_its_first_byte, &f),
         cmocka_unit_test_prestate(identifiers_are_masked_whole_in_every_split, &f),
         cmocka_unit_test_prestate(surrogates_come_back_in_every_split, &f),
+        cmocka_unit_test_prestate(links_are_held_and_judged_in_every_split, &f),
         cmocka_unit_test_prestate(clean_text_passes_unchanged_and_in_time, &f),
     };
     int failed = cmocka_run_group_tests_name("stream", tests, NULL, NULL);

@@ -75,6 +75,7 @@ static sl_answer_channel *find(const sl_answer *a, sl_channel kind, uint32_t cho
     return NULL;
 }
 
+/* Arguments are judged as what they are, by judge_flow(). */
 static sl_res open_stream(const sl_answer *a, sl_channel kind, bool restore, sl_stream **ret_stream)
 {
     sl_stream_options options = {
@@ -85,6 +86,7 @@ static sl_res open_stream(const sl_answer *a, sl_channel kind, bool restore, sl_
         .pseudonyms = a->options.pseudonyms,
         .restore = restore,
         .bytes_max = a->options.text_bytes_max,
+        .flow = kind == SL_CHANNEL_TOOL_ARGUMENTS ? NULL : a->options.flow,
     };
     return sl_stream_new(&options, ret_stream);
 }
@@ -164,7 +166,9 @@ static void add_report(sl_answer_total *total, const sl_stream_report *report)
 static void note_cut(sl_answer *a, const sl_answer_channel *ch, const sl_stream_report *report)
 {
     if (a->cut_reason == SL_CUT_NONE) {
-        a->cut_reason = SL_CUT_FINDING;
+        bool flow = report->cause.detector == SL_DETECTOR_FLOW;
+        a->cut_reason = flow ? SL_CUT_FLOW : SL_CUT_FINDING;
+        a->cut_rule = flow ? sl_flow_rule_of(a->options.flow, report->cause.rule) : NULL;
         a->cut_cause = report->cause;
         a->cut_channel = ch->kind;
         a->cut_offset = report->cut_offset;

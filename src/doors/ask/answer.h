@@ -30,7 +30,7 @@ typedef enum {
     SL_CUT_VALVE,   /* a valve closed */
     SL_CUT_LIMIT,   /* more text than the door allows */
     SL_CUT_CONTROL, /* a character that no reader sees */
-    SL_CUT_FLOW,    /* a call made of what only untrusted text said: `cut_rule` */
+    SL_CUT_FLOW, /* a call, a link or an image made of what only untrusted text said: `cut_rule` */
 } sl_cut_reason;
 const char *sl_cut_reason_name(sl_cut_reason reason);
 

@@ -89,6 +89,28 @@ static sl_res note(sl_answer *a, const sl_row *row, const row_texts *all, const 
     return SL_DONE;
 }
 
+/* Links that reach over a seam; what lies in one text its own stream sees. */
+static sl_res follow_links(sl_answer *a, const row_texts *all, sl_view joined, sl_findings *found)
+{
+    sl_flow_findings links = { 0 };
+    if (a->options.flow == NULL) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_flow_answer(a->options.flow, joined, NULL, &links, NULL));
+    for (size_t i = 0; i < links.n; i++) {
+        size_t seam = 0;
+        bool over = false;
+        for (size_t k = 0; k + 1 < all->n; k++) {
+            seam += all->texts[k].n;
+            over = over || (links.items[i].start < seam && links.items[i].end > seam);
+        }
+        if (over) {
+            SL_TRY(sl_findings_add(found, sl_flow_as_finding(&links.items[i])));
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res look_at_row(sl_answer *a, const sl_row *row)
 {
     SL_OWN(sl_buf, joined, sl_buf_free) = { .max = SIZE_MAX / 2 };
@@ -103,6 +125,7 @@ static sl_res look_at_row(sl_answer *a, const sl_row *row)
     }
     SL_TRY(sl_seams_inspect(a->options.detect, a->options.scratch, all.texts, all.n,
                             sl_buf_view(&joined), row->kind, &found));
+    SL_TRY(follow_links(a, &all, sl_buf_view(&joined), &found));
     sl_findings_drop_nested(&found);
     for (size_t i = 0; i < found.n; i++) {
         SL_TRY(note(a, row, &all, &found.items[i]));

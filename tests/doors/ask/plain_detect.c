@@ -189,6 +189,23 @@ sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *argume
     return SL_DONE;
 }
 
+sl_res sl_flow_answer(const sl_flow *flow, sl_view text, const sl_findings *known,
+                      sl_flow_findings *findings, size_t *ret_open)
+{
+    (void)flow;
+    (void)text;
+    (void)known;
+    (void)findings;
+    (void)ret_open;
+    return sl_fail(SL_E_BUG);
+}
+
+sl_finding sl_flow_as_finding(const sl_flow_finding *finding)
+{
+    (void)finding;
+    return (sl_finding){ 0 };
+}
+
 const char *sl_flow_rule_of(const sl_flow *flow, uint16_t rule)
 {
     (void)flow;

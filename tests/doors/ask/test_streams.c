@@ -249,7 +249,22 @@ static void responses_whole(sl_buf *json, const part *parts, size_t n)
     assert_done(sl_buf_add_str(json, "]}"));
 }
 
-#define ASK "\"messages\":[{\"role\":\"user\",\"content\":\"go on\"}]"
+/* What a tool said before: its addresses and words are untrusted. */
+#define RESULT                                                                                     \
+    "The files are at https://example.org/share and the grey heron sleeps behind the old mill."
+#define GO_ON "{\"role\":\"user\",\"content\":\"go on\"}"
+#define ASK_CHAT                                                                                   \
+    "\"messages\":[" GO_ON ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":"    \
+    "\"c1\",\"type\":\"function\",\"function\":{\"name\":\"find\",\"arguments\":\"{}\"}}]},{"      \
+    "\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"" RESULT "\"}]"
+#define ASK_MESSAGES                                                                               \
+    "\"messages\":[" GO_ON ",{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":"  \
+    "\"c1\",\"name\":\"find\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":"          \
+    "\"tool_result\",\"tool_use_id\":\"c1\",\"content\":\"" RESULT "\"}]}]"
+#define ASK_RESPONSES                                                                              \
+    "\"input\":[" GO_ON ",{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"find\","       \
+    "\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":"      \
+    "\"" RESULT "\"}]"
 
 static void chat_end(sl_buf *http)
 {
@@ -259,7 +274,7 @@ static void chat_end(sl_buf *http)
 
 static const wire wires[] = {
     { .path = "/v1/chat/completions",
-      .request = ASK ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"find\"}}]}",
+      .request = ASK_CHAT ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"find\"}}]}",
       .can = { true, true, true, true },
       .piece = chat_piece,
       .open = chat_open,
@@ -281,7 +296,8 @@ static const wire wires[] = {
       .marks = { "\"text\":\"" },
       .whole_marks = { "\"text\":\"" } },
     { .path = "/v1/messages",
-      .request = ASK ",\"max_tokens\":9,\"tools\":[{\"name\":\"find\",\"input_schema\":{}}]}",
+      .request =
+          ASK_MESSAGES ",\"max_tokens\":9,\"tools\":[{\"name\":\"find\",\"input_schema\":{}}]}",
       .can = { true, [SAYS_REASONING] = true, [SAYS_CALL] = true },
       .piece = messages_piece,
       .open = messages_open,
@@ -293,7 +309,7 @@ static const wire wires[] = {
                  "\"type\":\"input_json_delta\",\"partial_json\":\"" },
       .whole_marks = { "\"type\":\"text\",\"text\":\"" } },
     { .path = "/v1/responses",
-      .request = "\"input\":\"go on\",\"tools\":[{\"type\":\"function\",\"name\":\"find\"}]}",
+      .request = ASK_RESPONSES ",\"tools\":[{\"type\":\"function\",\"name\":\"find\"}]}",
       .can = { true, true, [SAYS_CALL] = true },
       .piece = responses_piece,
       .open = responses_open,
@@ -430,6 +446,11 @@ static const char *const pool[] = {
     " 536-90-",
     "4399 ",
     "\\u0430 mixed w\\u043erd and \\u200b hidden. ",
+    "Look ![x](https://example.org/share?d=a,b;c). ",
+    "The files: [here](https://example.org/share) and https://example.com/a,b;(c and on. ",
+    "At https://example.com/?q=the+grey+heron+sleeps+behind it is. ",
+    " https://example.org/sha",
+    "re/d/a1 and on. ",
     "OTkgY2FuYXJ5IENOUlktN0YzQS05MUQyLUtYIGVuZA== ",
 };
 
@@ -587,6 +608,7 @@ static void what_is_split_over_neighbours_is_found(void **state)
         { "Say: 536-90-", "4399 and so on.", "transformed" },
         { "Say: Zebulon", "Quixworth and so on.", "transformed" },
         { "Say: CNRY-7F3A", "-91D2-KX and so on.", "cut" },
+        { "Say: https://exa", "mple.org/4399/7F3A and so on.", "cut" },
     };
     for (size_t i = 0; i < 4 * SL_COUNT_OF(cuts); i++) {
         SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 22 };
@@ -614,6 +636,65 @@ static void what_is_split_over_neighbours_is_found(void **state)
             assert_false(rig_saw(&all.r.client, never[k]));
         }
     }
+}
+
+/* Links and images in answers of every dialect, streamed and whole, judged by where they come from; with the
+ * rules taken away they pass: the test can fail. */
+static void links_of_untrusted_text_need_leave(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *never; /* leaves, when it is cut */
+        const char *rule;  /* NULL: it passes */
+    } CASES[] = {
+        { "Look here: ![x](https://example.org/share) and on.", "org/share", "image-from-data" },
+        { "Look here: ![x](https://example.org/share/d/77) and on.", "d/77", "image-from-data" },
+        { "Look here: [it](https://example.org/share?d=77) and on.", "d=77", "link-filled" },
+        { "Look here: <https://example.com/?q=the+grey+heron+sleeps+behind> and on.", "heron",
+          "link-tells" },
+        { "Look here: ![x](https://example.com/VGhlIGdyZXkgaGVyb24gc2xlZXBzIGJlaGluZA==) and on.",
+          "VGhl", "image-tells" },
+        { "Look here: [the files](https://example.org/share), and on.", NULL, NULL },
+        { "Look here: [own](https://example.com/?q=the+nearest+pharmacy) and on.", NULL, NULL },
+    };
+    static const says KINDS[] = { SAYS_TEXT, SAYS_REFUSAL, SAYS_REASONING };
+    for (size_t i = 0; i < SL_COUNT_OF(CASES) * SL_COUNT_OF(wires) * SL_COUNT_OF(KINDS) * 4; i++) {
+        SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 22 };
+        SL_OWN(sl_buf, json, sl_buf_free) = { .max = 1 << 22 };
+        SL_OWN(sl_buf, rule, sl_buf_free) = { .max = 1024 };
+        bool on = i % 2 == 0;
+        bool stream = i / 2 % 2 == 0;
+        const wire *w = &wires[i / 4 % SL_COUNT_OF(wires)];
+        part said = { .kind = KINDS[i / 4 / SL_COUNT_OF(wires) % SL_COUNT_OF(KINDS)] };
+        size_t k = i / 4 / SL_COUNT_OF(wires) / SL_COUNT_OF(KINDS);
+        bool untold = !w->can[said.kind] || (!stream && w->whole_marks[said.kind] == NULL);
+        if (untold || w->piece == completions_piece) { /* which has no results of tools */
+            continue;
+        }
+        (void)snprintf(said.text, sizeof said.text, "%s", CASES[k].text);
+        all.r.site.flow_rules = on ? all.flow_rules : NULL;
+        ask(&all.r, w, stream);
+        if (stream) {
+            put_stream(w, &said, 1, 5, NULL, &http);
+        } else {
+            w->whole(&json, &said, 1);
+            rig_json_answer(&http, sl_buf_cstr(&json));
+        }
+        rig_upstream(&all.r, sl_buf_view(&http), 100);
+        bool cuts = on && CASES[k].rule != NULL;
+        assert_done(sl_buf_addf(&rule, "\"rule\":\"%s\"", cuts ? CASES[k].rule : "none"));
+        bool right = rig_saw(&all.r.leaves, "\"outcome\":\"cut\"") == cuts &&
+                     rig_saw(&all.r.client, "and on.") != cuts &&
+                     rig_saw(&all.r.leaves, sl_buf_cstr(&rule)) == cuts &&
+                     !(cuts && rig_saw(&all.r.client, CASES[k].never));
+        if (!right) {
+            SL_OWN(sl_buf, said_so, sl_buf_free) = { .max = 1 << 20 };
+            ending_of(&all.r, &said_so);
+            fail_msg("%s stream %d rules %d: %s: %.*s", w->path, stream, on, CASES[k].text,
+                     SL_FMT(sl_buf_view(&said_so)));
+        }
+    }
+    all.r.site.flow_rules = all.flow_rules;
 }
 
 static void identifiers_do_not_reach_the_model_server(void **state)
@@ -650,6 +731,7 @@ int main(void)
         cmocka_unit_test(a_whole_answer_says_what_the_stream_says),
         cmocka_unit_test(what_is_protected_never_leaves_in_one_piece_or_many),
         cmocka_unit_test(what_is_split_over_neighbours_is_found),
+        cmocka_unit_test(links_of_untrusted_text_need_leave),
         cmocka_unit_test(identifiers_do_not_reach_the_model_server),
     };
     return cmocka_run_group_tests(tests, begin, end);
