@@ -49,6 +49,17 @@ typedef struct {
     sl_name compartment;
 } rebuild;
 
+/* Keys that the ingest door was given under an intent, a ring. Under that intent it may have them again or
+ * forget them; no other key of the compartment, or whoever took the door over could open and destroy all. */
+enum { MADE_MAX = 4096 };
+typedef struct {
+    bool live;
+    uint64_t intent;
+    uint64_t version;
+    sl_wrap_kind kind;
+    sl_name name;
+} made_key;
+
 struct sl_keeper {
     sl_keeper_world world;
     char dir[4096];
@@ -62,6 +73,8 @@ struct sl_keeper {
     size_t confirms_next;
     rebuild rebuilds[REBUILDS_MAX];
     size_t rebuilds_next;
+    made_key made[MADE_MAX];
+    size_t made_next;
     bool told; /* why the request is refused stands in a leaf already, or would only repeat one */
 };
 
@@ -544,21 +557,58 @@ static sl_res check_key_request(sl_keeper *k, sl_door door, const sl_key_request
     return check_intent(k, door, q, c);
 }
 
+static void note_made(sl_keeper *k, const sl_key_request *q)
+{
+    made_key *m = &k->made[k->made_next++ % MADE_MAX];
+    *m = (made_key){ .live = true, .intent = q->intent, .version = q->version, .kind = q->kind };
+    memcpy(m->name, q->name, sizeof m->name);
+}
+
+/* NULL: not made under the intent that the request names. An intent names its compartment. */
+static made_key *made_under(sl_keeper *k, const sl_key_request *q)
+{
+    for (size_t i = 0; i < MADE_MAX; i++) {
+        made_key *m = &k->made[i];
+        if (m->live && m->intent == q->intent && m->kind == q->kind && m->version == q->version &&
+            strcmp(m->name, q->name) == 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+static sl_res forget_key(sl_keeper *k, const sl_key_request *q)
+{
+    made_key *made = made_under(k, q);
+    if (made == NULL) {
+        return sl_fail_at(SL_E_DENIED, "key of another crossing", q->intent);
+    }
+    SL_TRY(sl_keystore_key_forget(k->keystore, q->compartment, q->kind, q->name,
+                                  (int64_t)q->version));
+    made->live = false;
+    return SL_DONE;
+}
+
 static sl_res answer_key(sl_keeper *k, uint16_t type, sl_view body, sl_buf *reply)
 {
     sl_key_request q;
     SL_TRY(sl_key_request_decode(body, &q));
-    SL_TRY(strcmp(q.principal, SL_KEY_REQUEST_NOBODY) == 0
-               ? check_rebuild(k, type, &q)
-               : check_key_request(k, SL_DOOR_INGEST, &q));
-    int64_t version = (int64_t)q.version;
+    bool rebuilds = strcmp(q.principal, SL_KEY_REQUEST_NOBODY) == 0;
+    SL_TRY(rebuilds ? check_rebuild(k, type, &q) : check_key_request(k, SL_DOOR_INGEST, &q));
     if (type == SL_KEEPER_KEY_FORGET) {
-        return sl_keystore_key_forget(k->keystore, q.compartment, q.kind, q.name, version);
+        return forget_key(k, &q);
     }
+    if (type == SL_KEEPER_KEY_OPEN && !rebuilds && made_under(k, &q) == NULL) {
+        return sl_fail_at(SL_E_DENIED, "key of another crossing", q.intent);
+    }
+    int64_t version = (int64_t)q.version;
     uint8_t key[SL_KEY_BYTES];
     sl_res r = type == SL_KEEPER_KEY_NEW
                    ? sl_keystore_key_new(k->keystore, q.compartment, q.kind, q.name, version, key)
                    : sl_keystore_key_open(k->keystore, q.compartment, q.kind, q.name, version, key);
+    if (sl_ok(r) && type == SL_KEEPER_KEY_NEW) {
+        note_made(k, &q);
+    }
     if (sl_ok(r)) {
         r = sl_buf_add(reply, sl_view_of(key, sizeof key));
     }

@@ -33,9 +33,11 @@ typedef enum {
     SL_KEEPER_STATUS,
     /* Ingest: sl_key_request. Makes a key for a new object version or subject. Answer: 32 bytes. */
     SL_KEEPER_KEY_NEW,
-    /* Ingest: sl_key_request. Answer: 32 bytes. */
+    /* Ingest: sl_key_request. Answer: 32 bytes. SL_E_DENIED: not made under this intent; only operators open
+     * what is sealed (SL_KEY_REQUEST_NOBODY). */
     SL_KEEPER_KEY_OPEN,
-    /* Ingest: sl_key_request. Forgets a key whose crossing failed. Answer: nothing. */
+    /* Ingest: sl_key_request. Forgets a key whose crossing failed. Answer: nothing. SL_E_DENIED: not made under
+     * this intent, since this keeper started. */
     SL_KEEPER_KEY_FORGET,
     /* Ask, ingest: sl_lease_request. A key derived from the compartment key ("roster", "canary",
      * "pseudonym", "commitment", "echo"). Answer: key[32] epoch u64: void when the valve's epoch is another. */

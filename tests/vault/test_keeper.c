@@ -251,7 +251,33 @@ static void gives_keys_for_a_crossing_that_the_ledger_shows(void **state)
     assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
     assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q));
     assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_FORGET, &q));
-    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_NOT_FOUND);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_DENIED);
+    end(w);
+}
+
+/* Whoever took the ingest door over can write intents of its own, about every object whose id it knows. That
+ * opens nothing that is sealed, and destroys nothing: destroying takes two persons and a delay. */
+static void an_intent_gives_no_key_of_another_crossing(void **state)
+{
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    sl_key_request subject = q;
+    subject.kind = SL_WRAP_SUBJECT;
+    subject.version = 0;
+    help_name(subject.name, "s1");
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &subject));
+    sl_key_request again = q;
+    again.intent = intent(w, "ingest", PRINCIPAL, OBJECT);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &again), SL_E_DENIED);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_FORGET, &again), SL_E_DENIED);
+    assert_true(last_leaf_is(w, "key.lease_refused"));
+    subject.intent = again.intent;
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &subject), SL_E_DENIED);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_FORGET, &subject), SL_E_DENIED);
+    keeper_again(w); /* nor after a restart, which remembers nothing */
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_FORGET, &q), SL_E_DENIED);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q), SL_E_EXISTS);
     end(w);
 }
 
@@ -667,6 +693,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_keys_for_a_crossing_that_the_ledger_shows),
+        cmocka_unit_test(an_intent_gives_no_key_of_another_crossing),
         cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
         cmocka_unit_test(opens_for_a_rebuild_that_operators_approved),
         cmocka_unit_test(an_outcome_ends_the_intent),
