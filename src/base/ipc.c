@@ -201,9 +201,8 @@ static sl_res wait_for(const sl_ipc *link, short events, int64_t until_ms)
     }
 }
 
-sl_res sl_ipc_send_wait(sl_ipc *link, uint16_t type, uint64_t id, sl_view body, int wait_ms_max)
+static sl_res send_until(sl_ipc *link, uint16_t type, uint64_t id, sl_view body, int64_t until_ms)
 {
-    int64_t until_ms = now_ms() + wait_ms_max;
     for (;;) {
         sl_res sent = sl_ipc_send(link, type, id, body);
         if (!sl_is(sent, SL_E_AGAIN)) {
@@ -211,6 +210,11 @@ sl_res sl_ipc_send_wait(sl_ipc *link, uint16_t type, uint64_t id, sl_view body, 
         }
         SL_TRY(wait_for(link, POLLOUT, until_ms));
     }
+}
+
+sl_res sl_ipc_send_wait(sl_ipc *link, uint16_t type, uint64_t id, sl_view body, int wait_ms_max)
+{
+    return send_until(link, type, id, body, now_ms() + wait_ms_max);
 }
 
 sl_res sl_ipc_send_failed(sl_ipc *link, uint64_t id, sl_res why)
@@ -335,9 +339,8 @@ sl_res sl_ipc_receive(sl_ipc *link, sl_ipc_msg *ret_msg)
     return receive_with_rule(link, ret_msg, &rule);
 }
 
-sl_res sl_ipc_receive_wait(sl_ipc *link, int wait_ms_max, sl_ipc_msg *ret_msg)
+static sl_res receive_until(sl_ipc *link, int64_t until_ms, sl_ipc_msg *ret_msg)
 {
-    int64_t until_ms = now_ms() + wait_ms_max;
     for (;;) {
         sl_res got = sl_ipc_receive(link, ret_msg);
         if (!sl_is(got, SL_E_AGAIN)) {
@@ -347,21 +350,40 @@ sl_res sl_ipc_receive_wait(sl_ipc *link, int wait_ms_max, sl_ipc_msg *ret_msg)
     }
 }
 
+sl_res sl_ipc_receive_wait(sl_ipc *link, int wait_ms_max, sl_ipc_msg *ret_msg)
+{
+    return receive_until(link, now_ms() + wait_ms_max, ret_msg);
+}
+
+/* The answer to `id`, past those that come late to requests that were given up. One end for all of it: a
+ * peer that keeps sending late answers must not keep us waiting. */
+static sl_res receive_answer(sl_ipc *link, uint64_t id, int64_t until_ms, sl_ipc_msg *ret_answer)
+{
+    for (;;) {
+        sl_ipc_msg answer;
+        SL_TRY(receive_until(link, until_ms, &answer));
+        if (answer.id == id) {
+            *ret_answer = answer;
+            return SL_DONE;
+        }
+        bool late = answer.id != 0 && answer.id < id;
+        uint64_t other = answer.id;
+        sl_ipc_msg_clear(&answer);
+        if (!late) {
+            return break_link(link, sl_fail_at(SL_E_REFUSED, "answer to another request", other));
+        }
+        SL_NEED(now_ms() < until_ms, SL_E_TIMEOUT);
+    }
+}
+
 sl_res sl_ipc_ask(sl_ipc *link, uint16_t type, sl_view body, int wait_ms_max,
                   sl_ipc_msg *ret_answer)
 {
+    int64_t until_ms = now_ms() + wait_ms_max;
     uint64_t id = sl_ipc_next_id(link);
-    SL_TRY(sl_ipc_send_wait(link, type, id, body, wait_ms_max));
     sl_ipc_msg answer;
-    SL_TRY(sl_ipc_receive_wait(link, wait_ms_max, &answer));
-    while (answer.id != 0 && answer.id < id) { /* late: to a request that was given up */
-        sl_ipc_msg_clear(&answer);
-        SL_TRY(sl_ipc_receive_wait(link, wait_ms_max, &answer));
-    }
-    if (answer.id != id) {
-        sl_ipc_msg_clear(&answer);
-        return break_link(link, sl_fail_at(SL_E_REFUSED, "answer to another request", answer.id));
-    }
+    SL_TRY(send_until(link, type, id, body, until_ms));
+    SL_TRY(receive_answer(link, id, until_ms, &answer));
     if (answer.type == SL_IPC_FAILED) {
         sl_res why = sl_ipc_failed_res(&answer);
         sl_ipc_msg_clear(&answer);

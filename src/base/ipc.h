@@ -96,10 +96,9 @@ SL_MUST sl_res sl_ipc_failed_res(const sl_ipc_msg *msg);
 SL_MUST sl_res sl_ipc_receive(sl_ipc *link, sl_ipc_msg *ret_msg);
 SL_MUST sl_res sl_ipc_receive_wait(sl_ipc *link, int wait_ms_max, sl_ipc_msg *ret_msg);
 
-/* Ask and wait for the answer with the same id; other messages that arrive meanwhile break the
- * link (late answers to requests that were given up do not), so use it only on links on which the peer never
- * speaks first. An SL_IPC_FAILED answer
- * comes back as its code. */
+/* Ask and wait for the answer with the same id, `wait_ms_max` for both together; other messages that arrive
+ * meanwhile break the link (late answers to requests that were given up do not), so use it only on links on
+ * which the peer never speaks first. An SL_IPC_FAILED answer comes back as its code. */
 SL_MUST sl_res sl_ipc_ask(sl_ipc *link, uint16_t type, sl_view body, int wait_ms_max,
                           sl_ipc_msg *ret_answer);
 

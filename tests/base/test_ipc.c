@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -218,6 +219,33 @@ static void dispatch_handles_what_waits_and_stops_at_a_failing_handler(void **st
     drop_pair(p);
 }
 
+/* A peer that is hostile and never stops: answers to a request that was given up. */
+static void answer_late_for_ever(sl_ipc *link)
+{
+    while (!sl_is(sl_ipc_send_wait(link, SL_IPC_OK, 1, (sl_view){ 0 }, 1000), SL_E_CLOSED)) {
+    }
+    _exit(0);
+}
+
+static void late_answers_do_not_lengthen_the_wait(void **state)
+{
+    pair p = make_pair();
+    sl_ipc_msg answer;
+    assert_int_equal(sl_ipc_next_id(p.a), 1); /* was given up */
+    pid_t peer = fork();
+    assert_true(peer >= 0);
+    if (peer == 0) {
+        sl_ipc_close(p.a);
+        answer_late_for_ever(p.b);
+    }
+    sl_ipc_close(p.b);
+    (void)alarm(20); /* it would wait for ever */
+    assert_int_equal(sl_ipc_ask(p.a, T_ASK, SL_LIT("x"), 50, &answer).code, SL_E_TIMEOUT);
+    (void)alarm(0);
+    sl_ipc_close(p.a);
+    assert_int_equal(waitpid(peer, NULL, 0), peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +256,7 @@ int main(void)
         cmocka_unit_test(descriptors_travel_and_refused_ones_are_closed),
         cmocka_unit_test(a_full_queue_says_again_and_loses_nothing),
         cmocka_unit_test(a_failed_answer_carries_its_code),
+        cmocka_unit_test(late_answers_do_not_lengthen_the_wait),
         cmocka_unit_test(dispatch_handles_what_waits_and_stops_at_a_failing_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
