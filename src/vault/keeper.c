@@ -17,12 +17,14 @@
  * their crossings refused. */
 enum { INTENTS_MAX = 4096 };
 
-/* An intent is good for keys this long in ledger time, so that an old one is no standing licence. */
+/* An intent is good for keys this long in ledger time and on the boot clock, so that an old one is no standing
+ * licence, also when the wall clock was set back. */
 #define INTENT_LIFE_MS INT64_C(600000)
 
 typedef struct {
     uint64_t index;
     int64_t time_ms;
+    uint64_t seen_ms; /* on the boot clock, which nobody sets back */
     sl_uid principal;
     sl_uid compartment_id;
     char crossing[SL_EVENT_WORD_BYTES_MAX + 1];
@@ -38,7 +40,7 @@ typedef struct {
     bool told; /* that it was too often */
 } confirms;
 
-enum { CONFIRMS_MAX = 64 };
+enum { CONFIRMS_MAX = 64, COMPARE_PAUSE_MS = 2000 };
 
 /* Rosters that operators let the ingest door rebuild, a ring; each approval for an hour. */
 enum { REBUILDS_MAX = 8, REBUILD_LIFE_MS = 3600 * 1000 };
@@ -71,6 +73,7 @@ struct sl_keeper {
     size_t intents_next;
     confirms confirms[CONFIRMS_MAX];
     size_t confirms_next;
+    uint64_t compare_from_ms; /* on the boot clock: not before, nobody answered the last time */
     rebuild rebuilds[REBUILDS_MAX];
     size_t rebuilds_next;
     made_key made[MADE_MAX];
@@ -181,9 +184,11 @@ static void note_intent(sl_keeper *k, uint64_t index, sl_view text)
     if (intent_door(&leaf, &door)) {
         intent *it = &k->intents[k->intents_next];
         k->intents_next = (k->intents_next + 1) % INTENTS_MAX;
-        *it = (intent){
-            .index = index, .time_ms = (int64_t)leaf.time_ms, .door = door, .live = true
-        };
+        *it = (intent){ .index = index,
+                        .time_ms = (int64_t)leaf.time_ms,
+                        .seen_ms = k->world.boot_ms(k->world.context),
+                        .door = door,
+                        .live = true };
         text_set(it->principal, sizeof it->principal, leaf.principal);
         text_set(it->compartment_id, sizeof it->compartment_id, leaf.compartment);
         text_set(it->crossing, sizeof it->crossing, leaf.crossing);
@@ -508,6 +513,7 @@ static sl_res check_intent(sl_keeper *k, sl_door door, const sl_key_request *q,
     bool good = it != NULL && it->door == door && strcmp(it->principal, q->principal) == 0 &&
                 strcmp(it->compartment_id, c->id) == 0 &&
                 k->world.wall_ms(k->world.context) - it->time_ms < INTENT_LIFE_MS &&
+                k->world.boot_ms(k->world.context) - it->seen_ms < INTENT_LIFE_MS &&
                 (q->kind == SL_WRAP_SUBJECT || strcmp(it->object, q->name) == 0);
     return good ? SL_DONE : sl_fail_at(SL_E_REFUSED, "intent", q->intent);
 }
@@ -522,17 +528,25 @@ static sl_res catch_up(sl_keeper *k)
     return SL_DONE;
 }
 
+/* Is the compartment open for data keys? Unlike those that are derived for matching, they wait until somebody
+ * opened a valve in this life of the site: an epoch of 0 says that nobody did. */
+static sl_res opened_for_data(sl_keeper *k, sl_door door, const sl_compartment *c)
+{
+    uint64_t epoch = 0;
+    bool open = k->world.open(k->world.context, door, NULL, c->id, &epoch);
+    return open && epoch != 0 ? SL_DONE : sl_fail(SL_E_VALVE);
+}
+
 /* Operators, not a principal, let the ingest door open what is sealed: for this compartment, for an hour, until the
  * roster stands. */
 static sl_res check_rebuild(sl_keeper *k, uint16_t type, const sl_key_request *q)
 {
     const sl_compartment *c = NULL;
-    uint64_t epoch = 0;
     int64_t now_ms = k->world.wall_ms(k->world.context);
     SL_NEED(type == SL_KEEPER_KEY_OPEN && q->kind == SL_WRAP_OBJECT, SL_E_DENIED);
     SL_TRY(catch_up(k));
     SL_TRY(open_compartment(k, q->compartment, &c));
-    SL_NEED(k->world.open(k->world.context, SL_DOOR_INGEST, NULL, c->id, &epoch), SL_E_VALVE);
+    SL_TRY(opened_for_data(k, SL_DOOR_INGEST, c));
     for (size_t i = 0; i < REBUILDS_MAX; i++) {
         const rebuild *r = &k->rebuilds[i];
         if (r->live && r->index == q->intent && strcmp(r->compartment, q->compartment) == 0 &&
@@ -737,6 +751,16 @@ static sl_res tell_confirmed(sl_keeper *k, const sl_compartment *c, const sl_obj
     return k->world.append(k->world.context, sl_buf_view(&out));
 }
 
+/* Who did not answer in time is left alone for a while: each try holds up everybody else's requests. */
+static sl_res compare_answers(sl_keeper *k)
+{
+    if (k->world.boot_ms(k->world.context) >= k->compare_from_ms) {
+        return SL_DONE;
+    }
+    k->told = true;
+    return sl_fail_at(SL_E_UNAVAILABLE, "confirm", SL_NOWHERE);
+}
+
 /* The keys go to who compares, never to who asks. */
 static sl_res compare_with_keys(sl_keeper *k, const sl_confirm_request *q, const sl_object_ref *ref,
                                 sl_view body, sl_confirm_answer *ret)
@@ -752,6 +776,8 @@ static sl_res compare_with_keys(sl_keeper *k, const sl_confirm_request *q, const
     if (sl_ok(r)) {
         r = k->world.compare(k->world.context, sl_buf_view(&all), ret);
         k->told = !sl_ok(r); /* who compares is away: no refusal of ours */
+        k->compare_from_ms =
+            sl_is(r, SL_E_TIMEOUT) ? k->world.boot_ms(k->world.context) + COMPARE_PAUSE_MS : 0;
     }
     sl_wipe(all.p, all.cap);
     sl_buf_free(&all);
@@ -764,14 +790,14 @@ static sl_res answer_confirm(sl_keeper *k, sl_view body, sl_buf *reply)
     sl_confirm_answer answer;
     sl_object_ref ref;
     const sl_compartment *found = NULL;
-    uint64_t epoch = 0;
     SL_TRY(sl_confirm_request_decode(body, &q));
     SL_TRY(sl_echo_source_read(q.source, &ref));
     SL_NEED(k->world.compare != NULL, SL_E_UNSUPPORTED);
     SL_TRY(sl_keeper_follow(k));
     SL_TRY(open_compartment(k, q.compartment, &found));
     sl_compartment c = *found;
-    SL_NEED(k->world.open(k->world.context, SL_DOOR_ASK, NULL, c.id, &epoch), SL_E_VALVE);
+    SL_TRY(opened_for_data(k, SL_DOOR_ASK, &c));
+    SL_TRY(compare_answers(k));
     SL_TRY(spend_confirm(k, &c));
     SL_TRY(tell_compared(k, &c, &ref, &q));
     SL_TRY(compare_with_keys(k, &q, &ref, body, &answer));

@@ -22,6 +22,7 @@ typedef struct {
     size_t count;
     bool full;
     bool closed;
+    bool unturned; /* nobody has turned a valve yet */
     uint64_t boot_ms;
     int64_t wall_ms;
     sl_keeper *keeper;
@@ -56,8 +57,9 @@ static sl_res world_leaf(void *context, uint64_t index, sl_buf *out)
 static bool world_open(void *context, sl_door door, const char *principal, const char *compartment,
                        uint64_t *ret_epoch)
 {
-    *ret_epoch = 41;
-    return !((world *)context)->closed;
+    const world *w = context;
+    *ret_epoch = w->unturned ? 0 : 41;
+    return !w->closed && (principal == NULL || !w->unturned);
 }
 
 static uint64_t world_boot(void *context)
@@ -318,6 +320,9 @@ static void refuses_keys_without_grant_valve_or_intent(void **state)
     w->wall_ms += 11 * 60 * 1000;
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &good), SL_E_REFUSED);
     w->wall_ms = NOW_MS;
+    w->boot_ms += UINT64_C(11) * 60 * 1000; /* and the wall clock was set back meanwhile */
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &good), SL_E_REFUSED);
+    good.intent = intent(w, "ingest", PRINCIPAL, OBJECT);
     assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &good));
     end(w);
 }
@@ -357,6 +362,9 @@ static void opens_for_a_rebuild_that_operators_approved(void **state)
     w->closed = true;
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
     w->closed = false;
+    w->unturned = true; /* the site is coming up */
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
+    w->unturned = false;
     w->wall_ms += HOUR_MS;
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
     w->wall_ms = NOW_MS - HOUR_MS; /* a clock that is set back does not give it again */
@@ -468,12 +476,17 @@ static void no_record_is_compared_without_leaf_valve_key_or_budget(void **state)
     w->closed = true;
     assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_VALVE);
     w->closed = false;
+    w->unturned = true;
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_VALVE);
+    w->unturned = false;
     assert_int_equal(w->compared, 0); /* no key left the keeper */
     w->away = true;
     size_t leaves = w->count;
     assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_TIMEOUT);
     assert_int_equal(w->count, leaves + 1); /* what was begun, and no refusal */
-    w->away = false;
+    w->away = false; /* it is left alone for a moment: who waits for it makes everybody wait */
+    assert_code(confirm(w, SL_KEEPER_ASK, "the record", &same), SL_E_UNAVAILABLE);
+    assert_int_equal(w->count, leaves + 1);
     w->boot_ms += 60000;
     for (unsigned i = 0; i < SL_CONFIRM_BURST; i++) {
         assert_done(confirm(w, SL_KEEPER_ASK, "words", &same));
@@ -619,7 +632,8 @@ static void erasing_a_subject_spares_the_others(void **state)
     w->boot_ms += (uint64_t)HOUR_MS;
     assert_done(sl_keeper_work(w->keeper));
     assert_true(last_leaf_is(w, "erasure.done"));
-    w->wall_ms -= HOUR_MS;
+    w->wall_ms -= HOUR_MS; /* the crossing would still have its keys */
+    w->boot_ms -= (uint64_t)HOUR_MS;
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &subject), SL_E_NOT_FOUND);
     assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q));
     end(w);
