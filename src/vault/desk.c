@@ -13,6 +13,7 @@ typedef struct {
     sl_approval approvals[SL_APPROVALS_MAX];
     size_t count;
     int64_t laid_ms;
+    sl_name signer; /* the first person who signed it; empty: nobody yet */
 } pending;
 
 struct sl_desk {
@@ -69,26 +70,51 @@ static pending *pending_find(sl_desk *desk, const sl_digest *action, int64_t now
     return NULL;
 }
 
-/* A place for a new statement: a free one, or one whose approvals have all expired. */
-static pending *pending_place(sl_desk *desk, int64_t now_ms)
+static size_t places_of(const sl_desk *desk, const char *signer)
 {
+    size_t count = 0;
     for (size_t i = 0; i < SL_DESK_PENDING_MAX; i++) {
-        if (!waits(&desk->list[i], now_ms)) {
-            pending_clear(&desk->list[i]);
-            return &desk->list[i];
+        count += strcmp(desk->list[i].signer, signer) == 0;
+    }
+    return count;
+}
+
+/* Who gives way when the desk is full: the oldest that nobody signed, else the oldest of the person with most
+ * places; or one operator's signature could keep the others from agreeing, on that operator's removal too. */
+static pending *gives_way(sl_desk *desk)
+{
+    pending *found = NULL;
+    size_t found_places = 1; /* the only one of a person stays */
+    for (size_t i = 0; i < SL_DESK_PENDING_MAX; i++) {
+        pending *p = &desk->list[i];
+        size_t places = p->signer[0] == 0 ? SIZE_MAX : places_of(desk, p->signer);
+        if (places > found_places ||
+            (found != NULL && places == found_places && p->laid_ms < found->laid_ms)) {
+            found = p;
+            found_places = places;
         }
     }
-    return NULL;
+    return found;
 }
 
-static bool never_seen(const void *context, const uint8_t nonce[SL_APPROVAL_NONCE_BYTES])
+/* A place for a new statement: a free one, or one whose approvals have all expired. Only a signed one takes
+ * another's place. */
+static pending *pending_place(sl_desk *desk, const char *signer, int64_t now_ms)
 {
-    (void)context;
-    (void)nonce;
-    return false;
+    pending *p = NULL;
+    for (size_t i = 0; p == NULL && i < SL_DESK_PENDING_MAX; i++) {
+        p = waits(&desk->list[i], now_ms) ? NULL : &desk->list[i];
+    }
+    if (p == NULL && signer[0] != 0) {
+        p = gives_way(desk);
+    }
+    if (p != NULL) {
+        pending_clear(p);
+    }
+    return p;
 }
 
-/* Each alone must be good: a bad one must not ruin what others signed. */
+/* Each alone must be good, and not used up: a bad one must not ruin what others signed. */
 static sl_res check_each(const sl_roll *roll, sl_view text, const sl_approval *list, size_t count,
                          const sl_approval_need *need, int64_t now_ms)
 {
@@ -98,47 +124,62 @@ static sl_res check_each(const sl_roll *roll, sl_view text, const sl_approval *l
     one.persons = 1;
     for (size_t i = 0; i < count; i++) {
         SL_TRY(sl_approvals_check(text, sl_roll_site(roll), &list[i], 1, operators, operators_count,
-                                  &one, now_ms, never_seen, NULL));
+                                  &one, now_ms, sl_roll_nonce_seen, roll));
     }
     return SL_DONE;
 }
 
-/* Adds approvals of keys that have not signed yet; an approval of a former epoch or of a person who
- * left, or an expired one, gives way. */
+static bool has_signed(const sl_approval *list, size_t count, const sl_public_key *key)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(list[i].key.b, key->b, sizeof key->b) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One approval for each key, the new ones first; an old one of a former epoch or of a person who left, or an
+ * expired one, gives way. */
 static size_t merge(const sl_roll *roll, sl_view text, const pending *old, const sl_approval *list,
                     size_t count, const sl_approval_need *need, int64_t now_ms,
                     sl_approval ret_all[SL_APPROVALS_MAX])
 {
     size_t all = 0;
     for (size_t i = 0; i < count && all < SL_APPROVALS_MAX; i++) {
-        ret_all[all++] = list[i];
+        if (!has_signed(ret_all, all, &list[i].key)) {
+            ret_all[all++] = list[i];
+        }
     }
     for (size_t i = 0; old != NULL && i < old->count && all < SL_APPROVALS_MAX; i++) {
         const sl_approval *a = &old->approvals[i];
-        bool again = false;
-        for (size_t j = 0; j < count; j++) {
-            again = again || memcmp(list[j].key.b, a->key.b, sizeof a->key.b) == 0;
-        }
-        if (!again && sl_ok(check_each(roll, text, a, 1, need, now_ms))) {
+        if (!has_signed(ret_all, all, &a->key) &&
+            sl_ok(check_each(roll, text, a, 1, need, now_ms))) {
             ret_all[all++] = *a;
         }
     }
     return all;
 }
 
+/* The person behind a key; "" when it is nobody's any more. */
+static const char *person_of(const sl_roll *roll, const sl_public_key *key)
+{
+    size_t count = 0;
+    const sl_operator *operators = sl_roll_operators(roll, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(operators[i].key.b, key->b, sizeof key->b) == 0) {
+            return operators[i].person;
+        }
+    }
+    return "";
+}
+
 static size_t persons_of(const sl_roll *roll, const sl_approval *list, size_t count)
 {
-    size_t operators_count = 0;
-    const sl_operator *operators = sl_roll_operators(roll, &operators_count);
     const char *seen[SL_APPROVALS_MAX];
     size_t persons = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *person = "";
-        for (size_t o = 0; o < operators_count; o++) {
-            if (memcmp(operators[o].key.b, list[i].key.b, sizeof list[i].key.b) == 0) {
-                person = operators[o].person;
-            }
-        }
+        const char *person = person_of(roll, &list[i].key);
         bool counted = false;
         for (size_t p = 0; p < persons; p++) {
             counted = counted || strcmp(seen[p], person) == 0;
@@ -153,12 +194,18 @@ static size_t persons_of(const sl_roll *roll, const sl_approval *list, size_t co
 static sl_res keep(sl_desk *desk, pending *old, sl_view text, const sl_digest *action,
                    const sl_approval *all, size_t count, int64_t now_ms)
 {
-    pending *p = old != NULL ? old : pending_place(desk, now_ms);
-    SL_NEED(p != NULL, SL_E_LIMIT);
+    const char *signer = count == 0 ? "" : person_of(desk->roll, &all[0].key);
+    pending *p = old != NULL ? old : pending_place(desk, signer, now_ms);
+    if (p == NULL) {
+        return sl_fail_at(SL_E_LIMIT, "statements that wait for signatures", SL_DESK_PENDING_MAX);
+    }
     if (old == NULL) {
         p->text.max = SL_STATEMENT_BYTES_MAX;
         SL_TRY(sl_buf_add(&p->text, text));
         p->action = *action;
+    }
+    if (p->signer[0] == 0) {
+        memcpy(p->signer, signer, strlen(signer) + 1);
     }
     p->laid_ms = now_ms;
     memcpy(p->approvals, all, count * sizeof *all);

@@ -597,8 +597,8 @@ static sl_res forget_key(sl_keeper *k, const sl_key_request *q)
     if (made == NULL) {
         return sl_fail_at(SL_E_DENIED, "key of another crossing", q->intent);
     }
-    SL_TRY(sl_keystore_key_forget(k->keystore, q->compartment, q->kind, q->name,
-                                  (int64_t)q->version));
+    SL_TRY(
+        sl_keystore_key_forget(k->keystore, q->compartment, q->kind, q->name, (int64_t)q->version));
     made->live = false;
     return SL_DONE;
 }

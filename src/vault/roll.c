@@ -510,7 +510,7 @@ sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need
     return SL_DONE;
 }
 
-static bool nonce_seen(const void *context, const uint8_t nonce[SL_APPROVAL_NONCE_BYTES])
+bool sl_roll_nonce_seen(const void *context, const uint8_t nonce[SL_APPROVAL_NONCE_BYTES])
 {
     const sl_roll *roll = context;
     for (size_t i = 0; i < roll->nonces_count; i++) {
@@ -534,7 +534,7 @@ sl_res sl_roll_admit(const sl_roll *roll, sl_view statement_text, const sl_appro
         return sl_fail_at(SL_E_RANGE, "until_ms", SL_NOWHERE);
     }
     SL_TRY(sl_approvals_check(statement_text, roll->site, approvals, count, roll->operators,
-                              roll->operators_count, &need, now_ms, nonce_seen, roll));
+                              roll->operators_count, &need, now_ms, sl_roll_nonce_seen, roll));
     *ret_statement = s;
     return SL_DONE;
 }

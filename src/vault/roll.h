@@ -129,6 +129,9 @@ SL_MUST sl_res sl_roll_admit(const sl_roll *roll, sl_view statement_text,
 SL_MUST sl_res sl_roll_apply(sl_roll *roll, const sl_statement *s, const sl_approval *approvals,
                              size_t count, uint64_t index, int64_t time_ms);
 
+/* Has an approval with this nonce been used up? An sl_nonce_seen; its context is the roll. */
+bool sl_roll_nonce_seen(const void *roll, const uint8_t nonce[SL_APPROVAL_NONCE_BYTES]);
+
 /* What approvals this statement needs now. Errors: SL_E_NOT_FOUND (what it names), SL_E_REFUSED
  * (not from this state), SL_E_EXISTS. */
 SL_MUST sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need *ret);

@@ -222,8 +222,7 @@ static void dispatch_handles_what_waits_and_stops_at_a_failing_handler(void **st
 /* A peer that is hostile and never stops: answers to a request that was given up. */
 static void answer_late_for_ever(sl_ipc *link)
 {
-    while (!sl_is(sl_ipc_send_wait(link, SL_IPC_OK, 1, (sl_view){ 0 }, 1000), SL_E_CLOSED)) {
-    }
+    while (!sl_is(sl_ipc_send_wait(link, SL_IPC_OK, 1, (sl_view){ 0 }, 1000), SL_E_CLOSED)) {}
     _exit(0);
 }
 
