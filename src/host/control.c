@@ -59,7 +59,10 @@ static sl_res on_pid(sl_ipc *link, sl_ipc_msg *msg, void *context)
     (void)link;
     sl_instance *instance = context;
     uint32_t pid = sl_get_le32(msg->body.p);
-    SL_NEED(pid > 1 && pid <= INT32_MAX && instance->pid == instance->first_pid, SL_E_RANGE);
+    /* It is told once, before the process counts as confined; later it would be the confined process's own word,
+     * and we signal that number with our rights. */
+    SL_NEED(pid > 1 && pid <= INT32_MAX && instance->pid == instance->first_pid && !instance->judged,
+            SL_E_RANGE);
     instance->pid = (pid_t)pid;
     judge(instance); /* the outer process may have been slower than the inner one's READY */
     sl_host_check_all_up(instance->host);

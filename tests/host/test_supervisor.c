@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/proc_wire.h"
 #include "host/host.h"
 #include "respond/valve_writer.h"
 
@@ -110,6 +112,35 @@ static sl_res pair_main(sl_proc *self)
     }
 }
 
+static void say(int fd, uint16_t type, uint32_t number)
+{
+    uint8_t packet[SL_IPC_HEADER_BYTES + 4] = { 0 };
+    sl_put_le16(packet, SL_IPC_VERSION);
+    sl_put_le16(packet + 2, type);
+    sl_put_le32(packet + 4, 4);
+    sl_put_le32(packet + SL_IPC_HEADER_BYTES, number);
+    struct iovec part = { packet, sizeof packet };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    (void)sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+/* Taken over, it says that it is the process whose number is its configuration, and then something that
+ * costs it its life. */
+static sl_res liar_main(sl_proc *self)
+{
+    uint64_t number = 0;
+    SL_TRY(sl_parse_u64(sl_proc_config(self), INT32_MAX, &number));
+    SL_TRY(sl_proc_serving(self));
+    while (!sl_epoch_open(sl_valve_site_epoch(sl_proc_valve(self)))) {
+        SL_TRY(pump_until(self, -1, 20));
+    }
+    say(sl_proc_control_fd(self), SL_PROC_PID, (uint32_t)number);
+    say(sl_proc_control_fd(self), 999, 0);
+    for (;;) {
+        (void)poll(NULL, 0, 1000);
+    }
+}
+
 static unsigned two(sl_view config)
 {
     (void)config;
@@ -129,7 +160,10 @@ static const sl_proc_decl pair = { .name = "pair",
                                    .profile = &plain,
                                    .instances = two,
                                    .memories = { { "kept", 4096, true }, { "gone", 64, false } } };
+static const sl_proc_decl liar = { .name = "liar", .entry = liar_main, .profile = &plain };
 static const sl_proc_decl *const table[] = { &warden, &echo, &asker, &pair };
+static const sl_proc_decl *const liars[] = { &warden, &liar };
+static const sl_proc_decl *const all[] = { &warden, &echo, &asker, &pair, &liar };
 
 /* ---- running a site ---- */
 
@@ -151,7 +185,8 @@ typedef struct {
 
 static char directory[] = "/tmp/stoplog-supervisor-XXXXXX";
 
-static site start_site(uint32_t skip, uint32_t accept)
+static site start_table(const sl_proc_decl *const *processes, size_t count, const char *config,
+                        uint32_t skip, uint32_t accept)
 {
     if (!sl_confine_root_possible()) {
         print_message("skipped: this is a plain chroot, where no root can be built\n");
@@ -165,9 +200,9 @@ static site start_site(uint32_t skip, uint32_t accept)
     if (s.pid == 0) {
         (void)dup2(ends[1], 1);
         sl_host_options options = { .site = directory,
-                                    .config = SL_LIT("name: test\n"),
-                                    .table = table,
-                                    .count = SL_COUNT_OF(table),
+                                    .config = sl_view_str(config),
+                                    .table = processes,
+                                    .count = count,
                                     .accept_missing = accept,
                                     .skip_layers = skip,
                                     .uid_base = geteuid() == 0 ? 460000 : 0,
@@ -179,6 +214,11 @@ static site start_site(uint32_t skip, uint32_t accept)
     assert_int_equal(close(ends[1]), 0);
     s.from = ends[0];
     return s;
+}
+
+static site start_site(uint32_t skip, uint32_t accept)
+{
+    return start_table(table, SL_COUNT_OF(table), "name: test\n", skip, accept);
 }
 
 /* The text that follows the next occurrence of `wanted`, waited for; NULL when it does not come. */
@@ -325,6 +365,32 @@ static void instances_share_memory_that_outlives_them(void **state)
     assert_int_equal(end_site(&s), 0);
 }
 
+/* Where there are no pid namespaces a process has no other number than the one it was forked with. Who took it
+ * over cannot have the supervisor kill somebody else in its place. */
+static void a_process_cannot_name_another_as_itself(void **state)
+{
+    char config[16];
+    uint32_t skip = SL_LAYER_BIT(SL_LAYER_PID_NS);
+    pid_t innocent = fork();
+    assert_true(innocent >= 0);
+    if (innocent == 0) {
+        for (;;) {
+            (void)pause();
+        }
+    }
+    (void)snprintf(config, sizeof config, "%d", (int)innocent);
+    site s = start_table(liars, SL_COUNT_OF(liars), config, skip, usual_gaps() | skip);
+    const char *ended = await(&s, 0, "ended liar 9");
+    (void)kill(s.pid, ended != NULL ? SIGTERM : SIGKILL);
+    assert_int_equal(waitpid(s.pid, NULL, 0), s.pid);
+    (void)close(s.from);
+    pid_t died = waitpid(innocent, NULL, WNOHANG);
+    (void)kill(innocent, SIGKILL);
+    assert_int_equal(died, 0);
+    assert_int_equal(waitpid(innocent, NULL, 0), innocent);
+    assert_non_null(ended);
+}
+
 static void a_second_supervisor_is_refused(void **state)
 {
     site s = start_site(0, usual_gaps());
@@ -374,13 +440,14 @@ static int remove_site(void **state)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "@process") == 0) {
-        return sl_host_process(table, SL_COUNT_OF(table), argv[2]);
+        return sl_host_process(all, SL_COUNT_OF(all), argv[2]);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(instances_share_memory_that_outlives_them),
         cmocka_unit_test(processes_start_confined_linked_and_end_in_order),
         cmocka_unit_test(a_killed_process_comes_back_with_new_links),
         cmocka_unit_test(a_missing_layer_is_named_and_refused_unless_accepted),
+        cmocka_unit_test(a_process_cannot_name_another_as_itself),
         cmocka_unit_test(a_second_supervisor_is_refused),
         cmocka_unit_test(a_killed_supervisor_leaves_nothing_running),
     };
