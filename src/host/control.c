@@ -61,7 +61,8 @@ static sl_res on_pid(sl_ipc *link, sl_ipc_msg *msg, void *context)
     uint32_t pid = sl_get_le32(msg->body.p);
     /* It is told once, before the process counts as confined; later it would be the confined process's own word,
      * and we signal that number with our rights. */
-    SL_NEED(pid > 1 && pid <= INT32_MAX && instance->pid == instance->first_pid && !instance->judged,
+    SL_NEED(pid > 1 && pid <= INT32_MAX && instance->pid == instance->first_pid &&
+                !instance->judged,
             SL_E_RANGE);
     instance->pid = (pid_t)pid;
     judge(instance); /* the outer process may have been slower than the inner one's READY */

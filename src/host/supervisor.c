@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "host/sockets.h"
 
 /* A process that dies at once is tried again after 100 ms, 200 ms, ... at most 10 s; one that ran
@@ -140,13 +141,37 @@ void sl_host_go_down(sl_supervisor *host, sl_res why)
 
 /* ---- life and death of one process ---- */
 
+static void start_later(sl_instance *instance);
+
 static void start_again(void *context)
 {
     sl_instance *instance = context;
     instance->timer = 0;
     sl_res started = sl_host_spawn(instance);
-    if (!sl_ok(started)) {
-        sl_host_go_down(instance->host, started);
+    if (sl_ok(started)) {
+        return;
+    }
+    /* A machine that is short of memory or processes for a moment is no reason to end a site that is up. */
+    sl_log_res(SL_LOG_ERROR, "a process could not be started again", started);
+    if (instance->pid > 0) {
+        (void)kill(instance->pid,
+                   SIGKILL); /* it was forked and not told everything: lost, and tried again */
+    } else {
+        start_later(instance);
+    }
+}
+
+/* After a wait that doubles with each death. */
+static void start_later(sl_instance *instance)
+{
+    sl_supervisor *host = instance->host;
+    instance->state = SL_INSTANCE_WAITING;
+    uint64_t wait_ms = (uint64_t)BACKOFF_MS << (instance->deaths < 7 ? instance->deaths : 7);
+    wait_ms = wait_ms < BACKOFF_MS_MAX ? wait_ms : BACKOFF_MS_MAX;
+    instance->deaths++;
+    sl_res set = sl_loop_after(host->loop, wait_ms, start_again, instance, &instance->timer);
+    if (!sl_ok(set)) {
+        sl_host_go_down(host, set);
     }
 }
 
@@ -184,15 +209,8 @@ void sl_host_instance_lost(sl_instance *instance, int status)
     if (sl_clock_mono_ns() - instance->started_ns > HEALTHY_NS) {
         instance->deaths = 0;
     }
-    instance->state = SL_INSTANCE_WAITING;
-    uint64_t wait_ms = (uint64_t)BACKOFF_MS << (instance->deaths < 7 ? instance->deaths : 7);
-    wait_ms = wait_ms < BACKOFF_MS_MAX ? wait_ms : BACKOFF_MS_MAX;
-    instance->deaths++;
     sl_host_renew_links(instance);
-    sl_res set = sl_loop_after(host->loop, wait_ms, start_again, instance, &instance->timer);
-    if (!sl_ok(set)) {
-        sl_host_go_down(host, set);
-    }
+    start_later(instance);
 }
 
 void sl_host_claim(sl_supervisor *host)

@@ -22,6 +22,24 @@
 
 enum { T_ASK = 40 };
 
+/* ---- a machine short of processes: forks of the supervisor from the n-th on fail, twice ---- */
+
+static int forks_until_failure = -1; /* never */
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+pid_t __wrap_fork(void)
+{
+    if (forks_until_failure > 0) {
+        forks_until_failure--;
+    } else if (forks_until_failure == 0 || forks_until_failure == -2) {
+        forks_until_failure = forks_until_failure == 0 ? -2 : -1;
+        errno = EAGAIN;
+        return -1;
+    }
+    return __real_fork();
+}
+
 /* ---- the processes; what they say on descriptor 1 reaches the test ---- */
 
 static sl_res pump_until(sl_proc *self, int fd, int wait_ms)
@@ -321,6 +339,20 @@ static void a_killed_process_comes_back_with_new_links(void **state)
     assert_int_equal(end_site(&s), 0);
 }
 
+static void a_start_that_fails_for_a_moment_is_tried_again(void **state)
+{
+    forks_until_failure = 1 + 5; /* the site, and each of its processes once */
+    site s = start_site(0, usual_gaps());
+    forks_until_failure = -1;
+    assert_non_null(await(&s, 0, "answer 1 open"));
+    assert_non_null(await(&s, 0, "allup"));
+    pid_t pid = pid_in_ns_of(&s, "echo");
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_non_null(await(&s, 0, "answer 2 open"));
+    assert_int_equal(end_site(&s), 0);
+}
+
 static void a_missing_layer_is_named_and_refused_unless_accepted(void **state)
 {
     uint32_t skip = SL_LAYER_BIT(SL_LAYER_NET_NS);
@@ -446,6 +478,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(instances_share_memory_that_outlives_them),
         cmocka_unit_test(processes_start_confined_linked_and_end_in_order),
         cmocka_unit_test(a_killed_process_comes_back_with_new_links),
+        cmocka_unit_test(a_start_that_fails_for_a_moment_is_tried_again),
         cmocka_unit_test(a_missing_layer_is_named_and_refused_unless_accepted),
         cmocka_unit_test(a_process_cannot_name_another_as_itself),
         cmocka_unit_test(a_second_supervisor_is_refused),
