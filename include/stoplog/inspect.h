@@ -34,7 +34,7 @@ typedef struct {
     unsigned score_permille;
 } stoplog_finding;
 
-/* Compiles the built-in patterns (about a second). `policy_yaml` of `length` bytes, or NULL for the
+/* With the built-in patterns and weights. `policy_yaml` of `length` bytes, or NULL for the
  * built-in policy. NULL on failure; then `*ret_why` (if given) is a static text. */
 stoplog_inspector *stoplog_inspector_new(const char *policy_yaml, size_t length,
                                          const char **ret_why);
