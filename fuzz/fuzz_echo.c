@@ -56,9 +56,9 @@ static const sl_echo_index *fixed_index(void)
 {
     static sl_echo_index *index;
     static sl_buf bytes = { .max = (size_t)1 << 20 };
-    sl_view text =
-        SL_LIT("the quick brown fox jumps over 13 lazy dogs 4 5 6 7 8 while 9 wizards vex "
-               "jovial sphinxes of black quartz, judge my vow 2024 10 11");
+    sl_view text = SL_LIT(
+        "the quick brown fox jumps over 13 lazy dogs 4 5 6 7 8 while 9 wizards vex "
+        "jovial sphinxes of black quartz, judge my vow 2024 10 11 CC(=O)Oc1ccccc1C(=O)OCCN BSYNRYMUTXBXSQ-UHFFFAOYSA-N");
     sl_echo_builder *b = NULL;
     sl_echo_build_options options = { .bytes = text.n };
     if (index == NULL) {

@@ -175,6 +175,8 @@ static sl_res make_index(echo_call *e, int count, char **paths)
     return print_index(e, &bytes, in.records);
 }
 
+static const char *const VIEWS[SL_ECHO_VIEWS] = { "words", "numbers", "structures" };
+
 /* ---- query --------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -242,17 +244,6 @@ static sl_res read_source(const query *q, const sl_echo_place *place, sl_buf *ra
     return r;
 }
 
-static sl_res source_text(const query *q, const sl_echo_place *place, sl_buf *out)
-{
-    SL_OWN(sl_buf, raw, sl_buf_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
-    SL_TRY(read_source(q, place, &raw));
-    size_t lead =
-        place->offset > SL_CONFIRM_MARGIN_BYTES ? SL_CONFIRM_MARGIN_BYTES : (size_t)place->offset;
-    sl_view own = sl_view_sub(sl_buf_view(&raw), lead, lead + (size_t)place->length);
-    bool object = own.n > 0 && own.p[0] == '{';
-    return sl_confirm_record_text(object ? own : sl_buf_view(&raw), out);
-}
-
 /* The match's surroundings in the text that was asked about. */
 static sl_res asked_text(const query *q, const sl_echo_match *m, sl_buf *out, uint64_t *ret_from)
 {
@@ -270,11 +261,14 @@ static sl_res asked_text(const query *q, const sl_echo_match *m, sl_buf *out, ui
 static sl_res confirm(const query *q, const sl_echo_match *m, const sl_echo_place *place,
                       sl_echo_verdict *ret, uint64_t *ret_from)
 {
-    SL_OWN(sl_buf, record, sl_buf_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
+    SL_OWN(sl_buf, raw, sl_buf_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_ECHO_CONFIRM_TEXT_BYTES };
-    SL_TRY(source_text(q, place, &record));
+    size_t lead =
+        place->offset > SL_CONFIRM_MARGIN_BYTES ? SL_CONFIRM_MARGIN_BYTES : (size_t)place->offset;
+    SL_TRY(read_source(q, place, &raw));
     SL_TRY(asked_text(q, m, &text, ret_from));
-    return sl_echo_confirm(q->index, m->segment, sl_buf_view(&record), sl_buf_view(&text), ret);
+    return sl_confirm_record(q->index, m->segment, sl_buf_view(&raw), lead, (size_t)place->length,
+                             sl_buf_view(&text), ret);
 }
 
 static void put_verdict(sl_json_writer *w, const sl_echo_verdict *v, uint64_t from)
@@ -283,6 +277,7 @@ static void put_verdict(sl_json_writer *w, const sl_echo_verdict *v, uint64_t fr
     sl_json_put_uint(w, "evidence_bits", v->bits);
     sl_json_put_uint(w, "words_same", v->words_same);
     sl_json_put_uint(w, "words_changed", v->words_changed);
+    sl_json_put_uint(w, "structure_characters", v->characters_same);
     sl_json_key(w, "changes");
     sl_json_array_begin(w);
     for (size_t i = 0; v->confirmed && i < v->change_count; i++) {
@@ -328,7 +323,7 @@ static sl_res print_json(const query *q, const told *t)
     sl_json_put_uint(&w, "record", t->place->number);
     sl_json_put_uint(&w, "offset", t->place->offset);
     sl_json_put_uint(&w, "length", t->place->length);
-    sl_json_put_str(&w, "view", t->match->lane == SL_ECHO_WORDS ? "words" : "numbers");
+    sl_json_put_str(&w, "view", VIEWS[t->match->lane]);
     sl_json_put_uint(&w, "hits", t->match->hits);
     sl_json_put_uint(&w, "score", t->match->bits);
     sl_json_put_str(&w, "strength", sl_echo_is_strong(t->match) ? "strong" : "weak");
@@ -351,8 +346,12 @@ static void print_people(const query *q, const told *t)
            (size_t)t->place->offset, how, t->match->hits, t->match->hits == 1 ? "" : "s",
            t->match->bits);
     if (t->verdict != NULL && t->verdict->confirmed) {
-        printf(", %u words the same, %u changed", t->verdict->words_same,
-               t->verdict->words_changed);
+        if (t->verdict->characters_same != 0) {
+            printf(", %u characters of a structure the same", t->verdict->characters_same);
+        } else {
+            printf(", %u words the same, %u changed", t->verdict->words_same,
+                   t->verdict->words_changed);
+        }
     }
     (void)putchar('\n');
 }
@@ -524,10 +523,12 @@ static sl_res print_stats(query *q, const char *path)
             &line,
             "{\"summary\":{\"bytes\":%zu,\"source_bytes\":%zu,\"records\":%zu,\"sources\":%zu,"
             "\"segments\":%zu,\"words\":%zu,\"numbers\":%zu,\"word_fingerprints\":%zu,"
-            "\"number_fingerprints\":%zu,\"word_stride\":%u,\"number_stride\":%u}}",
+            "\"number_fingerprints\":%zu,\"word_stride\":%u,\"number_stride\":%u,"
+            "\"structure_characters\":%zu,\"structure_fingerprints\":%zu}}",
             (size_t)s.bytes, (size_t)s.source_bytes, (size_t)s.records, (size_t)s.sources,
             (size_t)s.segments, (size_t)s.tokens[0], (size_t)s.tokens[1], (size_t)s.fingerprints[0],
-            (size_t)s.fingerprints[1], s.stride_max[0], s.stride_max[1]));
+            (size_t)s.fingerprints[1], s.stride_max[0], s.stride_max[1],
+            (size_t)s.tokens[SL_ECHO_STRUCTURES], (size_t)s.fingerprints[SL_ECHO_STRUCTURES]));
         return sl_cli_line(sl_buf_view(&line));
     }
     printf("%.2f MB for %.2f MB of text: %zu records and parts of %zu sources in %zu segment%s\n",
@@ -536,6 +537,8 @@ static sl_res print_stats(query *q, const char *path)
     printf("words: %zu, %zu fingerprints, one in %u; numbers: %zu, %zu fingerprints, one in %u\n",
            (size_t)s.tokens[0], (size_t)s.fingerprints[0], s.stride_max[0], (size_t)s.tokens[1],
            (size_t)s.fingerprints[1], s.stride_max[1]);
+    printf("chemical structures: %zu characters, %zu fingerprints\n",
+           (size_t)s.tokens[SL_ECHO_STRUCTURES], (size_t)s.fingerprints[SL_ECHO_STRUCTURES]);
     return SL_DONE;
 }
 

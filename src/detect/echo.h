@@ -1,9 +1,10 @@
 /* Echo: protected records that come back, word for word or changed, recognised without keeping them.
  *
  * An index holds keyed hashes of shingles (runs of k tokens), one for each stretch of s tokens, in a
- * static function that gives the place of a shingle but cannot be listed. Two views: words, with every
- * number as one symbol (so that changed numbers still match, and no number is in the index), and the
- * numbers alone (so that a table matches although its labels were changed). A text is asked about at
+ * static function that gives the place of a shingle but cannot be listed. Three views: words, with every
+ * number as one symbol (so that changed numbers still match, and no number is in the index), the
+ * numbers alone (so that a table matches although its labels were changed), and the characters of chemical
+ * structures (echo_structure.h). A text is asked about at
  * every token; what is found on one diagonal is one match, weighed by how surprising its words are in
  * the indexed text. A match is a suspicion until the record itself was compared (echo_confirm.h).
  *
@@ -11,7 +12,7 @@
  * copy: short runs of words can be guessed and tested against it. Paraphrase and translation are
  * not found. Formulas and measurements: docs/detection.md, bench/bench_echo.c.
  *
- * File, little endian: "SLECHO01"  u32 version (1)  u32 segments  key check 16  u64 bytes in all  zeros to
+ * File, little endian: "SLECHO01"  u32 version (2; 1 had no structures)  u32 segments  key check 16  u64 bytes in all  zeros to
  * 64; segments (echo_index.c); 16 bytes keyed hash of all that precedes. */
 #ifndef SL_DETECT_ECHO_H
 #define SL_DETECT_ECHO_H
@@ -78,9 +79,9 @@ typedef struct {
     uint64_t records;
     uint64_t sources;
     uint64_t segments;
-    uint64_t tokens[SL_ECHO_LANES];
-    uint64_t fingerprints[SL_ECHO_LANES];
-    uint32_t stride_max[SL_ECHO_LANES];
+    uint64_t tokens[SL_ECHO_VIEWS]; /* of structures: characters */
+    uint64_t fingerprints[SL_ECHO_VIEWS];
+    uint32_t stride_max[SL_ECHO_VIEWS];
 } sl_echo_stats;
 
 void sl_echo_index_stats(const sl_echo_index *index, sl_echo_stats *ret);
@@ -102,7 +103,7 @@ typedef struct {
     uint64_t end;
     uint32_t segment;
     uint32_t record;
-    uint32_t first_block; /* of the lane, in the segment */
+    uint32_t first_block; /* of the lane, in the segment; of structures: the record */
     uint32_t last_block;
     uint32_t hits;
     uint32_t bits; /* how surprising: twice as many bits, squared as unlikely by chance */

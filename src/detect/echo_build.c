@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "detect/echo_index.h"
+#include "detect/echo_structure.h"
 #include "detect/echo_text.h"
 
 /* A shingle that occurs more often says nothing about a record. */
@@ -48,15 +49,25 @@ typedef struct {
 
 typedef enum { COUNTING, ADDING, FINISHED } phase;
 
+/* What a run of structure characters gave so far: it is known at its end what it is. */
+typedef struct {
+    sl_echo_structure *items;
+    size_t n;
+    size_t cap;
+    uint64_t record;
+} run_state;
+
 struct sl_echo_builder {
     sl_echo_key key;
     sl_echo_text text;
     sl_echo_cursor cursor;
+    sl_echo_structure_cursor structure_cursor;
+    run_state run;
     phase phase;
     bool open; /* a document is open */
     bool background;
     uint32_t permille;
-    lane_state lane[SL_ECHO_LANES];
+    lane_state lane[SL_ECHO_VIEWS];
     uint64_t *tag;
     uint64_t *check;
     uint32_t *sketch;
@@ -101,6 +112,13 @@ static sl_res builder_alloc(sl_echo_builder *b, uint64_t bytes)
         b->lane[l].k = l == SL_ECHO_WORDS ? SL_ECHO_K_WORDS : SL_ECHO_K_NUMBERS;
         ok = ok && b->lane[l].counts != NULL;
     }
+    lane_state *structures = &b->lane[SL_ECHO_STRUCTURES];
+    size_t cells = (size_t)1 << log2_of(bytes / 4, 14, 26);
+    structures->counts = calloc(cells, 1);
+    structures->counts_mask = cells - 1;
+    structures->k = SL_ECHO_K_STRUCTURES;
+    structures->stride = SL_ECHO_STRUCTURE_STRIDE;
+    ok = ok && structures->counts != NULL;
     return ok ? SL_DONE : sl_fail(SL_E_MEMORY);
 }
 
@@ -126,7 +144,8 @@ void sl_echo_builder_free(sl_echo_builder *b)
     if (b == NULL) {
         return;
     }
-    for (size_t l = 0; l < SL_ECHO_LANES; l++) {
+    free(b->run.items);
+    for (size_t l = 0; l < SL_ECHO_VIEWS; l++) {
         free(b->lane[l].counts);
         free(b->lane[l].entries);
         free(b->lane[l].common);
@@ -264,8 +283,91 @@ static sl_res take_lane(sl_echo_builder *b, sl_echo_lane l)
     return SL_DONE;
 }
 
+/* ---- structures ---------------------------------------------------------------------------------- */
+
+/* The same compound in many rows is one compound; what many compounds share says nothing of one. */
+static void count_run(sl_echo_builder *b)
+{
+    lane_state *lane = &b->lane[SL_ECHO_STRUCTURES];
+    const run_state *run = &b->run;
+    uint8_t *whole = &lane->counts[run->items[run->n - 1].check & lane->counts_mask];
+    bool fresh = run->items[run->n - 1].kind == SL_ECHO_PART || *whole == 0;
+    for (size_t i = 0; i < run->n; i++) {
+        uint8_t *c = &lane->counts[run->items[i].check & lane->counts_mask];
+        if (b->background) {
+            *c = 255;
+        } else if (fresh && *c < 254) {
+            (*c)++;
+        }
+    }
+}
+
+static sl_res add_run(sl_echo_builder *b)
+{
+    lane_state *lane = &b->lane[SL_ECHO_STRUCTURES];
+    uint32_t done = 0; /* parts before this one need nothing more */
+    for (size_t i = 0; i < b->run.n; i++) {
+        const sl_echo_structure *s = &b->run.items[i];
+        uint8_t count = lane->counts[s->check & lane->counts_mask];
+        bool part = s->kind == SL_ECHO_PART;
+        uint32_t block = s->at / (s->inchi ? 2 * lane->stride : lane->stride);
+        if (part ? count <= COMMON_ABOVE && block >= done : count < 255) {
+            SL_TRY(add_entry(lane, s->tag, s->check, b->run.record));
+            done = part ? block + 1 : done;
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res close_run(sl_echo_builder *b)
+{
+    const run_state *run = &b->run;
+    if (run->n == 0) {
+        return SL_DONE;
+    }
+    lane_state *lane = &b->lane[SL_ECHO_STRUCTURES];
+    const sl_echo_structure *end = &run->items[run->n - 1];
+    sl_res r = SL_DONE;
+    if (b->phase == ADDING) {
+        r = add_run(b);
+    } else {
+        count_run(b);
+        lane->tokens += b->background ? 0 : (uint64_t)end->at + end->n;
+    }
+    b->run.n = 0;
+    return r;
+}
+
+static sl_res take_structure(void *context, const sl_echo_structure *s)
+{
+    sl_echo_builder *b = context;
+    run_state *run = &b->run;
+    if (run->n != 0 && run->items[0].run != s->run) {
+        SL_TRY(close_run(b));
+    }
+    if (run->n == run->cap) {
+        size_t cap = run->cap == 0 ? 256 : 2 * run->cap;
+        sl_echo_structure *more = realloc(run->items, cap * sizeof *more);
+        SL_NEED(more != NULL, SL_E_MEMORY);
+        run->items = more;
+        run->cap = cap;
+    }
+    run->record = run->n == 0 && b->records != 0 ? b->records - 1 : run->record;
+    run->items[run->n++] = *s;
+    return SL_DONE;
+}
+
+static sl_res take_structures(sl_echo_builder *b, sl_view piece, bool last)
+{
+    SL_TRY(sl_echo_structures_take(&b->structure_cursor, &b->key, piece, last, take_structure, b));
+    bool open =
+        b->run.n != 0 && sl_echo_structure_open(&b->structure_cursor) == b->run.items[0].run;
+    return open ? SL_DONE : close_run(b);
+}
+
 static sl_res take_piece(sl_echo_builder *b, sl_view piece, bool last)
 {
+    SL_TRY(take_structures(b, piece, last));
     for (size_t l = 0; l < SL_ECHO_LANES; l++) {
         b->text.tokens.n[l] = b->lane[l].carry;
     }
@@ -411,6 +513,8 @@ sl_res sl_echo_builder_settle(sl_echo_builder *b)
         lane->block_bits = log2_of(blocks, 1, 27) + 1;
         lane->block_bits = lane->block_bits > 27 ? 27 : lane->block_bits;
     }
+    uint32_t bits = log2_of(b->counted, 1, 27) + 1;
+    b->lane[SL_ECHO_STRUCTURES].block_bits = bits > 27 ? 27 : bits;
     b->phase = ADDING;
     b->background = false;
     return SL_DONE;
@@ -542,7 +646,9 @@ static sl_res add_lane(sl_echo_builder *b, sl_echo_lane l, sl_echo_lane_index *r
     }
     free(lane->entries);
     lane->entries = NULL;
-    return sl_buf_add(out, sl_view_of(lane->common, 8 * (size_t)lane->common_words));
+    return lane->common_words == 0
+               ? SL_DONE
+               : sl_buf_add(out, sl_view_of(lane->common, 8 * (size_t)lane->common_words));
 }
 
 static sl_res add_segment(sl_echo_builder *b, sl_buf *out)
@@ -554,17 +660,25 @@ static sl_res add_segment(sl_echo_builder *b, sl_buf *out)
                           .sources = (uint32_t)(b->sources.n / SL_ECHO_SOURCE_BYTES),
                           .name_bytes = (uint32_t)b->names.n,
                           .sketch_log2 = b->sketch_log2 };
-    uint8_t head[SL_ECHO_SEGMENT_HEAD] = { 0 };
-    SL_TRY(sl_buf_add(out, sl_view_of(head, sizeof head)));
+    uint8_t head[SL_ECHO_SEGMENT_HEAD_MAX] = { 0 };
+    bool structures = b->lane[SL_ECHO_STRUCTURES].n != 0;
+    s.lane[SL_ECHO_STRUCTURES].k = structures ? SL_ECHO_K_STRUCTURES : 0;
+    size_t head_bytes = sl_echo_segment_head_bytes(&s);
+    SL_TRY(sl_buf_add(out, sl_view_of(head, head_bytes)));
     SL_TRY(add_lane(b, SL_ECHO_WORDS, &s.lane[SL_ECHO_WORDS], out));
     SL_TRY(add_lane(b, SL_ECHO_NUMBERS, &s.lane[SL_ECHO_NUMBERS], out));
+    if (structures) {
+        b->lane[SL_ECHO_STRUCTURES].first_block = b->records;
+        SL_TRY(add_lane(b, SL_ECHO_STRUCTURES, &s.lane[SL_ECHO_STRUCTURES], out));
+    }
     SL_TRY(add_part(out, sl_buf_view(&b->anchors)));
     SL_TRY(add_part(out, sl_buf_view(&b->blob)));
     SL_TRY(add_part(out, sl_buf_view(&b->sources)));
     SL_TRY(add_part(out, sl_buf_view(&b->names)));
     SL_TRY(add_part(out, sl_view_of(b->logs, (size_t)1 << b->sketch_log2)));
     s.bytes = out->n - from;
-    sl_echo_segment_head(&s, out->p + from);
+    sl_echo_segment_head(&s, head);
+    memcpy(out->p + from, head, head_bytes);
     return SL_DONE;
 }
 
@@ -574,7 +688,7 @@ sl_res sl_echo_builder_finish(sl_echo_builder *b, sl_buf *out)
     SL_NEED(b->phase == ADDING && head_at % 8 == 0, SL_E_BUG);
     SL_TRY(end_document(b));
     b->phase = FINISHED;
-    for (size_t l = 0; l < SL_ECHO_LANES; l++) {
+    for (size_t l = 0; l < SL_ECHO_VIEWS; l++) {
         free(b->lane[l].counts);
         b->lane[l].counts = NULL;
     }

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "detect/echo_index.h"
+#include "detect/echo_structure.h"
 #include "detect/echo_text.h"
 
 #define SEED 3U
@@ -531,6 +532,31 @@ static sl_res judge(const sl_echo_index *index, uint32_t segment,
     return SL_DONE;
 }
 
+/* A structure both texts hold says more than the words around it, or nothing. */
+static sl_res judge_structures(const sl_echo_index *index, uint32_t segment, sl_view record,
+                               sl_view text, sl_echo_verdict *v)
+{
+    const sl_echo_lane_index *lane = &index->segments[segment].lane[SL_ECHO_STRUCTURES];
+    sl_echo_structure_match m;
+    if (lane->fingerprints == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_echo_structures_compare(&index->key, text, record, &m));
+    uint32_t needed = SL_ECHO_CONFIRM_BITS + (uint32_t)log2((double)lane->tokens + 1);
+    needed = needed < SL_ECHO_CONFIRM_LEAST ? SL_ECHO_CONFIRM_LEAST : needed;
+    if (m.bits >= needed && !v->confirmed) {
+        *v = (sl_echo_verdict){ .confirmed = true,
+                                .bits = m.bits,
+                                .bits_needed = needed,
+                                .characters_same = m.characters,
+                                .text_start = m.text_start,
+                                .text_end = m.text_end,
+                                .record_start = m.record_start,
+                                .record_end = m.record_end };
+    }
+    return SL_DONE;
+}
+
 sl_res sl_echo_confirm(const sl_echo_index *index, uint32_t segment, sl_view record, sl_view text,
                        sl_echo_verdict *ret)
 {
@@ -546,6 +572,9 @@ sl_res sl_echo_confirm(const sl_echo_index *index, uint32_t segment, sl_view rec
     }
     if (sl_ok(done)) {
         done = judge(index, segment, t, r, ret);
+    }
+    if (sl_ok(done)) {
+        done = judge_structures(index, segment, record, text, ret);
     }
     for (size_t l = 0; l < SL_ECHO_LANES; l++) {
         tokens_free(&t[l]);

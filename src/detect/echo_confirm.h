@@ -33,14 +33,15 @@ typedef struct {
 
 #define SL_ECHO_CHANGES_MAX ((size_t)64)
 
-typedef struct {
+typedef struct sl_echo_verdict {
     bool confirmed;
     uint32_t bits; /* of the better of the two views */
     uint32_t bits_needed;
     uint32_t words_same; /* tokens of the words' view */
     uint32_t words_changed;
-    uint32_t numbers_same; /* of the numbers' view */
-    size_t text_start;     /* bytes of the text that render the record; empty if nothing does */
+    uint32_t numbers_same;    /* of the numbers' view */
+    uint32_t characters_same; /* of a structure, where that says the most */
+    size_t text_start;        /* bytes of the text that render the record; empty if nothing does */
     size_t text_end;
     size_t record_start;
     size_t record_end;

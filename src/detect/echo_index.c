@@ -3,7 +3,8 @@
  * its part.
  *
  * Segment, little endian, parts padded to 8 bytes: u64 bytes  u64 source bytes  u64 records  u64 blob
- * bytes  u32 sources  u32 name bytes  u32 log2 of sketch cells  zeros to 64; for each lane { u32 k  u32
+ * bytes  u32 sources  u32 name bytes  u32 log2 of sketch cells  u32 views (0 stands for 2)  zeros to 64; for each
+ * view { u32 k  u32
  * stride  u64 tokens  u64 blocks  u64 fingerprints  u32 segment length  u32 segment count  u64 seed  u32
  * filter words  u32 block bits  zeros to 64 }; slots and filter of each lane; anchors { u64 offset  u32
  * block of words  u32 block of numbers  u32 place in the blob  u32 0 }; blob of records (varints: blocks
@@ -11,13 +12,15 @@
  * sketch. */
 #include "detect/echo_index.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "base/secret.h"
 #include "detect/siphash.h"
 
 static const uint8_t MAGIC[8] = { 'S', 'L', 'E', 'C', 'H', 'O', '0', '1' };
-#define VERSION 1U
+#define VERSION 2U
+#define VERSION_OLDEST 1U
 
 /* ---- heads --------------------------------------------------------------------------------------- */
 
@@ -56,9 +59,14 @@ static bool get_lane(const uint8_t *p, uint32_t k, sl_echo_lane_index *lane)
            (lane->filter_words == 0) == (lane->fingerprints == 0);
 }
 
-void sl_echo_segment_head(const sl_echo_segment *s, uint8_t head[SL_ECHO_SEGMENT_HEAD])
+size_t sl_echo_segment_head_bytes(const sl_echo_segment *s)
 {
-    memset(head, 0, SL_ECHO_SEGMENT_HEAD);
+    return s->lane[SL_ECHO_STRUCTURES].k != 0 ? SL_ECHO_SEGMENT_HEAD_MAX : SL_ECHO_SEGMENT_HEAD;
+}
+
+void sl_echo_segment_head(const sl_echo_segment *s, uint8_t head[SL_ECHO_SEGMENT_HEAD_MAX])
+{
+    memset(head, 0, SL_ECHO_SEGMENT_HEAD_MAX);
     sl_put_le64(head, s->bytes);
     sl_put_le64(head + 8, s->source_bytes);
     sl_put_le64(head + 16, s->records);
@@ -68,6 +76,10 @@ void sl_echo_segment_head(const sl_echo_segment *s, uint8_t head[SL_ECHO_SEGMENT
     sl_put_le32(head + 40, s->sketch_log2);
     put_lane(&s->lane[SL_ECHO_WORDS], head + 64);
     put_lane(&s->lane[SL_ECHO_NUMBERS], head + 128);
+    if (s->lane[SL_ECHO_STRUCTURES].k != 0) {
+        sl_put_le32(head + 44, SL_ECHO_VIEWS);
+        put_lane(&s->lane[SL_ECHO_STRUCTURES], head + 192);
+    }
 }
 
 /* Takes the next part of `n` bytes, padded to 8, or fails for good. */
@@ -85,8 +97,8 @@ static const uint8_t *part(sl_view whole, uint64_t *at, uint64_t n)
 
 static bool find_parts(sl_view whole, sl_echo_segment *s)
 {
-    uint64_t at = SL_ECHO_SEGMENT_HEAD;
-    for (size_t l = 0; l < SL_ECHO_LANES; l++) {
+    uint64_t at = sl_echo_segment_head_bytes(s);
+    for (size_t l = 0; l < SL_ECHO_VIEWS; l++) {
         sl_echo_lane_index *lane = &s->lane[l];
         lane->slots = part(whole, &at, 4 * sl_echo_slots(&lane->shape));
         lane->filter = part(whole, &at, 8 * (uint64_t)lane->filter_words);
@@ -112,11 +124,16 @@ sl_res sl_echo_segment_read(sl_view rest, sl_echo_segment *ret)
                               .sources = sl_get_le32(p + 32),
                               .name_bytes = sl_get_le32(p + 36),
                               .sketch_log2 = sl_get_le32(p + 40) };
-    bool ok = ret->bytes >= SL_ECHO_SEGMENT_HEAD && ret->bytes <= rest.n &&
-              ret->records <= UINT32_MAX && ret->sketch_log2 >= 3 && ret->sketch_log2 <= 32 &&
-              get_lane(p + 64, SL_ECHO_K_WORDS, &ret->lane[SL_ECHO_WORDS]) &&
-              get_lane(p + 128, SL_ECHO_K_NUMBERS, &ret->lane[SL_ECHO_NUMBERS]) &&
-              find_parts(sl_view_sub(rest, 0, (size_t)ret->bytes), ret);
+    uint32_t views = sl_get_le32(p + 44);
+    bool structures = views == SL_ECHO_VIEWS;
+    bool ok =
+        (views == 0 || structures) &&
+        ret->bytes >= (structures ? SL_ECHO_SEGMENT_HEAD_MAX : SL_ECHO_SEGMENT_HEAD) &&
+        ret->bytes <= rest.n && ret->records <= UINT32_MAX && ret->sketch_log2 >= 3 &&
+        ret->sketch_log2 <= 32 && get_lane(p + 64, SL_ECHO_K_WORDS, &ret->lane[SL_ECHO_WORDS]) &&
+        get_lane(p + 128, SL_ECHO_K_NUMBERS, &ret->lane[SL_ECHO_NUMBERS]) &&
+        (!structures || get_lane(p + 192, SL_ECHO_K_STRUCTURES, &ret->lane[SL_ECHO_STRUCTURES])) &&
+        find_parts(sl_view_sub(rest, 0, (size_t)ret->bytes), ret);
     return ok ? SL_DONE : sl_fail_at(SL_E_INTEGRITY, "echo segment", 0);
 }
 
@@ -152,7 +169,8 @@ static sl_res check_file(const sl_echo_key *key, sl_view bytes)
     uint8_t mac[SL_ECHO_MAC_BYTES];
     SL_NEED(bytes.n >= SL_ECHO_HEAD_BYTES + SL_ECHO_MAC_BYTES, SL_E_TRUNCATED);
     SL_NEED(memcmp(bytes.p, MAGIC, sizeof MAGIC) == 0, SL_E_VERSION);
-    SL_NEED(sl_get_le32(bytes.p + 8) == VERSION, SL_E_VERSION);
+    uint32_t version = sl_get_le32(bytes.p + 8);
+    SL_NEED(version >= VERSION_OLDEST && version <= VERSION, SL_E_VERSION);
     SL_NEED(sl_equal_constant_time(bytes.p + 16, key->check, sizeof key->check), SL_E_KEY);
     SL_NEED(sl_get_le64(bytes.p + 32) == bytes.n, SL_E_TRUNCATED);
     mac_of(key, sl_view_sub(bytes, 0, bytes.n - sizeof mac), mac);
@@ -210,7 +228,7 @@ void sl_echo_index_stats(const sl_echo_index *index, sl_echo_stats *ret)
         ret->source_bytes += s->source_bytes;
         ret->records += s->records;
         ret->sources += s->sources;
-        for (size_t l = 0; l < SL_ECHO_LANES; l++) {
+        for (size_t l = 0; l < SL_ECHO_VIEWS; l++) {
             uint32_t stride = s->lane[l].stride;
             ret->tokens[l] += s->lane[l].tokens;
             ret->fingerprints[l] += s->lane[l].fingerprints;
@@ -315,6 +333,10 @@ bool sl_echo_record_of(const sl_echo_segment *s, sl_echo_lane lane, uint32_t blo
     uint32_t high = (uint32_t)((s->records + SL_ECHO_ANCHOR_EVERY - 1) / SL_ECHO_ANCHOR_EVERY);
     sl_echo_record r;
     uint64_t at = 0;
+    if (lane == SL_ECHO_STRUCTURES) {
+        *ret_record = block;
+        return block < s->records;
+    }
     if (high == 0) {
         return false;
     }
@@ -429,6 +451,7 @@ static double count_of(const sl_echo_segment *s, uint64_t before, uint64_t hash,
 double sl_echo_surprise(const sl_echo_segment *s, sl_echo_lane lane, uint64_t before, uint64_t hash)
 {
     double total = (double)s->lane[lane].tokens;
+    assert(lane < SL_ECHO_LANES);
     if (lane == SL_ECHO_NUMBERS) {
         double others = fmax(count_of(s, 0, hash, SL_ECHO_NUMBER) - 1, 0);
         return -log2(fmin((others + 0.5) / (total + 500.0), 1));

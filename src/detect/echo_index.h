@@ -9,11 +9,14 @@
 /* Tokens of a shingle in each view. */
 #define SL_ECHO_K_WORDS 5U
 #define SL_ECHO_K_NUMBERS 4U
+#define SL_ECHO_K_STRUCTURES 1U /* what a run of characters gives stands for itself */
 #define SL_ECHO_STRIDE_MAX 64U
 
 #define SL_ECHO_HEAD_BYTES ((size_t)64)
 #define SL_ECHO_MAC_BYTES ((size_t)16)
 #define SL_ECHO_SEGMENT_HEAD ((size_t)192)
+/* With a third view, which a segment has when its texts hold structures. */
+#define SL_ECHO_SEGMENT_HEAD_MAX ((size_t)256)
 #define SL_ECHO_ANCHOR_EVERY 64U
 #define SL_ECHO_ANCHOR_BYTES ((size_t)24)
 #define SL_ECHO_SOURCE_BYTES ((size_t)12)
@@ -43,7 +46,7 @@ typedef struct {
     uint32_t sources;
     uint32_t name_bytes;
     uint32_t sketch_log2;
-    sl_echo_lane_index lane[SL_ECHO_LANES];
+    sl_echo_lane_index lane[SL_ECHO_VIEWS]; /* of structures: block is the record's number */
     const uint8_t *anchors;
     const uint8_t *blob;
     const uint8_t *source_table;
@@ -64,8 +67,9 @@ typedef struct {
     uint64_t length;
 } sl_echo_record;
 
+size_t sl_echo_segment_head_bytes(const sl_echo_segment *segment);
 /* Writes `segment`'s head; its sizes must be set. */
-void sl_echo_segment_head(const sl_echo_segment *segment, uint8_t head[SL_ECHO_SEGMENT_HEAD]);
+void sl_echo_segment_head(const sl_echo_segment *segment, uint8_t head[SL_ECHO_SEGMENT_HEAD_MAX]);
 /* Reads the segment at the front of `rest`. SL_E_INTEGRITY or SL_E_VERSION if it cannot be one. */
 SL_MUST sl_res sl_echo_segment_read(sl_view rest, sl_echo_segment *ret);
 /* Writes the file's head, and behind all segments the keyed hash. `head_at`: where the head begins in

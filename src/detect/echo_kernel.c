@@ -251,13 +251,21 @@ const sl_echo_kernel *sl_echo_kernel_get(sl_echo_speed speed)
     return speed == SL_ECHO_PORTABLE ? &PORTABLE : sl_echo_kernel_x86(speed);
 }
 
+/* Asking a processor what it can do takes a microsecond in a virtual machine: it is asked once. */
 const sl_echo_kernel *sl_echo_kernel_best(void)
 {
+    static _Atomic(const sl_echo_kernel *) best;
+    const sl_echo_kernel *known = best;
+    if (known != NULL) {
+        return known;
+    }
+    best = &PORTABLE;
     for (int speed = SL_ECHO_SPEED_COUNT - 1; speed > SL_ECHO_PORTABLE; speed--) {
         const sl_echo_kernel *k = sl_echo_kernel_get((sl_echo_speed)speed);
         if (k != NULL) {
-            return k;
+            best = k;
+            break;
         }
     }
-    return &PORTABLE;
+    return best;
 }

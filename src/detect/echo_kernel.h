@@ -35,8 +35,15 @@ typedef struct {
 void sl_echo_key_init(sl_echo_key *key, const uint8_t match_key[32]);
 void sl_echo_key_wipe(sl_echo_key *key);
 
-/* The two views of a text: words with runs of numbers as one symbol, and the numbers alone. */
-typedef enum { SL_ECHO_WORDS, SL_ECHO_NUMBERS, SL_ECHO_LANES } sl_echo_lane;
+/* The views of a text: words with runs of numbers as one symbol, the numbers alone, and beside these two views of
+ * folded tokens chemical structures by their characters (echo_structure.h). */
+typedef enum {
+    SL_ECHO_WORDS,
+    SL_ECHO_NUMBERS,
+    SL_ECHO_LANES,
+    SL_ECHO_STRUCTURES = SL_ECHO_LANES,
+    SL_ECHO_VIEWS,
+} sl_echo_lane;
 
 typedef struct {
     uint64_t *hash[SL_ECHO_LANES];

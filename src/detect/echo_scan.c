@@ -2,6 +2,7 @@
  * what is found is joined along diagonals: blocks that rise with the tokens. What it says is a function
  * of the text alone, however it was split. */
 #include "detect/echo_index.h"
+#include "detect/echo_structure.h"
 #include "detect/echo_text.h"
 
 #define CARRY ((size_t)SL_ECHO_SHINGLE_MAX)
@@ -26,6 +27,24 @@ typedef struct {
     uint64_t hash[CARRY];
 } lane_cursor;
 
+/* A record that may hold the structure that is being read. */
+typedef struct {
+    uint32_t segment;
+    uint32_t record;
+    uint32_t hits;
+    uint32_t from; /* characters of the run */
+    uint32_t to;
+    uint32_t bits;
+} candidate;
+
+#define CANDIDATES ((size_t)8)
+
+typedef struct {
+    uint64_t run; /* where it begins */
+    size_t n;
+    candidate items[CANDIDATES];
+} structure_state;
+
 struct sl_echo_scratch {
     sl_echo_text text;
     uint64_t *tag;
@@ -40,6 +59,9 @@ struct sl_echo_scan {
     lane_cursor lane[SL_ECHO_LANES];
     chain chains[SL_ECHO_LANES][CHAINS];
     size_t chain_count[SL_ECHO_LANES];
+    bool has_structures; /* a segment has: who has none pays nothing for them */
+    sl_echo_structure_cursor structure_cursor;
+    structure_state structure;
 };
 
 void sl_echo_matches_free(sl_echo_matches *matches)
@@ -48,7 +70,7 @@ void sl_echo_matches_free(sl_echo_matches *matches)
     *matches = (sl_echo_matches){ 0 };
 }
 
-static sl_res add_match(sl_echo_matches *all, const chain *c)
+static sl_res push_match(sl_echo_matches *all, const sl_echo_match *m)
 {
     if (all->n == all->cap) {
         size_t cap = all->cap == 0 ? 16 : all->cap * 2;
@@ -57,9 +79,15 @@ static sl_res add_match(sl_echo_matches *all, const chain *c)
         all->items = more;
         all->cap = cap;
     }
-    all->items[all->n] = c->match;
-    all->items[all->n++].bits = (uint32_t)c->bits;
+    all->items[all->n++] = *m;
     return SL_DONE;
+}
+
+static sl_res add_match(sl_echo_matches *all, const chain *c)
+{
+    sl_echo_match m = c->match;
+    m.bits = (uint32_t)c->bits;
+    return push_match(all, &m);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------- */
@@ -102,6 +130,10 @@ sl_res sl_echo_scan_new(const sl_echo_index *index, sl_echo_scratch *scratch,
     SL_NEED(s != NULL, SL_E_MEMORY);
     s->index = index;
     s->scratch = scratch;
+    for (size_t i = 0; i < index->count; i++) {
+        s->has_structures =
+            s->has_structures || index->segments[i].lane[SL_ECHO_STRUCTURES].fingerprints != 0;
+    }
     *ret_scan = s;
     return SL_DONE;
 }
@@ -340,8 +372,121 @@ static sl_res scan_lane(sl_echo_scan *scan, sl_echo_lane l, sl_echo_matches *mat
     return SL_DONE;
 }
 
+/* ---- structures ---------------------------------------------------------------------------------- */
+
+/* The candidate for this record; of too many, the one with the fewest hits makes room. */
+static candidate *candidate_for(structure_state *s, uint32_t segment, uint32_t record, uint32_t at)
+{
+    candidate *least = &s->items[0];
+    for (size_t i = 0; i < s->n; i++) {
+        candidate *c = &s->items[i];
+        if (c->segment == segment && c->record == record) {
+            return c;
+        }
+        least = c->hits < least->hits ? c : least;
+    }
+    candidate *c = s->n < CANDIDATES ? &s->items[s->n++] : least;
+    *c = (candidate){ .segment = segment, .record = record, .from = at, .to = at };
+    return c;
+}
+
+static void weigh_structure(candidate *c, const sl_echo_structure *s)
+{
+    uint32_t end = s->at + s->n;
+    uint32_t more = end > c->to ? end - (s->at > c->to ? s->at : c->to) : 0;
+    switch (s->kind) {
+    case SL_ECHO_PART:
+        c->bits += sl_echo_structure_bits(more, s->inchi);
+        break;
+    case SL_ECHO_WHOLE:
+        c->bits = sl_echo_structure_bits(s->n, s->inchi);
+        break;
+    case SL_ECHO_SKELETON:
+    case SL_ECHO_INCHIKEY:
+        c->bits = SL_ECHO_KEY_BITS;
+        break;
+    }
+    c->from = s->at < c->from ? s->at : c->from;
+    c->to = end > c->to ? end : c->to;
+    c->hits++;
+}
+
+/* What is found in one run: a match for each record that may hold it. */
+static sl_res add_structures(const sl_echo_scan *scan, sl_echo_matches *matches)
+{
+    const structure_state *s = &scan->structure;
+    for (size_t i = 0; i < s->n; i++) {
+        const candidate *c = &s->items[i];
+        sl_echo_match m = { .start = s->run + c->from,
+                            .end = s->run + c->to,
+                            .segment = c->segment,
+                            .record = c->record,
+                            .first_block = c->record,
+                            .last_block = c->record,
+                            .hits = c->hits,
+                            .bits = c->bits,
+                            .lane = SL_ECHO_STRUCTURES };
+        SL_TRY(push_match(matches, &m));
+    }
+    return SL_DONE;
+}
+
+typedef struct {
+    sl_echo_scan *scan;
+    sl_echo_matches *matches;
+} structure_taker;
+
+static void look_up_structure(sl_echo_scan *scan, uint32_t segment, const sl_echo_structure *s)
+{
+    const sl_echo_lane_index *lane = &scan->index->segments[segment].lane[SL_ECHO_STRUCTURES];
+    uint32_t number = ((uint32_t)1 << (lane->block_bits & 31)) - 1;
+    uint64_t bits = sl_echo_filter_bits(s->tag);
+    if (lane->fingerprints == 0 ||
+        (sl_get_le64(lane->filter + 8 * (size_t)sl_echo_filter_at(s->tag, lane->filter_words)) &
+         bits) != bits) {
+        return;
+    }
+    uint32_t value = sl_echo_map_get(&lane->shape, lane->slots, s->tag);
+    uint32_t record = value & number;
+    if (((value ^ (uint32_t)(s->check >> 32)) & ~number) == 0 &&
+        record < scan->index->segments[segment].records) {
+        weigh_structure(candidate_for(&scan->structure, segment, record, s->at), s);
+    }
+}
+
+static sl_res take_structure(void *context, const sl_echo_structure *s)
+{
+    structure_taker *t = context;
+    if (t->scan->structure.n != 0 && t->scan->structure.run != s->run) {
+        SL_TRY(add_structures(t->scan, t->matches));
+        t->scan->structure.n = 0;
+    }
+    t->scan->structure.run = s->run;
+    for (uint32_t g = 0; g < t->scan->index->count; g++) {
+        look_up_structure(t->scan, g, s);
+    }
+    return SL_DONE;
+}
+
+static sl_res take_structures(sl_echo_scan *scan, sl_view piece, bool last,
+                              sl_echo_matches *matches)
+{
+    structure_taker taker = { scan, matches };
+    if (!scan->has_structures) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_echo_structures_take(&scan->structure_cursor, &scan->index->key, piece, last,
+                                   take_structure, &taker));
+    if (sl_echo_structure_open(&scan->structure_cursor) != scan->structure.run) {
+        SL_TRY(add_structures(scan, matches));
+        scan->structure.n = 0;
+    }
+    return SL_DONE;
+}
+
 static sl_res take_piece(sl_echo_scan *scan, sl_view piece, bool last, sl_echo_matches *matches)
 {
+    SL_TRY(take_structures(scan, piece, last, matches));
     sl_echo_tokens *tokens = &scan->scratch->text.tokens;
     for (size_t l = 0; l < SL_ECHO_LANES; l++) {
         memcpy(tokens->hash[l], scan->lane[l].hash, scan->lane[l].carry * sizeof(uint64_t));
@@ -377,5 +522,5 @@ sl_res sl_echo_scan_open(const sl_echo_scan *scan, sl_echo_matches *matches)
             SL_TRY(add_match(matches, &scan->chains[l][i]));
         }
     }
-    return SL_DONE;
+    return add_structures(scan, matches);
 }

@@ -144,7 +144,8 @@ static doubt *doubt_about(sl_echo_watch *w, size_t index, const sl_echo_match *m
     doubt *d = &w->doubts[w->doubt_next];
     w->doubt_next = (w->doubt_next + 1) % DOUBTS_MAX;
     w->doubt_count += w->doubt_count < DOUBTS_MAX;
-    *d = (doubt){ .due = m->end + SETTLE_BYTES,
+    /* A structure that matched is whole, or has said enough. */
+    *d = (doubt){ .due = m->end + (m->lane == SL_ECHO_STRUCTURES ? 0 : SETTLE_BYTES),
                   .index = index,
                   .segment = m->segment,
                   .first_block = m->first_block,

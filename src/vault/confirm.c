@@ -127,6 +127,31 @@ sl_res sl_confirm_record_text(sl_view raw, sl_buf *out)
     return sl_buf_add(out, raw);
 }
 
+static void wipe_free(sl_buf *b)
+{
+    if (b->p != NULL) {
+        sl_wipe(b->p, b->cap);
+    }
+    sl_buf_free(b);
+}
+
+sl_res sl_confirm_record(const sl_echo_index *index, uint32_t segment, sl_view raw, size_t lead,
+                         size_t length, sl_view text, sl_echo_verdict *ret)
+{
+    SL_OWN(sl_buf, record, wipe_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
+    sl_view own = sl_view_sub(raw, lead, lead + length);
+    SL_TRY(sl_confirm_record_text(own, &record));
+    SL_TRY(sl_echo_confirm(index, segment, sl_buf_view(&record), text, ret));
+    bool object = own.n > 0 && own.p[0] == '{';
+    if (ret->confirmed || object || raw.n == own.n) {
+        return SL_DONE;
+    }
+    /* A text that was indexed in parts: what is recited may begin in the part before. */
+    SL_TRY(sl_echo_confirm(index, segment, raw, text, ret));
+    ret->confirmed = ret->confirmed && ret->record_start < lead + own.n && ret->record_end > lead;
+    return SL_DONE;
+}
+
 static sl_res read_raw(int vault_fd, const sl_confirm_request *q, const uint8_t key[32],
                        sl_buf *raw, size_t *ret_lead)
 {
@@ -180,14 +205,6 @@ static sl_res is_as_indexed(const sl_echo_index *index, const sl_confirm_request
     return sl_fail_at(SL_E_UNSUPPORTED, "record: not readable as it was indexed", SL_NOWHERE);
 }
 
-static void wipe_free(sl_buf *b)
-{
-    if (b->p != NULL) {
-        sl_wipe(b->p, b->cap);
-    }
-    sl_buf_free(b);
-}
-
 static void tell(const sl_echo_verdict *v, size_t record_n, sl_confirm_answer *ret)
 {
     uint64_t part = (uint64_t)(v->record_end - v->record_start) * 1000 / (record_n + 1);
@@ -203,7 +220,6 @@ sl_res sl_confirm_compare(int vault_fd, const sl_echo_index *index, const sl_con
                           const uint8_t key[32], sl_confirm_answer *ret_answer)
 {
     SL_OWN(sl_buf, raw, wipe_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
-    SL_OWN(sl_buf, record, wipe_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
     sl_echo_verdict verdict;
     uint32_t segment = 0;
     size_t lead = 0;
@@ -212,10 +228,12 @@ sl_res sl_confirm_compare(int vault_fd, const sl_echo_index *index, const sl_con
     }
     SL_TRY(read_raw(vault_fd, q, key, &raw, &lead));
     sl_view own = sl_view_sub(sl_buf_view(&raw), lead, lead + (size_t)q->length);
-    bool object = own.n > 0 && own.p[0] == '{';
-    SL_TRY(sl_confirm_record_text(object ? own : sl_buf_view(&raw), &record));
-    SL_TRY(sl_echo_confirm(index, segment, sl_buf_view(&record), q->text, &verdict));
+    SL_TRY(sl_confirm_record(index, segment, sl_buf_view(&raw), lead, (size_t)q->length, q->text,
+                             &verdict));
     if (!verdict.confirmed) {
+        SL_OWN(sl_buf, record, wipe_free) = { .max = SL_ECHO_CONFIRM_RECORD_BYTES };
+        bool object = own.n > 0 && own.p[0] == '{';
+        SL_TRY(sl_confirm_record_text(object ? own : sl_buf_view(&raw), &record));
         SL_TRY(is_as_indexed(index, q, sl_buf_view(&record)));
     }
     tell(&verdict, own.n, ret_answer);

@@ -30,6 +30,8 @@ enum {
     SL_CONFIRM_COMPARE = SL_IPC_TYPE_FIRST_FREE,
 };
 
+struct sl_echo_verdict;
+
 typedef struct {
     sl_name compartment;
     uint64_t offset; /* of the record in the object, bytes */
@@ -58,6 +60,11 @@ SL_MUST sl_res sl_confirm_answer_decode(sl_view body, sl_confirm_answer *ret);
 /* The text of one record as it was indexed, from a piece of its file: the leaves of a JSON object, else the
  * bytes as they stand. */
 SL_MUST sl_res sl_confirm_record_text(sl_view raw, sl_buf *out);
+/* Compares a record of `length` bytes that stands behind the first `lead` bytes of `raw`, which holds what is around
+ * it. What is around it alone confirms nothing: that is another record. Errors as sl_echo_confirm. */
+SL_MUST sl_res sl_confirm_record(const sl_echo_index *index, uint32_t segment, sl_view raw,
+                                 size_t lead, size_t length, sl_view text,
+                                 struct sl_echo_verdict *ret);
 /* Reads the record with this key and compares. `vault_fd`: the site's vault folder. Errors: those of the
  * object store, SL_E_NOT_FOUND (the index does not hold the source), SL_E_LIMIT (a record too large to be
  * compared), SL_E_UNSUPPORTED (its bytes do not read as they were indexed, so nothing can be refuted). */
