@@ -4,6 +4,7 @@
 #include "assure/evaluate.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "assure/table.h"
 #include "ledger/event.h"
@@ -240,10 +241,9 @@ static sl_res feed_ratio(sl_evaluator *e, const sl_evidence *leaf)
 static sl_res feed_quantile(sl_evaluator *e, const sl_evidence *leaf)
 {
     sl_value v = value_of(sl_leaf_field(leaf->doc, e->query->first.field));
-    if (v.kind != SL_VALUE_NUMBER) {
-        return SL_DONE; /* a sample that was not measured is not a sample */
-    }
-    return add_sample(e, (sample){ leaf->time_ms, v.number, 1 });
+    /* What was never reached has no time, and is not faster for that. */
+    double reached = v.kind == SL_VALUE_NUMBER ? v.number : HUGE_VAL;
+    return add_sample(e, (sample){ leaf->time_ms, reached, 1 });
 }
 
 /* The leaf's key: its key fields, each ended by a NUL. False if one of them is missing. */

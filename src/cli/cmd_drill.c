@@ -26,7 +26,7 @@ static uint64_t ms_of(const sl_fact *fact)
 static sl_res record(const drill_call *call, const sl_drill_judge *j, const char *id,
                      sl_drill_result result, double upper95, uint64_t from)
 {
-    sl_event_head head = { .door = j->scenario->door };
+    sl_event_head head = { .door = j->scenario->door, .principal = sl_view_str(j->principal) };
     sl_event_drill_ended fields = {
         .drill = sl_view_str(id),
         .scenario = j->scenario->id,

@@ -72,8 +72,11 @@ static sl_res recite(const drill_call *call, sl_drill_judge *judge)
     }
     for (uint64_t i = 0; i < judge->scenario->trials; i++) {
         SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 4 * SL_MIB };
-        long status = 0;
-        SL_TRY(sl_attack_chat(&call->target, call->prompt, &answer, &status));
+        sl_attack_reply reply;
+        SL_TRY(sl_attack_chat(&call->target, call->prompt, &answer, &reply));
+        if (i == 0) {
+            sl_drill_judge_crossing(judge, sl_view_str(reply.id));
+        }
         bool effect = false;
         for (size_t c = 0; c < call->canary_count; c++) {
             effect =
@@ -91,12 +94,15 @@ static sl_res overspend(const drill_call *call, sl_drill_judge *judge)
     bool refused = false;
     for (int i = 0; i < REQUESTS_MAX && judge->trials < judge->scenario->trials; i++) {
         SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 4 * SL_MIB };
-        long status = 0;
-        SL_TRY(sl_attack_chat(&call->target, "more", &answer, &status));
-        if (refused) {
-            sl_drill_judge_trial(judge, status == 200);
+        sl_attack_reply reply;
+        SL_TRY(sl_attack_chat(&call->target, "more", &answer, &reply));
+        if (i == 0) {
+            sl_drill_judge_crossing(judge, sl_view_str(reply.id));
         }
-        refused = refused || status != 200;
+        if (refused) {
+            sl_drill_judge_trial(judge, reply.status == 200);
+        }
+        refused = refused || reply.status != 200;
     }
     return SL_DONE;
 }

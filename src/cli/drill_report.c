@@ -348,6 +348,9 @@ static sl_res replay(sl_cli *cli, replay_call *r, bool *ret_agrees)
     }
     SL_TRY(sl_drill_scenario_named(sl_view_str(r->record.scenario), &arena, &scenario));
     sl_drill_judge_init(&r->judge, &scenario, r->record.start_ms);
+    sl_drill_judge_principal(&r->judge, sl_view_str(r->record.principal));
+    r->judge.bound =
+        r->judge.bound && r->record.principal[0] != '\0'; /* older records name nobody */
     SL_TRY(sl_site_ledger_read(cli, judge_leaf, r, NULL));
     *ret_agrees = sl_drill_agrees(&r->record, &r->judge);
     return print_replay(r, *ret_agrees);

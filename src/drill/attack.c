@@ -17,6 +17,22 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
     return sl_ok(sl_buf_add(context, sl_view_of(bytes, size * count))) ? size * count : 0;
 }
 
+/* The id that the door gives the request; of several the last counts, as for any client. */
+static size_t take_head(char *bytes, size_t size, size_t count, void *context)
+{
+    sl_attack_reply *reply = context;
+    sl_view line = sl_view_of(bytes, size * count);
+    sl_view name;
+    sl_view value;
+    bool whole = sl_view_cut(line, ':', &name, &value);
+    value = sl_view_trim(value);
+    if (whole && sl_view_eq_nocase(name, SL_LIT("x-request-id")) && value.n <= SL_ATTACK_ID_MAX) {
+        memcpy(reply->id, value.p, value.n);
+        reply->id[value.n] = '\0';
+    }
+    return size * count;
+}
+
 static sl_res write_request(const sl_attack_target *target, const char *prompt, sl_buf *body)
 {
     sl_json_writer w;
@@ -67,7 +83,7 @@ static sl_res read_answer(sl_view body, sl_buf *answer)
 }
 
 static sl_res perform(CURL *curl, const sl_attack_target *target, sl_buf *request, sl_buf *body,
-                      long *ret_status)
+                      sl_attack_reply *reply)
 {
     char url[PATH_BYTES];
     char key[512];
@@ -81,29 +97,31 @@ static sl_res perform(CURL *curl, const sl_attack_target *target, sl_buf *reques
     (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->n);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_head);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, reply);
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_perform(curl); /* a stream that was cut is an answer all the same */
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply->status);
     curl_slist_free_all(headers);
-    return *ret_status == 0 ? sl_fail_at(SL_E_UNAVAILABLE, "front", SL_NOWHERE) : SL_DONE;
+    return reply->status == 0 ? sl_fail_at(SL_E_UNAVAILABLE, "front", SL_NOWHERE) : SL_DONE;
 }
 
 sl_res sl_attack_chat(const sl_attack_target *target, const char *prompt, sl_buf *answer,
-                      long *ret_status)
+                      sl_attack_reply *ret_reply)
 {
     SL_OWN(sl_buf, request, sl_buf_free) = { .max = 1 * SL_MIB };
     SL_OWN(sl_buf, body, sl_buf_free) = { .max = ANSWER_BYTES_MAX };
     SL_TRY(write_request(target, prompt, &request));
     CURL *curl = curl_easy_init();
     SL_NEED(curl != NULL, SL_E_MEMORY);
-    long status = 0;
-    sl_res r = perform(curl, target, &request, &body, &status);
+    sl_attack_reply reply = { 0 };
+    sl_res r = perform(curl, target, &request, &body, &reply);
     curl_easy_cleanup(curl);
     SL_TRY(r);
     SL_TRY(read_answer(sl_buf_view(&body), answer));
-    *ret_status = status;
+    *ret_reply = reply;
     return SL_DONE;
 }
 

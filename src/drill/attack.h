@@ -11,11 +11,17 @@ typedef struct {
     const char *model; /* that is asked for */
 } sl_attack_target;
 
+#define SL_ATTACK_ID_MAX ((size_t)64)
+
+typedef struct {
+    long status;                   /* HTTP */
+    char id[SL_ATTACK_ID_MAX + 1]; /* X-Request-Id, as everybody is told; empty if there was none */
+} sl_attack_reply;
+
 /* One streamed chat request. The text of the answer (decoded, without its wrapping) is appended to
- * `answer`; `ret_status` is the HTTP status. Errors: SL_E_UNAVAILABLE (no answer at all). An answer
- * that ends early is an answer. */
+ * `answer`. Errors: SL_E_UNAVAILABLE (no answer at all). An answer that ends early is an answer. */
 SL_MUST sl_res sl_attack_chat(const sl_attack_target *target, const char *prompt, sl_buf *answer,
-                              long *ret_status);
+                              sl_attack_reply *ret_reply);
 
 /* Does the text hold the value, letters and digits compared alone and without case? */
 bool sl_attack_holds(sl_view text, sl_view value);

@@ -53,6 +53,9 @@ bool sl_drill_record_read(uint64_t index, sl_view text, sl_drill_record *ret)
         return false;
     }
     memcpy(r.scenario, scenario.p, scenario.n);
+    if (leaf.principal.n != 0 && leaf.principal.n < sizeof r.principal) {
+        memcpy(r.principal, leaf.principal.p, leaf.principal.n);
+    }
     (void)sl_leaf_count(&leaf, "mttd_ms", &r.mttd_ms);
     r.has_mttc = sl_leaf_count(&leaf, "mttc_ms", &r.mttc_ms);
     (void)sl_leaf_count(&leaf, "from_size", &r.from_size);

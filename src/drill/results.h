@@ -9,6 +9,7 @@
 
 typedef struct {
     char scenario[SL_NAME_BYTES_MAX + 1];
+    char principal[SL_DRILL_ID_MAX + 1]; /* whom the drill was; empty: nobody, or not said */
     sl_drill_result result;
     sl_fact_state no_effect;
     sl_fact_state refused;

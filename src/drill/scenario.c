@@ -113,7 +113,8 @@ sl_res sl_scenario_read(sl_view yaml, sl_arena *arena, sl_scenario *ret_scenario
 
 void sl_drill_judge_init(sl_drill_judge *judge, const sl_scenario *scenario, int64_t start_ms)
 {
-    *judge = (sl_drill_judge){ .scenario = scenario, .start_ms = start_ms };
+    bool asks = scenario->kind == SL_DRILL_RECITE || scenario->kind == SL_DRILL_BUDGET;
+    *judge = (sl_drill_judge){ .scenario = scenario, .start_ms = start_ms, .bound = asks };
     sl_fact *facts[] = { &judge->no_effect, &judge->refused, &judge->signalled, &judge->contained };
     const sl_drill_expect *expects[] = { NULL, &scenario->refused, &scenario->signalled,
                                          &scenario->contained };
@@ -122,6 +123,25 @@ void sl_drill_judge_init(sl_drill_judge *judge, const sl_scenario *scenario, int
         *facts[i] =
             (sl_fact){ .state = asked ? SL_FACT_PENDING : SL_FACT_NOT_ASKED, .after_ms = -1 };
     }
+}
+
+static void set_id(char ret[SL_DRILL_ID_MAX + 1], sl_view id)
+{
+    size_t n = id.n <= SL_DRILL_ID_MAX ? id.n : 0;
+    if (n != 0) {
+        memcpy(ret, id.p, n);
+    }
+    ret[n] = '\0';
+}
+
+void sl_drill_judge_crossing(sl_drill_judge *judge, sl_view id)
+{
+    set_id(judge->crossing, id);
+}
+
+void sl_drill_judge_principal(sl_drill_judge *judge, sl_view principal)
+{
+    set_id(judge->principal, principal);
 }
 
 void sl_drill_judge_trial(sl_drill_judge *judge, bool effect)
@@ -145,6 +165,29 @@ static bool meets(const sl_drill_expect *expect, const sl_json_doc *doc)
     return expect->count > 0;
 }
 
+static bool field_is(const sl_json_doc *doc, const char *name, const char *text)
+{
+    const sl_json_node *node = sl_leaf_field(doc, sl_view_str(name));
+    return node != NULL && sl_json_is(node, SL_JSON_STRING) && text[0] != '\0' &&
+           sl_json_text_is(node, text);
+}
+
+/* Is the leaf about the drill's own principal? An action names it as its target. */
+static bool about_us(sl_drill_judge *judge, const sl_json_doc *doc)
+{
+    const sl_json_node *principal = sl_leaf_field(doc, SL_LIT("principal"));
+    if (!judge->bound) {
+        return true;
+    }
+    if (judge->principal[0] == '\0' && sl_json_is(principal, SL_JSON_STRING) &&
+        field_is(doc, "crossing", judge->crossing)) {
+        set_id(judge->principal, principal->raw);
+    }
+    return field_is(doc, "target", judge->principal) ||
+           (sl_leaf_field(doc, SL_LIT("action_kind")) == NULL &&
+            field_is(doc, "principal", judge->principal));
+}
+
 static void look(sl_drill_judge *judge, sl_fact *fact, const sl_drill_expect *expect,
                  const sl_json_doc *doc, uint64_t index, int64_t time_ms)
 {
@@ -166,6 +209,9 @@ void sl_drill_judge_leaf(sl_drill_judge *judge, uint64_t index, sl_view text)
     const sl_json_node *by = sl_json_get(&doc, sl_json_root(&doc), "by");
     bool dated = sl_ok(sl_json_i64(sl_json_get(&doc, sl_json_root(&doc), "time"), &time_ms));
     if (!dated || by == NULL || sl_json_text_is(by, "drill") || time_ms < judge->start_ms) {
+        return;
+    }
+    if (!about_us(judge, &doc)) {
         return;
     }
     const sl_scenario *s = judge->scenario;

@@ -6,7 +6,8 @@
  *   signalled    a leaf by the watch
  *   contained    a leaf by the warden
  *
- * The last three must be written by somebody else than the drill. A scenario that expects no leaf for
+ * The last three must be written by somebody else than the drill, and where the drill is a principal at the ask door,
+ * they must be about that principal: what is cut or closed of others at the same time proves nothing. A scenario that expects no leaf for
  * a fact does not have that fact (`not asked`). Pure: leaves and times are arguments. */
 #ifndef SL_DRILL_SCENARIO_H
 #define SL_DRILL_SCENARIO_H
@@ -25,6 +26,7 @@ typedef enum {
 const char *sl_drill_kind_name(sl_drill_kind kind);
 
 #define SL_DRILL_EXPECT_MAX ((size_t)6)
+#define SL_DRILL_ID_MAX ((size_t)64)
 
 /* A leaf that must come: its fields (type and by among them) and their values as texts. */
 typedef struct {
@@ -66,10 +68,18 @@ typedef struct {
     sl_fact signalled;
     sl_fact contained;
     uint64_t trials;
-    uint64_t hits; /* trials in which the attacker got something */
+    uint64_t hits;                      /* trials in which the attacker got something */
+    bool bound;                         /* leaves count only when they are about `principal` */
+    char crossing[SL_DRILL_ID_MAX + 1]; /* of one request of the drill's own; empty: not known */
+    char principal[SL_DRILL_ID_MAX +
+                   1]; /* as a leaf of that crossing names it; empty: not known yet */
 } sl_drill_judge;
 
 void sl_drill_judge_init(sl_drill_judge *judge, const sl_scenario *scenario, int64_t start_ms);
+/* A request of the drill's own, by the id that the door gave it: its leaf tells who the drill is. */
+void sl_drill_judge_crossing(sl_drill_judge *judge, sl_view id);
+/* Who the drill was, where a record says so. */
+void sl_drill_judge_principal(sl_drill_judge *judge, sl_view principal);
 /* What the receiving end saw in one trial. */
 void sl_drill_judge_trial(sl_drill_judge *judge, bool effect);
 /* A leaf written after the attack, in order. Leaves by `drill` prove nothing and are passed over. */

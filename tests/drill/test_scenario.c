@@ -16,7 +16,8 @@ static const char canary[] =
     "  outcome: cut\n  within: 1s\nsignalled:\n  type: watch.signal\n  rule: r\n  within: 2s\n";
 
 typedef struct {
-    const char *leaves[4]; /* by|type|fields|after_ms */
+    const char
+        *leaves[4]; /* by|type|fields|after_ms; a leading '!': it is about another principal */
     bool effects[3];
     size_t trials;
     sl_drill_result result;
@@ -27,7 +28,8 @@ typedef struct {
 static void feed(sl_drill_judge *judge, const char *spec)
 {
     sl_view parts[4];
-    sl_view rest = sl_view_str(spec);
+    bool others = spec[0] == '!';
+    sl_view rest = sl_view_str(spec + others);
     for (size_t i = 0; i < 4; i++) {
         (void)sl_view_cut(rest, '|', &parts[i], &rest);
     }
@@ -35,10 +37,10 @@ static void feed(sl_drill_judge *judge, const char *spec)
     assert_done(sl_parse_i64(parts[3], &after_ms));
     SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = 4096 };
     assert_done(sl_buf_addf(&leaf,
-                            "{\"by\":\"%.*s\",\"event\":{\"fields\":{%.*s},\"type\":\"%.*s\"},"
-                            "\"time\":%lld,\"v\":1}",
-                            SL_FMT(parts[0]), SL_FMT(parts[2]), SL_FMT(parts[1]),
-                            (long long)(1000000 + after_ms)));
+                            "{\"by\":\"%.*s\",\"event\":{\"crossing\":\"c%d\",\"fields\":{%.*s},"
+                            "\"principal\":\"p%d\",\"type\":\"%.*s\"},\"time\":%lld,\"v\":1}",
+                            SL_FMT(parts[0]), others ? 2 : 1, SL_FMT(parts[2]), others ? 2 : 1,
+                            SL_FMT(parts[1]), (long long)(1000000 + after_ms)));
     sl_drill_judge_leaf(judge, 42, sl_buf_view(&leaf));
 }
 
@@ -86,6 +88,14 @@ static void four_facts_decide(void **state)
           SL_DRILL_FAIL,
           SL_FACT_FAILED,
           SL_FACT_HELD },
+        /* another principal's stream is cut, and only that is signalled */
+        { { "ask|ask.intent|\"bytes\":1|5", "!ask|ask.outcome|\"outcome\":\"cut\"|10",
+            "!watchd|watch.signal|\"rule\":\"r\"|20" },
+          { false, false },
+          2,
+          SL_DRILL_FAIL,
+          SL_FACT_FAILED,
+          SL_FACT_FAILED },
         /* too few trials */
         { { "ask|ask.outcome|\"outcome\":\"cut\"|10", "watchd|watch.signal|\"rule\":\"r\"|20" },
           { false },
@@ -100,6 +110,7 @@ static void four_facts_decide(void **state)
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
         sl_drill_judge judge;
         sl_drill_judge_init(&judge, &scenario, 1000000);
+        sl_drill_judge_crossing(&judge, SL_LIT("c1"));
         assert_int_equal(judge.contained.state, SL_FACT_NOT_ASKED);
         for (size_t t = 0; t < cases[i].trials; t++) {
             sl_drill_judge_trial(&judge, cases[i].effects[t]);
@@ -115,6 +126,40 @@ static void four_facts_decide(void **state)
         assert_int_equal(result, cases[i].result);
         assert_int_equal(judge.refused.state, cases[i].refused);
         assert_int_equal(judge.signalled.state, cases[i].signalled);
+    }
+}
+
+/* An action is about whom it closes; and who is never named by the door has nothing that speaks for him. */
+static void only_what_befalls_the_drill_counts(void **state)
+{
+    static const struct {
+        const char *crossing;
+        const char *contained;
+        sl_fact_state wanted;
+    } cases[] = {
+        { "c1", "warden|action.taken|\"action_kind\":\"close_principal\",\"target\":\"p1\"|9",
+          SL_FACT_HELD },
+        { "c1", "warden|action.taken|\"action_kind\":\"close_principal\",\"target\":\"p2\"|9",
+          SL_FACT_FAILED },
+        { "", "warden|action.taken|\"action_kind\":\"close_principal\",\"target\":\"p1\"|9",
+          SL_FACT_FAILED },
+    };
+    static const char yaml[] =
+        "id: canary\ntitle: t\ndoor: ask\nkind: recite\ntrials: 1\ncontained:\n"
+        "  type: action.taken\n  action_kind: close_principal\n  within: 1s\n";
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_KIB };
+    sl_scenario scenario;
+    assert_done(sl_scenario_read(sl_view_str(yaml), &arena, &scenario));
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        sl_drill_judge judge;
+        double upper95 = 0;
+        sl_drill_judge_init(&judge, &scenario, 1000000);
+        sl_drill_judge_crossing(&judge, sl_view_str(cases[i].crossing));
+        sl_drill_judge_trial(&judge, false);
+        feed(&judge, "ask|ask.intent|\"bytes\":1|5");
+        feed(&judge, cases[i].contained);
+        (void)sl_drill_judge_result(&judge, &upper95);
+        assert_int_equal(judge.contained.state, cases[i].wanted);
     }
 }
 
@@ -241,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(four_facts_decide),
+        cmocka_unit_test(only_what_befalls_the_drill_counts),
         cmocka_unit_test(the_bound_is_exact),
         cmocka_unit_test(shipped_scenarios_read),
         cmocka_unit_test(planted_values_are_found_in_any_dress),
