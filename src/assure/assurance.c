@@ -221,6 +221,7 @@ sl_answer sl_assurance_answer(const sl_assurance *a, size_t at, int64_t now_ms, 
     } else if (good && !gate_check(&a->catalogue->checks[at]) && !gate_open(a, now_ms)) {
         answer.state = SL_STATE_UNKNOWN;
         answer.why = "the ledger itself is not shown to be consistent and complete";
+        answer.gated = true;
     }
     return answer;
 }

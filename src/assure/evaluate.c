@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "assure/table.h"
 #include "ledger/event.h"
@@ -246,11 +247,14 @@ static sl_res feed_quantile(sl_evaluator *e, const sl_evidence *leaf)
     return add_sample(e, (sample){ leaf->time_ms, reached, 1 });
 }
 
-/* The leaf's key: its key fields, each ended by a NUL. False if one of them is missing. */
-static bool key_of(const sl_query *q, const sl_evidence *leaf, sl_buf *out)
+/* The leaf's key: its key fields, each ended by a NUL; `instead` stands for those that the leaf has not. False if
+ * one of them is missing. */
+static bool key_of(const sl_query *q, const sl_evidence *leaf, const sl_json_node *instead,
+                   sl_buf *out)
 {
     for (size_t i = 0; i < q->key_count; i++) {
         const sl_json_node *node = sl_leaf_field(leaf->doc, q->keys[i]);
+        node = node == NULL ? instead : node;
         if (node == NULL || node->kind == SL_JSON_NULL) {
             return false;
         }
@@ -274,16 +278,12 @@ static sl_res feed_each(sl_evaluator *e, const sl_evidence *leaf)
     return sl_table_keep(entry, leaf->doc->text);
 }
 
-static sl_res feed_follows(sl_evaluator *e, const sl_evidence *leaf)
+static sl_res feed_case(sl_evaluator *e, const sl_evidence *leaf, sl_view key)
 {
     const sl_query *q = e->query;
-    SL_OWN(sl_buf, key, sl_buf_free) = { .max = SL_TABLE_KEY_BYTES_MAX };
-    if (!key_of(q, leaf, &key)) {
-        return SL_DONE;
-    }
-    sl_table_entry *entry = sl_table_find(&e->table, sl_buf_view(&key));
+    sl_table_entry *entry = sl_table_find(&e->table, key);
     if (belongs(e, &q->first, leaf)) {
-        SL_TRY(sl_table_put(&e->table, sl_buf_view(&key), &entry));
+        SL_TRY(sl_table_put(&e->table, key, &entry));
         bool overdue = entry->has_left && entry->done_ms == 0; /* asked again, never answered */
         if (!overdue) {
             entry->time_ms = leaf->time_ms;
@@ -310,6 +310,38 @@ static sl_res feed_follows(sl_evaluator *e, const sl_evidence *leaf)
     return SL_DONE;
 }
 
+/* The list that stands for a key of several cases: "regimes" where the query says "regime". */
+static const sl_json_node *cases_of(const sl_query *q, const sl_evidence *leaf)
+{
+    char name[SL_NAME_BYTES_MAX + 2];
+    for (size_t i = 0; i < q->key_count; i++) {
+        int n = snprintf(name, sizeof name, "%.*ss", SL_FMT(q->keys[i]));
+        const sl_json_node *list =
+            n > 0 && (size_t)n < sizeof name ? sl_leaf_field(leaf->doc, sl_view_str(name)) : NULL;
+        if (sl_json_is(list, SL_JSON_ARRAY)) {
+            return list;
+        }
+    }
+    return NULL;
+}
+
+static sl_res feed_follows(sl_evaluator *e, const sl_evidence *leaf)
+{
+    SL_OWN(sl_buf, key, sl_buf_free) = { .max = SL_TABLE_KEY_BYTES_MAX };
+    sl_json_iter it = { 0 };
+    if (key_of(e->query, leaf, NULL, &key)) {
+        return feed_case(e, leaf, sl_buf_view(&key));
+    }
+    const sl_json_node *cases = cases_of(e->query, leaf);
+    while (cases != NULL && sl_json_each(leaf->doc, cases, &it)) {
+        sl_buf_clear(&key);
+        if (key_of(e->query, leaf, it.value, &key)) {
+            SL_TRY(feed_case(e, leaf, sl_buf_view(&key)));
+        }
+    }
+    return SL_DONE;
+}
+
 static sl_res feed_recon(sl_evaluator *e, const sl_evidence *leaf)
 {
     const sl_query *q = e->query;
@@ -317,7 +349,7 @@ static sl_res feed_recon(sl_evaluator *e, const sl_evidence *leaf)
     bool right = belongs(e, &q->second, leaf);
     static const char *const span[] = { "from_s", "to_s" };
     SL_OWN(sl_buf, key, sl_buf_free) = { .max = SL_TABLE_KEY_BYTES_MAX };
-    if (!(left || right) || !key_of(q, leaf, &key)) {
+    if (!(left || right) || !key_of(q, leaf, NULL, &key)) {
         return SL_DONE;
     }
     for (size_t i = 0; i < SL_COUNT_OF(span); i++) {
@@ -603,6 +635,25 @@ static sl_answer answer_quantile(const sl_evaluator *e, int64_t now_ms)
     return a;
 }
 
+/* How long one case may stay open; -1 where the site has set no limit for it. */
+static int64_t limit_of(const sl_evaluator *e, const sl_table_entry *c)
+{
+    const sl_query *q = e->query;
+    sl_view rest = c->key;
+    sl_view value = { 0 };
+    if (q->limit_key == 0) {
+        return q->within_ms;
+    }
+    for (size_t i = 0; i < q->limit_key; i++) {
+        (void)sl_view_cut(rest, 0, &value, &rest);
+    }
+    sl_value limit = { .kind = SL_VALUE_UNKNOWN };
+    if (e->parameter != NULL) {
+        limit = e->parameter(e->context, q->keys[q->limit_key - 1], value);
+    }
+    return limit.kind == SL_VALUE_NUMBER ? (int64_t)(limit.number * 1000) : -1;
+}
+
 static sl_answer answer_follows(const sl_evaluator *e, int64_t now_ms)
 {
     const sl_query *q = e->query;
@@ -614,8 +665,16 @@ static sl_answer answer_follows(const sl_evaluator *e, int64_t now_ms)
             continue;
         }
         a.population++;
-        bool overdue = c->done_ms == 0 && q->within_ms > 0 && now_ms - c->time_ms > q->within_ms;
-        if (c->broken || overdue) {
+        int64_t limit_ms = limit_of(e, c);
+        int64_t took_ms = (c->done_ms == 0 ? now_ms : c->done_ms) - c->time_ms;
+        bool overdue = c->done_ms == 0 && limit_ms > 0 && took_ms > limit_ms;
+        bool late = q->limit_key != 0 && c->done_ms != 0 && limit_ms > 0 && took_ms > limit_ms;
+        if (limit_ms < 0 && a.state == SL_STATE_PASS) {
+            a.state = SL_STATE_UNKNOWN;
+            a.why = "the site has set no limit for a case";
+            cite(&a, c->index);
+        }
+        if (c->broken || overdue || late) {
             a.state = SL_STATE_FAIL;
             a.why = overdue ? "a case is overdue" : "a case was followed too late or not at all";
             cite(&a, c->index);

@@ -33,6 +33,8 @@ typedef struct {
     uint64_t evidence[SL_ANSWER_EVIDENCE_MAX]; /* indices of leaves that show it, newest first */
     size_t evidence_count;
     uint64_t population; /* subjects, events or cases looked at */
+    bool
+        gated; /* its own evidence holds; what is missing is that the ledger is shown to be whole */
 } sl_answer;
 
 /* What a check asks for besides its query. */

@@ -217,6 +217,26 @@ static sl_res parse_quantile(cursor *c, sl_query *q)
     return take_keyword(c, "MIN") ? take_count(c, &q->sample_min) : SL_DONE;
 }
 
+/* WITHIN field.limit: the site says how long, by the value of one of the keys. */
+static bool take_limit(cursor *c, sl_query *q)
+{
+    size_t before = c->at;
+    sl_view word = { 0 };
+    sl_view field;
+    sl_view rest;
+    if (take_keyword(c, "WITHIN") && sl_ok(take_word(c, "duration", &word)) &&
+        sl_view_cut(word, '.', &field, &rest) && sl_view_eq(rest, SL_LIT("limit"))) {
+        for (size_t i = 0; i < q->key_count; i++) {
+            if (sl_view_eq(q->keys[i], field)) {
+                q->limit_key = i + 1;
+                return true;
+            }
+        }
+    }
+    c->at = before;
+    return false;
+}
+
 static sl_res parse_follows(cursor *c, sl_query *q)
 {
     SL_TRY(take_source(c, &q->first));
@@ -227,11 +247,12 @@ static sl_res parse_follows(cursor *c, sl_query *q)
         SL_TRY(need(q->key_count < SL_QUERY_KEYS_MAX, c, "fewer fields"));
         SL_TRY(take_word(c, "field", &q->keys[q->key_count++]));
     } while (take_symbol(c, SL_LIT(",")));
-    SL_TRY(take_within(c, false, &q->within_ms));
+    SL_TRY(take_limit(c, q) ? SL_DONE : take_within(c, false, &q->within_ms));
     if (take_keyword(c, "BEFORE")) {
         SL_TRY(take_source(c, &q->before));
     }
-    SL_TRY(need(q->within_ms > 0 || q->before.type.n > 0, c, "WITHIN or BEFORE"));
+    SL_TRY(
+        need(q->within_ms > 0 || q->limit_key != 0 || q->before.type.n > 0, c, "WITHIN or BEFORE"));
     q->lookback_ms = 90 * (int64_t)86400000;
     return take_keyword(c, "LOOKBACK") ? take_duration(c, &q->lookback_ms) : SL_DONE;
 }

@@ -6,7 +6,8 @@
  *   RATIO type[filter] [WHERE cond] OVER type[filter] WITHIN d >= n     (counts)
  *   RATIO type.field OVER type.field WITHIN d >= n                      (sums)
  *   QUANTILE q type.field WITHIN d <= n [MIN k]
- *   FOLLOWS type[filter] BY type[filter] ON field[,field] [WITHIN d] [BEFORE type] [LOOKBACK d]
+ *   FOLLOWS type[filter] BY type[filter] ON field[,field] [WITHIN d|field.limit] [BEFORE type] [LOOKBACK d]
+ *     (a list "fields" of what is followed stands for one case each; field.limit: the site's limit for its value)
  *   RECON type[filter] = type[filter] PER field EVERY d [TOLERANCE n]
  *
  * A type has one dot ("ask.outcome"); a third word behind it is a field. Design: README.md. */
@@ -46,6 +47,7 @@ typedef struct {
     sl_view subject_field;           /* EACH: the leaf's field that names the subject */
     sl_view keys[SL_QUERY_KEYS_MAX]; /* FOLLOWS: ON; RECON: PER (one) */
     size_t key_count;
+    size_t limit_key;  /* FOLLOWS WITHIN field.limit: number of the key, from 1; 0: none */
     int64_t within_ms; /* 0: not given */
     int64_t lookback_ms;
     int64_t every_ms;

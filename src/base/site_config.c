@@ -124,6 +124,21 @@ static const sl_yaml_field assure_fields[] = {
       .min = 0,
       .max = INT64_C(9007199254740991) },
     { .key = "purposes", .type = SL_YAML_AS_TEXTS, .offset = IN(assure, purposes) },
+    { .key = "regimes", .type = SL_YAML_AS_LIST, .offset = IN(assure, regime_list) },
+    { .key = NULL },
+};
+
+static const sl_yaml_field regime_fields[] = {
+    { .key = "name",
+      .type = SL_YAML_AS_TEXT,
+      .required = true,
+      .offset = offsetof(sl_config_regime, name) },
+    { .key = "within",
+      .type = SL_YAML_AS_DURATION,
+      .required = true,
+      .offset = offsetof(sl_config_regime, within_ms),
+      .min = 60000,
+      .max = INT64_C(31536000000) },
     { .key = NULL },
 };
 
@@ -245,6 +260,28 @@ static sl_res read_witnesses(sl_arena *arena, const sl_yaml_node *list, sl_site_
     return SL_DONE;
 }
 
+static sl_res read_regimes(sl_arena *arena, sl_site_config *c)
+{
+    const sl_yaml_node *node = c->assure.regime_list == NULL ? NULL : c->assure.regime_list->first;
+    for (; node != NULL; node = node->next) {
+        if (c->assure.regime_count == SL_CONFIG_REGIMES_MAX) {
+            return sl_fail_at(SL_E_LIMIT, "regimes", node->line);
+        }
+        sl_config_regime one = { 0 };
+        SL_TRY(sl_yaml_read(arena, node, regime_fields, &one));
+        if (!name_ok(one.name)) {
+            return sl_fail_at(SL_E_SYNTAX, "name", node->line);
+        }
+        for (size_t i = 0; i < c->assure.regime_count; i++) {
+            if (sl_view_eq(c->assure.regimes[i].name, one.name)) {
+                return sl_fail_at(SL_E_DUPLICATE, "name", node->line);
+            }
+        }
+        c->assure.regimes[c->assure.regime_count++] = one;
+    }
+    return SL_DONE;
+}
+
 static sl_res read_section(sl_arena *arena, const sl_yaml_node *map, const sl_yaml_field *fields,
                            void *into)
 {
@@ -267,6 +304,7 @@ sl_res sl_site_config_read(sl_arena *arena, sl_view text, sl_site_config *ret)
     SL_TRY(read_witnesses(arena, ledger.witnesses, &c));
     SL_TRY(read_section(arena, s.host, host_fields, &c.host));
     SL_TRY(read_section(arena, s.assure, assure_fields, &c.assure));
+    SL_TRY(read_regimes(arena, &c));
     egress_section egress = { .ca_file = c.egress.ca_file,
                               .silence_ms_max = c.egress.silence_ms_max };
     SL_TRY(read_section(arena, s.egress, egress_fields, &egress));

@@ -9,6 +9,7 @@
 #define SL_UPSTREAMS_MAX ((size_t)32)
 #define SL_UPSTREAM_COMPARTMENTS_MAX ((size_t)8)
 #define SL_CONFIG_WITNESSES_MAX ((size_t)16)
+#define SL_CONFIG_REGIMES_MAX ((size_t)16)
 
 typedef struct {
     sl_view name;       /* [a-z0-9-]{1,32} */
@@ -22,6 +23,11 @@ typedef struct {
     sl_view key; /* its verifier key */
     sl_view url; /* https://HOST[:PORT][/PATH], http://..., unix:PATH; empty: asked by hand alone */
 } sl_config_witness;
+
+typedef struct {
+    sl_view name;      /* of a rule that asks for a notice: "gdpr" */
+    int64_t within_ms; /* of an incident */
+} sl_config_regime;
 
 typedef struct {
     struct {
@@ -56,6 +62,9 @@ typedef struct {
         int64_t max_compartments; /* of one principal; -1: no limit was set */
         int64_t retain_from;      /* oldest leaf that must still be readable; 0: all of them */
         sl_yaml_texts purposes;   /* for which jobs may run; none: nobody said */
+        const sl_yaml_node *regime_list; /* as written; read into the two below */
+        size_t regime_count;             /* rules that ask for a notice of an incident */
+        sl_config_regime regimes[SL_CONFIG_REGIMES_MAX];
     } assure;
     struct {
         int64_t uid_base; /* as root: first of the range of users; 0 keeps root */

@@ -248,17 +248,44 @@ int sl_admin_act(const sl_cli *cli, sl_admin *admin, sl_statement *s)
     return sl_ok(r) ? sl_admin_tell(cli, what, sl_buf_view(&answer)) : sl_cli_fail(cli, what, r);
 }
 
+/* One value as people read it: a flag by its name or not at all, a time as a date, a budget with its period. */
+static sl_res add_column(const sl_json_doc *doc, const char *column, sl_buf *out)
+{
+    sl_view name = sl_view_str(column);
+    const sl_json_node *value = sl_json_get(doc, sl_json_root(doc), column);
+    const char *gap = out->n > 0 ? "  " : "";
+    uint64_t n = 0;
+    if (value == NULL || value->kind == SL_JSON_NULL) {
+        return sl_buf_addf(out, "%s-", gap);
+    }
+    if (value->kind == SL_JSON_STRING) {
+        return sl_buf_addf(out, "%s%.*s", gap, SL_FMT(value->raw));
+    }
+    if (value->kind == SL_JSON_TRUE || value->kind == SL_JSON_FALSE) {
+        return value->kind == SL_JSON_TRUE ? sl_buf_addf(out, "%s%s", gap, column) : SL_DONE;
+    }
+    bool counted = value->kind == SL_JSON_NUMBER && sl_ok(sl_json_u64(value, &n));
+    if (counted && sl_view_eq(name, SL_LIT("until_ms"))) {
+        char when[SL_CLOCK_TEXT_BYTES];
+        sl_clock_text((int64_t)n, when);
+        return sl_buf_addf(out, "%suntil %s", gap, when);
+    }
+    if (counted && (sl_view_ends(name, SL_LIT("_h")) || sl_view_ends(name, SL_LIT("_d")))) {
+        return n == 0 ? SL_DONE
+                      : sl_buf_addf(out, "%s%llu %.*s/%c", gap, (unsigned long long)n,
+                                    (int)(name.n - 2), column, column[name.n - 1]);
+    }
+    sl_view source = sl_json_source(doc, value);
+    return sl_buf_addf(out, "%s%.*s", gap, SL_FMT(source));
+}
+
 static sl_res print_columns(sl_view line, const char *const *columns)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 16 * SL_KIB };
     SL_TRY(sl_json_parse(line, &doc));
     for (size_t i = 0; columns[i] != NULL; i++) {
-        const sl_json_node *value = sl_json_get(&doc, sl_json_root(&doc), columns[i]);
-        sl_view text = value == NULL                   ? SL_LIT("-")
-                       : value->kind == SL_JSON_STRING ? value->raw
-                                                       : sl_json_source(&doc, value);
-        SL_TRY(sl_buf_addf(&out, "%s%.*s", i > 0 ? "  " : "", SL_FMT(text)));
+        SL_TRY(add_column(&doc, columns[i], &out));
     }
     return sl_cli_line(sl_buf_view(&out));
 }

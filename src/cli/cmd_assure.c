@@ -79,6 +79,9 @@ static sl_res print_text(const sl_check *check, const sl_answer *answer)
     if (answer->state == SL_STATE_FAIL) {
         SL_TRY(sl_buf_addf(&line, "\n         %.*s: %.*s", SL_FMT(check->owner),
                            SL_FMT(check->remedy)));
+    } else if (answer->gated) {
+        SL_TRY(sl_buf_add_str(&line, "\n         its own evidence holds: see ledger.consistent and "
+                                     "ledger.complete"));
     } else if (answer->state == SL_STATE_UNKNOWN) {
         SL_TRY(sl_buf_addf(&line, "\n         to decide it: %.*s", SL_FMT(check->needs)));
     }

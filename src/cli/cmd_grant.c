@@ -50,8 +50,9 @@ static sl_res new_id(const sl_cli *cli, const char *principal, sl_statement *s)
 
 int sl_cmd_grant(sl_cli *cli, int argc, char **argv)
 {
-    static const char *const columns[] = { "grant",   "principal", "compartment", "doors",
-                                           "purpose", "revoked",   NULL };
+    static const char *const columns[] = { "grant",     "principal", "compartment", "doors",
+                                           "purpose",   "until_ms",  "requests_h",  "tokens_d",
+                                           "records_d", "revoked",   NULL };
     SL_OWN(sl_admin, admin, sl_admin_close) = { 0 };
     sl_statement s = { .action = SL_ACTION_GRANT_ISSUE };
     const char *principal = NULL;

@@ -14,6 +14,7 @@ typedef struct {
     int64_t now_ms;
     int64_t max_records; /* limits of config.yml; -1: not set */
     int64_t retain_from;
+    sl_buf regimes;  /* lines "NAME MILLISECONDS" */
     sl_buf purposes; /* separated by blanks */
     int64_t max_compartments;
     sl_reader_each *also; /* sees every leaf too; NULL: nobody */

@@ -25,6 +25,9 @@ static size_t take_head(char *bytes, size_t size, size_t count, void *context)
     sl_view name;
     sl_view value;
     bool whole = sl_view_cut(line, ':', &name, &value);
+    while (value.n != 0 && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n')) {
+        value.n--;
+    }
     value = sl_view_trim(value);
     if (whole && sl_view_eq_nocase(name, SL_LIT("x-request-id")) && value.n <= SL_ATTACK_ID_MAX) {
         memcpy(reply->id, value.p, value.n);

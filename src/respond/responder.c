@@ -2,6 +2,7 @@
 #include "respond/responder.h"
 
 #include "base/encode.h"
+#include "base/site_config.h"
 #include "ledger/events.gen.h"
 #include "vault/statement.h"
 
@@ -22,6 +23,8 @@ struct sl_responder {
     sl_arena arena;
     sl_playbook playbooks[SL_RESPONDER_PLAYBOOKS_MAX];
     size_t playbook_count;
+    sl_view regimes[SL_CONFIG_REGIMES_MAX];
+    size_t regime_count;
     sl_incidents *incidents;
     bool live;
     kept_signal late[SL_RESPONDER_LATE_MAX]; /* the newest signals of the past, as a ring */
@@ -58,6 +61,16 @@ sl_res sl_responder_add_playbook(sl_responder *responder, sl_view json)
     sl_playbook *place = &responder->playbooks[responder->playbook_count];
     SL_TRY(sl_playbook_read(json, &responder->arena, place));
     responder->playbook_count++;
+    return SL_DONE;
+}
+
+sl_res sl_responder_regimes(sl_responder *responder, const sl_view *names, size_t count)
+{
+    SL_NEED(count <= SL_CONFIG_REGIMES_MAX, SL_E_LIMIT);
+    for (size_t i = 0; i < count; i++) {
+        SL_TRY(sl_arena_dup(&responder->arena, names[i], &responder->regimes[i]));
+    }
+    responder->regime_count = count;
     return SL_DONE;
 }
 
@@ -112,6 +125,8 @@ static sl_res open_incident(sl_responder *r, const kept_signal *signal, const ch
 {
     sl_event_head head = { .principal = sl_view_str(signal->principal.text),
                            .compartment = sl_view_str(signal->compartment.text) };
+    bool grave = strcmp(signal->severity.text, "high") == 0 ||
+                 strcmp(signal->severity.text, "critical") == 0;
     sl_event_incident_opened fields = {
         .incident = sl_view_str(id),
         .severity = sl_view_str(signal->severity.text),
@@ -119,7 +134,7 @@ static sl_res open_incident(sl_responder *r, const kept_signal *signal, const ch
         .signal = sl_view_str(signal->id.text),
         .has_signal_index = true,
         .signal_index = signal->index,
-        .regimes = { (const sl_view[]){ SL_LIT("") }, 0 },
+        .regimes = { r->regimes, grave ? r->regime_count : 0 },
     };
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     SL_TRY(sl_emit_incident_opened(&head, &fields, &event));

@@ -35,6 +35,10 @@ SL_MUST sl_res sl_responder_new(const sl_responder_ways *ways, sl_responder **re
 void sl_responder_free(sl_responder *responder);
 SL_MUST sl_res sl_responder_add_playbook(sl_responder *responder, sl_view json);
 
+/* Rules that ask for a notice of a grave incident (high or critical): its leaf names them, and with it their clocks
+ * run (the check respond.clocks). Copied. SL_E_LIMIT. */
+SL_MUST sl_res sl_responder_regimes(sl_responder *responder, const sl_view *names, size_t count);
+
 /* Every leaf in order. Before sl_responder_live it only remembers. */
 SL_MUST sl_res sl_responder_leaf(sl_responder *responder, uint64_t index, sl_view leaf);
 /* All leaves so far were fed; from now on signals are acted on. */

@@ -2,6 +2,7 @@
  * open anything. */
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/site_config.h"
 #include "respond/playbooks_embedded.h"
 #include "respond/wardend_internal.h"
 
@@ -51,6 +52,18 @@ static uint64_t mono_us(void *context)
     return sl_clock_mono_ns() / 1000;
 }
 
+static sl_res take_regimes(daemon_state *d)
+{
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 4 * SL_MIB };
+    static sl_site_config config; /* large */
+    sl_view names[SL_CONFIG_REGIMES_MAX];
+    SL_TRY(sl_site_config_read(&arena, sl_proc_config(d->self), &config));
+    for (size_t i = 0; i < config.assure.regime_count; i++) {
+        names[i] = config.assure.regimes[i].name;
+    }
+    return sl_responder_regimes(d->responder, names, config.assure.regime_count);
+}
+
 sl_res sl_wardend_make_responder(daemon_state *d)
 {
     sl_responder_ways ways = { contain, record, fresh_id, mono_us, d };
@@ -59,5 +72,5 @@ sl_res sl_wardend_make_responder(daemon_state *d)
         const sl_embedded_file *file = &sl_respond_playbooks[i];
         SL_TRY(sl_responder_add_playbook(d->responder, sl_view_of(file->bytes, file->n)));
     }
-    return SL_DONE;
+    return take_regimes(d);
 }

@@ -77,6 +77,10 @@ static sl_value parameter(void *context, sl_view scope, sl_view name)
     if (sl_view_eq(name, SL_LIT("purposes"))) {
         return (sl_value){ .kind = SL_VALUE_TEXT, .text = SL_LIT("care research ") };
     }
+    if (sl_view_eq(scope, SL_LIT("regime")) && !sl_view_eq(name, SL_LIT("hipaa"))) {
+        return (sl_value){ .kind = SL_VALUE_NUMBER,
+                           .number = sl_view_eq(name, SL_LIT("gdpr")) ? 72 * 3600 : 24 * 3600 };
+    }
     return (sl_value){ .kind = SL_VALUE_UNKNOWN };
 }
 
@@ -417,7 +421,32 @@ static void checks_pass_fail_and_stay_unknown(void **state)
             "\"drift\":true" } },
         { "vendor.pinned", SL_STATE_UNKNOWN, { "vendor.pinned|60|\"artefact\":\"a/m\"" } },
 
-        { "respond.clocks", SL_STATE_UNKNOWN, { NULL } }, /* this version cannot ask it */
+        { "respond.clocks", SL_STATE_UNKNOWN, { NULL } },
+        { "respond.clocks",
+          SL_STATE_UNKNOWN,
+          { "incident.opened|60|\"incident\":\"i\",\"regimes\":[]" } },
+        { "respond.clocks", /* two clocks run, neither is out */
+          SL_STATE_PASS,
+          { "incident.opened|80000|\"incident\":\"i\",\"regimes\":[\"gdpr\",\"nis2\"]" } },
+        { "respond.clocks", /* a day is over, three are not */
+          SL_STATE_FAIL,
+          { "incident.opened|90000|\"incident\":\"i\",\"regimes\":[\"gdpr\",\"nis2\"]" } },
+        { "respond.clocks",
+          SL_STATE_PASS,
+          { "incident.opened|90000|\"incident\":\"i\",\"regimes\":[\"gdpr\",\"nis2\"]",
+            "incident.notified|80000|\"incident\":\"i\",\"regime\":\"nis2\"" } },
+        { "respond.clocks", /* too late is too late, also when it is done */
+          SL_STATE_FAIL,
+          { "incident.opened|190000|\"incident\":\"i\",\"regimes\":[\"nis2\"]",
+            "incident.notified|90000|\"incident\":\"i\",\"regime\":\"nis2\"" } },
+        { "respond.clocks", /* the notice of another case, or to another */
+          SL_STATE_FAIL,
+          { "incident.opened|90000|\"incident\":\"i\",\"regimes\":[\"nis2\"]",
+            "incident.notified|80000|\"incident\":\"i\",\"regime\":\"gdpr\"",
+            "incident.notified|80000|\"incident\":\"j\",\"regime\":\"nis2\"" } },
+        { "respond.clocks", /* nobody said how long this one gives */
+          SL_STATE_UNKNOWN,
+          { "incident.opened|60|\"incident\":\"i\",\"regimes\":[\"hipaa\"]" } },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
         assert_int_equal(ask(&cases[i], true), cases[i].state);

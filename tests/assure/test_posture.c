@@ -20,8 +20,10 @@ static sl_posture fixture(void)
         answers[i] = (sl_answer){ .state = SL_STATE_UNKNOWN, .why = "nothing was ever seen" };
     }
     int64_t hour = 3600000;
-    answers[0] = (sl_answer){ SL_STATE_PASS, "the newest holds", NOW_MS + hour, { 900, 7 }, 2, 3 };
-    answers[1] = (sl_answer){ SL_STATE_FAIL, "this one is not so", NOW_MS + hour, { 42 }, 1, 1 };
+    answers[0] =
+        (sl_answer){ SL_STATE_PASS, "the newest holds", NOW_MS + hour, { 900, 7 }, 2, 3, false };
+    answers[1] =
+        (sl_answer){ SL_STATE_FAIL, "this one is not so", NOW_MS + hour, { 42 }, 1, 1, false };
     answers[2] = (sl_answer){ .state = SL_STATE_OUTSIDE, .why = "there is none" };
     p.catalogue = catalogue;
     p.answers = answers;

@@ -54,7 +54,7 @@ static void what_is_not_the_language_is_refused(void **state)
         { "RATIO a.b.c OVER a.b WITHIN 1h >= 1", SL_E_SYNTAX },
         { "QUANTILE 1.5 a.b.c WITHIN 1h <= 1", SL_E_SYNTAX },
         { "FOLLOWS a.b BY c.d ON k", SL_E_SYNTAX },
-        { "FOLLOWS a.b BY c.d ON k WITHIN regime.limit", SL_E_UNSUPPORTED },
+        { "FOLLOWS a.b BY c.d ON k WITHIN regime.limit", SL_E_UNSUPPORTED }, /* no key of it */
         { "NONE a.b WHERE x NOT IN list WITHIN 1h", SL_E_SYNTAX },
     };
     for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {

@@ -15,6 +15,7 @@ typedef struct {
     sl_code fail; /* what containing says, SL_OK at first */
     unsigned ids;
     uint64_t time_us;
+    char regimes[64]; /* of the incident opened last, as written */
 } world;
 
 static void tell(world *w, const char *what, sl_view a, sl_view b)
@@ -39,6 +40,12 @@ static sl_res record(void *context, sl_view event)
     SL_TRY(sl_json_parse(event, &doc));
     const sl_json_node *root = sl_json_root(&doc);
     const sl_json_node *kind = sl_json_get(&doc, sl_json_get(&doc, root, "fields"), "action_kind");
+    const sl_json_node *regimes = sl_json_get(&doc, sl_json_get(&doc, root, "fields"), "regimes");
+    if (regimes != NULL) {
+        sl_view regimes_text = sl_json_source(&doc, regimes);
+        (void)snprintf(((world *)context)->regimes, sizeof((world *)context)->regimes, "%.*s",
+                       SL_FMT(regimes_text));
+    }
     bool containment = false;
     assert_done(sl_event_check(event, "warden", &containment));
     assert_true(containment); /* it may use the space kept for closing */
@@ -120,6 +127,23 @@ static void closing_comes_before_writing(void **state)
     expect(&w, SL_COUNT_OF(lines), again, SL_COUNT_OF(again));
     assert_int_equal(sl_incidents_count(sl_responder_incidents(r)), 1);
     sl_responder_free(r);
+}
+
+/* A grave incident names the rules that ask for its notice, and no other does. */
+static void grave_incidents_start_their_clocks(void **state)
+{
+    static const sl_view regimes[] = { { (const uint8_t *)"gdpr", 4 },
+                                       { (const uint8_t *)"nis2", 4 } };
+    static const char *const severities[] = { "low", "medium", "high", "critical" };
+    for (size_t i = 0; i < SL_COUNT_OF(severities); i++) {
+        world w = { 0 };
+        sl_responder *r = begin(&w);
+        assert_done(sl_responder_regimes(r, regimes, SL_COUNT_OF(regimes)));
+        assert_done(sl_responder_live(r, NOW_MS));
+        signal_leaf(r, 5, 0, "budget_refused", severities[i], "p1");
+        assert_string_equal(w.regimes, i < 2 ? "[]" : "[\"gdpr\",\"nis2\"]");
+        sl_responder_free(r);
+    }
 }
 
 static void what_fails_is_written_as_failed(void **state)
@@ -224,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closing_comes_before_writing),
+        cmocka_unit_test(grave_incidents_start_their_clocks),
         cmocka_unit_test(what_fails_is_written_as_failed),
         cmocka_unit_test(the_past_is_acted_on_once),
         cmocka_unit_test(what_joined_a_case_is_not_acted_on_again),
