@@ -1,1 +1,1 @@
-— stoplog.allow tqfOhw5Iu3Gr+AoqXknlQzgOEOxz3g2TPm9ZZBDOj9YZv/DGiqlacW43S8dAhsLY5bQ8yjxF5j8X2WadUkVxnyWDDAM=
+— stoplog.allow tqfOh6o8dF4qIAOr9MNx4CK3hqybBP8Mgm0Vv7Q5qiXdI7O0mRtBMi2LdDMfs8YcURTWuWU1rxVPQxK4N09cY3IZmwM=

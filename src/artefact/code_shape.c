@@ -98,6 +98,22 @@ static bool starts_program(sl_view name)
     return sl_word_listed(" os.system os.popen ", name);
 }
 
+/* eval(requests.get(...).text): what is fetched stands in the very call. */
+static bool fetches_inside(const shape *s)
+{
+    static const char *const words[] = { "requests.get(", "requests.post(", "urlopen(",
+                                         "httpx.get(",    "urlretrieve(",   "session.get(",
+                                         ".recv(" };
+    size_t end = sl_view_find_byte(s->text, '\n', s->at);
+    sl_view rest = sl_view_sub(s->text, s->at, end == SIZE_MAX ? s->text.n : end);
+    for (size_t i = 0; i < SL_COUNT_OF(words); i++) {
+        if (sl_view_find(rest, sl_view_str(words[i]), 0) != SIZE_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void judge_call(sl_scan *scan, shape *s, sl_view name, bool imported, uint64_t offset)
 {
     const uint64_t here = offset + s->at - name.n;
@@ -110,7 +126,8 @@ static void judge_call(sl_scan *scan, shape *s, sl_view name, bool imported, uin
         s->runs = true;
         s->runs_at = here;
     }
-    s->executes = s->executes || executes;
+    s->executes = s->executes || executes || (runs && fetches_inside(s));
+    s->fetches = s->fetches || (runs && fetches_inside(s));
     s->decodes =
         s->decodes ||
         ends_listed(

@@ -79,6 +79,9 @@ static sl_prole role_of(sl_view module, sl_view name)
         { "numpy._core", "_ufunc_reconstruct", SL_ROLE_UFUNC },
         { "builtins", "getattr", SL_ROLE_ATTRIBUTE },
         { "__builtin__", "getattr", SL_ROLE_ATTRIBUTE },
+        { "builtins", "type", SL_ROLE_ATTRIBUTE },
+        { "functools", "partial", SL_ROLE_KEPT_CALL },
+        { "operator", NULL, SL_ROLE_KEPT_CALL },
         { "builtins", "bytes", SL_ROLE_ROOM },
         { "builtins", "bytearray", SL_ROLE_ROOM },
         { "__builtin__", "bytearray", SL_ROLE_ROOM },
@@ -409,6 +412,9 @@ sl_res sl_pickle_build(sl_pickle *vm, sl_pvalue target, sl_pvalue state)
     }
     if (n->role == SL_ROLE_ARRAY_WRAPPER) {
         return sl_pickle_array_data(vm);
+    }
+    if (n->role == SL_ROLE_KEPT_CALL && n->may == SL_MAY_HOLD) {
+        sl_pickle_kept_state(vm, n, state);
     }
     return SL_DONE;
 }

@@ -68,9 +68,76 @@ static void caller(sl_pickle *vm, const sl_pname *callee, const sl_pvalue *items
     }
     for (size_t i = 0; i < n && (i == 0 || !torch); i++) {
         const sl_pname *given = &vm->names[sl_pv_tag(items[i])];
-        if (sl_pv_kind(items[i]) == SL_PV_GLOBAL && given->may != SL_MAY_CALL) {
+        sl_pkind kind = sl_pv_kind(items[i]);
+        if ((kind == SL_PV_GLOBAL && given->may != SL_MAY_CALL) ||
+            (kind == SL_PV_RESULT && given->role == SL_ROLE_KEPT_CALL)) {
             sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALLABLE_ARGUMENT, given);
         }
+    }
+}
+
+/* ---- calls that are kept ---- */
+
+/* A name of an attribute or column, as people choose them: nothing private, no path, no sentence. */
+static bool plain_name(sl_view text, bool column)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        bool letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c >= 0x80;
+        if (!letter && !(c >= '0' && c <= '9') && !(column && (c == '-' || c == '.'))) {
+            return false;
+        }
+    }
+    return text.n != 0 && (column || text.p[0] != '_');
+}
+
+/* methodcaller names what it calls first, attrgetter nothing else than names; itemgetter takes any key. */
+static sl_res kept_names(sl_pickle *vm, const sl_pname *callee, const sl_pvalue *items, size_t n,
+                         bool *ret_good)
+{
+    const bool column = sl_view_eq_str(callee->name, "itemgetter");
+    const size_t names = sl_view_eq_str(callee->name, "methodcaller") ? 1 : n;
+    *ret_good = n != 0;
+    for (size_t i = 0; i < names && i < n && *ret_good; i++) {
+        sl_view text = { 0 };
+        bool readable = false;
+        if (sl_pv_kind(items[i]) == SL_PV_STR) {
+            SL_TRY(sl_pickle_text(vm, items[i], 0, &text, &readable));
+            *ret_good = readable && plain_name(text, column);
+        } else {
+            *ret_good = column && sl_pv_kind(items[i]) <= SL_PV_INT;
+        }
+    }
+    return SL_DONE;
+}
+
+/* functools.partial and operator's getters run nothing while they are made. What they keep is called by
+ * whoever uses the object, so that they are for a person (SL_MAY_HOLD), and only with what can be told: a
+ * function by its name, an attribute by its name. Names that are refused were told when they were named. */
+static sl_res keep_call(sl_pickle *vm, const sl_pname *callee, const sl_pvalue *items, size_t n,
+                        sl_pvalue *ret_value, bool *ret_judged)
+{
+    const sl_pname kept = *callee; /* the table may move */
+    const uint32_t tag = (uint32_t)(callee - vm->names);
+    bool good = n != 0 && sl_pv_kind(items[0]) == SL_PV_GLOBAL;
+    if (!sl_view_eq_str(kept.name, "partial")) {
+        SL_TRY(kept_names(vm, &kept, items, n, &good));
+    }
+    if (!good) {
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALL_DENIED, &kept);
+    }
+    *ret_value = sl_pv(SL_PV_RESULT, tag, 0);
+    *ret_judged = true;
+    return SL_DONE;
+}
+
+/* partial's state is the whole of it once more: (function, arguments, keywords, attributes). */
+void sl_pickle_kept_state(sl_pickle *vm, const sl_pname *kept, sl_pvalue state)
+{
+    size_t n = 0;
+    const sl_pvalue *items = sl_pickle_items(vm, state, &n);
+    if (n != 4 || sl_pv_kind(items[0]) != SL_PV_GLOBAL) {
+        sl_pickle_tell_name(vm, SL_RULE_PICKLE_CALL_DENIED, kept);
     }
 }
 
@@ -83,7 +150,18 @@ sl_res sl_pickle_special(sl_pickle *vm, const sl_pname *callee, sl_pvalue argume
     const sl_pvalue *items = sl_pickle_items(vm, arguments, &n);
     sl_pkind first = n == 0 ? SL_PV_UNKNOWN : sl_pv_kind(items[0]);
     sl_pkind second = n < 2 ? SL_PV_UNKNOWN : sl_pv_kind(items[1]);
-    if (role == SL_ROLE_ATTRIBUTE && n == 2 && first == SL_PV_GLOBAL && second == SL_PV_STR) {
+    if (role == SL_ROLE_KEPT_CALL && callee->may == SL_MAY_HOLD) {
+        return keep_call(vm, callee, items, n, ret_value, ret_judged);
+    }
+    if (role == SL_ROLE_ATTRIBUTE && n == 1 && first == SL_PV_DATA &&
+        sl_view_eq_str(callee->name, "type")) { /* type(None): pickle's way to write NoneType */
+        *ret_value = sl_pv(SL_PV_DATA, 0, 0);
+        *ret_judged = true;
+        vm->attributes -= vm->attributes != 0;
+        return SL_DONE;
+    }
+    if (role == SL_ROLE_ATTRIBUTE && n == 2 && first == SL_PV_GLOBAL && second == SL_PV_STR &&
+        sl_view_eq_str(callee->name, "getattr")) {
         return attribute(vm, items, ret_value, ret_judged);
     }
     if (role == SL_ROLE_UFUNC && good && n == 2 && first == SL_PV_STR && second == SL_PV_STR) {

@@ -727,7 +727,7 @@ static sl_res op_stop(sl_pickle *vm)
         sl_pickle_tell_str(vm, SL_RULE_PICKLE_LEFTOVER, "values under the result");
     }
     if (vm->attributes != 0) {
-        sl_pickle_tell_str(vm, SL_RULE_PICKLE_GLOBAL_DENIED, "builtins.getattr");
+        sl_pickle_tell_str(vm, SL_RULE_PICKLE_GLOBAL_DENIED, "builtins.getattr or builtins.type");
     }
     sl_pvalue top = vm->stack[vm->depth - 1];
     vm->first_int = sl_pv_kind(top) == SL_PV_INT ? sl_pv_payload(top) : UINT64_MAX;

@@ -74,6 +74,7 @@ typedef enum {
     SL_ROLE_CALLER,        /* calls one of its arguments: numpy's and torch's rebuilders */
     SL_ROLE_UFUNC,         /* numpy's _ufunc_reconstruct: imports a module and takes a name of it */
     SL_ROLE_ATTRIBUTE, /* getattr: good only where the attribute of the class is a reviewed name */
+    SL_ROLE_KEPT_CALL, /* functools.partial and its like: a call that is made, if ever, after loading */
     SL_ROLE_ROOM,      /* allocates as many bytes as its argument says */
 } sl_prole;
 
@@ -197,6 +198,7 @@ SL_MUST sl_res sl_pickle_build(sl_pickle *vm, sl_pvalue target, sl_pvalue state)
  * `*ret_value` is what the call gives. */
 SL_MUST sl_res sl_pickle_special(sl_pickle *vm, const sl_pname *callee, sl_pvalue arguments,
                                  sl_pvalue *ret_value, bool *ret_judged);
+void sl_pickle_kept_state(sl_pickle *vm, const sl_pname *kept, sl_pvalue state);
 /* Reports a rule with "module.name" as evidence. */
 void sl_pickle_tell_name(sl_pickle *vm, sl_rule rule, const sl_pname *name);
 /* Judges item assignment and appending to what is no plain container. */

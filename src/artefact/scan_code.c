@@ -26,17 +26,46 @@ static bool named(sl_view name, const char *const *ends, size_t count)
 
 /* ---- code ---- */
 
+static bool active(sl_view page)
+{
+    static const char *const marks[] = { "<script",  "<SCRIPT",   "javascript:", "<iframe",
+                                         " onload=", " onerror=", "<object",     "<embed" };
+    for (size_t i = 0; i < SL_COUNT_OF(marks); i++) {
+        if (sl_view_find(page, sl_view_str(marks[i]), 0) != SIZE_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
 sl_identity sl_identify_code(const sl_probe *probe)
 {
-    static const char *const ends[] = { ".py",  ".pyw", ".sh",  ".bash", ".ps1",
-                                        ".bat", ".R",   ".lua", ".js" };
+    static const char *const ends[] = {
+        ".py",      ".pyw",       ".pyx",          ".pxd",        ".ipy",
+        ".sh",      ".bash",      ".zsh",          ".fish",       ".ksh",
+        ".ps1",     ".psm1",      ".bat",          ".cmd",        ".vbs",
+        ".vbe",     ".wsf",       ".jse",          ".hta",        ".R",
+        ".r",       ".Rmd",       ".qmd",          ".Rprofile",   ".jl",
+        ".m",       ".lua",       ".js",           ".mjs",        ".cjs",
+        ".rb",      ".pl",        ".pm",           ".php",        ".c",
+        ".h",       ".cc",        ".cpp",          ".cxx",        ".hpp",
+        ".cu",      ".cuh",       ".cl",           ".metal",      ".mm",
+        ".swift",   ".rs",        ".go",           ".java",       ".kt",
+        ".scala",   ".groovy",    ".gradle",       ".sas",        ".desktop",
+        ".url",     ".reg",       ".inf",          ".mk",         ".cmake",
+        "Makefile", "Dockerfile", "Containerfile", "Jenkinsfile", "CMakeLists.txt",
+        ".html",    ".htm",       ".xhtml"
+    };
     /* A .pth file of text is no weights: Python runs its lines that begin so, at every start. */
     bool path_file = sl_view_ends(probe->name, SL_LIT(".pth")) &&
                      (sl_view_starts(probe->head, SL_LIT("import ")) ||
                       sl_view_find(probe->head, SL_LIT("\nimport "), 0) != SIZE_MAX);
     bool script = sl_view_starts(probe->head, SL_LIT("#!"));
+    bool page =
+        sl_view_ends(probe->name, SL_LIT("html")) || sl_view_ends(probe->name, SL_LIT(".htm"));
     bool code = is_text(probe->head) &&
-                (script || path_file || named(probe->name, ends, SL_COUNT_OF(ends)));
+                (script || path_file ||
+                 (named(probe->name, ends, SL_COUNT_OF(ends)) && (!page || active(probe->head))));
     return code ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
 }
 

@@ -152,6 +152,10 @@ static sl_res check_member(const walk *w, const sl_json_node *key, const sl_json
     static const char *const templates[] = { "chat_template", "chat_templates",
                                              "default_chat_template" };
     static const char *const paths[] = { "custom_generate", "custom_pipeline" };
+    static const char *const objects[] = { "py/object",  "py/reduce",  "py/function",
+                                           "py/type",    "py/class",   "py/repr",
+                                           "py/mod",     "py/newargs", "py/newargsex",
+                                           "py/initargs" };
     bool string = value->kind == SL_JSON_STRING;
     if (key->raw.n < 4 || key->raw.n > 200) {
         return SL_DONE;
@@ -167,6 +171,8 @@ static sl_res check_member(const walk *w, const sl_json_node *key, const sl_json
         tell(w, SL_RULE_CONFIG_REMOTE_REPO, value, text_of(w, value));
     } else if (string && key_is(key, kernels, SL_COUNT_OF(kernels))) {
         check_kernel(w, value);
+    } else if (key_is(key, objects, SL_COUNT_OF(objects))) {
+        tell(w, SL_RULE_CONFIG_OBJECT, key, sl_json_source(w->doc, value));
     } else if (string && sl_json_text_is(key, "_target_")) {
         check_target(w, value);
     } else if (key_is(key, templates, SL_COUNT_OF(templates))) {
@@ -235,6 +241,26 @@ static void check_adapter(const walk *w, const sl_json_node *root)
     }
 }
 
+/* LangChain: {"lc": 1, "type": "constructor", "id": ["langchain", ..., "Class"], "kwargs": ...}. */
+static void check_constructors(const walk *w)
+{
+    for (size_t i = 0; i < w->doc->count; i++) {
+        const sl_json_node *object = &w->doc->nodes[i];
+        if (object->kind != SL_JSON_OBJECT || sl_json_get(w->doc, object, "lc") == NULL) {
+            continue;
+        }
+        const sl_json_node *type = sl_json_get_kind(w->doc, object, "type", SL_JSON_STRING);
+        const sl_json_node *id = sl_json_get_kind(w->doc, object, "id", SL_JSON_ARRAY);
+        bool makes = type != NULL && sl_json_text_is(type, "constructor");
+        const sl_json_node *first = id != NULL && id->count != 0 ? id + 1 : NULL;
+        if (makes && (first == NULL || first->kind != SL_JSON_STRING ||
+                      !sl_view_starts(first->raw, SL_LIT("langchain")))) {
+            tell(w, SL_RULE_CONFIG_OBJECT, object,
+                 first == NULL ? (sl_view){ 0 } : sl_json_source(w->doc, first));
+        }
+    }
+}
+
 /* {"weight_map": {"tensor": "file"}}: every file is opened. */
 static void check_index(const walk *w, const sl_json_node *root)
 {
@@ -268,6 +294,7 @@ static sl_res check_tree(const walk *w)
     }
     check_modules(w, root);
     check_adapter(w, root);
+    check_constructors(w);
     check_index(w, root);
     return SL_DONE;
 }
@@ -307,6 +334,8 @@ static void check_words(sl_scan *scan, sl_view text)
         { "\"auto_map\"", SL_RULE_CONFIG_REMOTE_CODE },
         { "\"trust_remote_code\"", SL_RULE_CONFIG_TRUST },
         { "\"_target_\"", SL_RULE_CONFIG_TARGET },
+        { "\"py/object\"", SL_RULE_CONFIG_OBJECT },
+        { "\"py/reduce\"", SL_RULE_CONFIG_OBJECT },
         { "__lambda__", SL_RULE_KERAS_LAMBDA },
         { "\"Lambda\"", SL_RULE_KERAS_LAMBDA },
         { "__globals__", SL_RULE_TEMPLATE_ESCAPE },
@@ -330,7 +359,8 @@ static sl_res check_long(sl_scan *scan, sl_view text)
         sl_rule rule;
     } names[] = {
         { "auto_map", SL_RULE_CONFIG_REMOTE_CODE }, { "trust_remote_code", SL_RULE_CONFIG_TRUST },
-        { "_target_", SL_RULE_CONFIG_TARGET },      { "chat_template", SL_RULE_TEMPLATE_UNKNOWN },
+        { "_target_", SL_RULE_CONFIG_TARGET },      { "py/object", SL_RULE_CONFIG_OBJECT },
+        { "py/reduce", SL_RULE_CONFIG_OBJECT },     { "chat_template", SL_RULE_TEMPLATE_UNKNOWN },
         { "class_name", SL_RULE_JSON_LARGE },       { "__module__", SL_RULE_JSON_LARGE }
     };
     sl_json_lexer lexer;

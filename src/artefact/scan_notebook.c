@@ -150,7 +150,14 @@ static void check_line(walk *w, sl_view line)
                                          "pty.spawn",
                                          "os.popen(",
                                          "os.exec",
-                                         "os.spawn" };
+                                         "os.spawn",
+                                         "shell=True" };
+    /* A module that starts programs under another name, or its functions without it: the call that follows
+     * is not recognised. */
+    static const char *const renamed[] = { "import subprocess as ", "from subprocess import ",
+                                           "import os as ",         "from os import system",
+                                           "from os import popen",  "from os import exec",
+                                           "from pty import ",      "import pty as " };
     sl_view t = sl_view_trim(line);
     if (t.n == 0 || t.n > LINE_BYTES_MAX) {
         return;
@@ -166,6 +173,8 @@ static void check_line(walk *w, sl_view line)
         check_shell(w, sl_view_sub(t, sign + 2, t.n), false);
     } else if (holds_any(t, calls, SL_COUNT_OF(calls))) {
         check_shell(w, t, true);
+    } else if (holds_any(t, renamed, SL_COUNT_OF(renamed))) {
+        tell(w, SL_RULE_NOTEBOOK_COMMAND, t);
     }
 }
 

@@ -32,7 +32,8 @@ sl_identity sl_identify_xml(const sl_probe *probe)
     bool wide = sl_view_starts(h, SL_LIT("\xFF\xFE<\0")) ||
                 sl_view_starts(h, SL_LIT("\xFE\xFF\0<")) || sl_view_starts(h, SL_LIT("<\0?\0")) ||
                 sl_view_starts(h, SL_LIT("\0<\0?"));
-    bool plain = sl_view_starts(text, SL_LIT("<?xml")) || sl_view_starts(text, SL_LIT("<PMML"));
+    bool plain = sl_view_starts(text, SL_LIT("<?xml")) || sl_view_starts(text, SL_LIT("<PMML")) ||
+                 sl_view_starts(text, SL_LIT("<svg"));
     bool type = sl_view_starts(text, SL_LIT("<!DOCTYPE")) &&
                 !sl_text_holds(sl_view_sub(text, 0, 64), "html");
     /* Without a declaration an element's name could begin anything, so the file's name must help. */

@@ -202,6 +202,8 @@ def bombs(top):
         check(f"{name}", (f["class"] == "clean") == good and f["complete"] == good, f)
         check(f"{name}: no worker died", all(x["rule"] not in ("scan.crashed", "scan.memory", "scan.time")
                                              for x in f["findings"]), f)
+    if os.path.exists(f"{tree}/sparse.bin"):
+        check("a hole is told as one", any(x["rule"] == "scan.sparse" for x in lines(out)["sparse.bin"]["findings"]))
     check("bombs: status", code == 1, code)
 
 
