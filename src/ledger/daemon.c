@@ -120,7 +120,7 @@ const sl_proc_decl sl_ledgerd_decl = {
     .name = "ledgerd",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ask", "keeper", "warden", "watchd", "ingest", "courier" },
+    .peers = { "ask", "keeper", "warden", "watchd", "ingest", "release", "courier" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

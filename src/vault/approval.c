@@ -182,6 +182,9 @@ static const char *fault_of(const sl_approval *a, const sl_digest *action, const
     if (who == NULL) {
         return "operator";
     }
+    if (need->but != NULL && strcmp(who->person, need->but) == 0) {
+        return "requester";
+    }
     return (who->roles & need->role) == 0 ? "role" : NULL;
 }
 

@@ -50,6 +50,8 @@ typedef struct {
     int64_t role;   /* SL_ROLE_ bit */
     size_t persons; /* distinct persons */
     uint64_t epoch; /* that the approvals must name */
+    const char
+        *but; /* a person who may not sign, who asked for it; NULL: everybody may. Borrowed */
 } sl_approval_need;
 
 /* Who an operator key belongs to; the roll (roll.h) keeps the table. */

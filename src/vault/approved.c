@@ -75,6 +75,12 @@ static const char *type_of(const sl_statement *s)
         return "operator.removed";
     case SL_ACTION_SUBJECT_ERASE:
         return "erasure.ordered";
+    case SL_ACTION_RELEASE_REQUEST:
+        return "release.requested";
+    case SL_ACTION_RELEASE_APPROVE:
+        return "release.approved";
+    case SL_ACTION_RELEASE_REJECT:
+        return "release.rejected";
     default:
         return NULL;
     }
@@ -130,9 +136,18 @@ static void put_supply(sl_json_writer *w, const sl_statement *s)
     }
 }
 
+static bool is_release(const sl_statement *s)
+{
+    return s->action >= SL_ACTION_RELEASE_REQUEST && s->action <= SL_ACTION_RELEASE_REJECT;
+}
+
 static void put_fields(sl_json_writer *w, const sl_statement *s)
 {
     sl_json_object_begin(w);
+    if (is_release(s)) {
+        put_text(w, "kind", s->kind);
+        put_text(w, "object", s->item);
+    }
     put_supply(w, s);
     put_text(w, "grant", s->grant);
     put_text(w, "key", s->key);
@@ -200,7 +215,7 @@ static sl_res write_leaf(const sl_leaf *leaf, const sl_statement *s, const char 
 {
     signers by = { .count = 0 };
     bool attested = s->action == SL_ACTION_ATTEST;
-    SL_TRY(attested ? signers_of(leaf, &by) : SL_DONE);
+    SL_TRY(attested || is_release(s) ? signers_of(leaf, &by) : SL_DONE);
     sl_json_writer w;
     sl_json_writer_init(&w, out);
     sl_json_object_begin(&w);

@@ -557,6 +557,53 @@ static sl_res check_rebuild(sl_keeper *k, uint16_t type, const sl_key_request *q
     return sl_fail_at(SL_E_REFUSED, "approval", q->intent);
 }
 
+/* Of a release: no key but that of the object which it becomes while it is held, of what operators asked to let
+ * out (to look at it), and of what others let out. */
+static bool release_covers(const sl_release *r, uint16_t type, const sl_key_request *q,
+                           sl_res ready, int64_t now_ms)
+{
+    bool object = strcmp(r->kind, "object") == 0;
+    bool same = strcmp(r->compartment, q->compartment) == 0 && strcmp(r->object, q->name) == 0 &&
+                r->version == q->version && q->kind == SL_WRAP_OBJECT;
+    if (type == SL_KEEPER_KEY_OPEN) {
+        bool looks = object && r->state == SL_RELEASE_ASKED && r->asked_leaf == q->intent &&
+                     now_ms - r->asked_ms < SL_RELEASE_ASK_MS_MAX;
+        return same && (looks || (sl_ok(ready) && r->approved_leaf == q->intent));
+    }
+    return same && !object && type == SL_KEEPER_KEY_FORGET && r->state == SL_RELEASE_ENDED &&
+           r->ended_leaf == q->intent;
+}
+
+static sl_res check_release(sl_keeper *k, uint16_t type, const sl_key_request *q,
+                            const sl_compartment **ret_compartment, uint64_t *ret_epoch)
+{
+    const sl_compartment *c = NULL;
+    size_t count = 0;
+    int64_t now_ms = k->world.wall_ms(k->world.context);
+    SL_TRY(catch_up(k));
+    SL_TRY(open_compartment(k, q->compartment, &c));
+    SL_NEED(k->world.open(k->world.context, SL_DOOR_RELEASE, NULL, c->id, ret_epoch), SL_E_VALVE);
+    const sl_release *list = sl_roll_releases(k->roll, &count);
+    for (size_t i = 0; i < count; i++) {
+        sl_res ready = sl_roll_release_ready(k->roll, &list[i], now_ms);
+        if (release_covers(&list[i], type, q, ready, now_ms)) {
+            *ret_compartment = c;
+            return SL_DONE;
+        }
+    }
+    return sl_fail_at(SL_E_REFUSED, "approval", q->intent);
+}
+
+/* What the release door makes of its own: the held form of something that an operator asked to let out. */
+static sl_res check_held(const sl_keeper *k, const sl_key_request *q)
+{
+    const sl_release *r = sl_roll_release(k->roll, sl_view_str(q->name));
+    bool good = r != NULL && strcmp(r->object, q->name) == 0 && q->version == 1 &&
+                r->state == SL_RELEASE_ASKED && strcmp(r->compartment, q->compartment) == 0 &&
+                q->kind == SL_WRAP_OBJECT;
+    return good ? SL_DONE : sl_fail_at(SL_E_REFUSED, "release", q->intent);
+}
+
 static sl_res check_key_request(sl_keeper *k, sl_door door, const sl_key_request *q)
 {
     const sl_compartment *c = NULL;
@@ -603,16 +650,55 @@ static sl_res forget_key(sl_keeper *k, const sl_key_request *q)
     return SL_DONE;
 }
 
-static sl_res answer_key(sl_keeper *k, uint16_t type, sl_view body, sl_buf *reply)
+/* The key of what was held. After a crash the release door cannot know how far it came. */
+static sl_res forget_held(sl_keeper *k, const sl_key_request *q)
+{
+    sl_res gone =
+        sl_keystore_key_forget(k->keystore, q->compartment, q->kind, q->name, (int64_t)q->version);
+    return sl_is(gone, SL_E_NOT_FOUND) ? SL_DONE : gone;
+}
+
+/* Each key that lets something out, or lets the door look at it, is a leaf of the keeper's own: so what left can be
+ * counted without believing the door. */
+static sl_res tell_opened(sl_keeper *k, const sl_compartment *c, const sl_key_request *q,
+                          uint64_t epoch)
+{
+    sl_event_head head = { .actor = SL_LIT("keeper"), .compartment = sl_view_str(c->id) };
+    sl_event_key_leased event = { .key = sl_view_str(q->name),
+                                  .process = SL_LIT("release"),
+                                  .epoch = epoch };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    SL_TRY(sl_emit_key_leased(&head, &event, &out));
+    return k->world.append(k->world.context, sl_buf_view(&out));
+}
+
+static sl_res check_release_key(sl_keeper *k, uint16_t type, const sl_key_request *q)
+{
+    const sl_compartment *c = NULL;
+    uint64_t epoch = 0;
+    if (strcmp(q->principal, SL_KEY_REQUEST_NOBODY) != 0) {
+        SL_NEED(type != SL_KEEPER_KEY_OPEN, SL_E_DENIED);
+        SL_TRY(check_key_request(k, SL_DOOR_RELEASE, q));
+        return check_held(k, q);
+    }
+    SL_TRY(check_release(k, type, q, &c, &epoch));
+    return type == SL_KEEPER_KEY_OPEN ? tell_opened(k, c, q, epoch) : SL_DONE;
+}
+
+static sl_res answer_key(sl_keeper *k, sl_keeper_peer peer, uint16_t type, sl_view body,
+                         sl_buf *reply)
 {
     sl_key_request q;
     SL_TRY(sl_key_request_decode(body, &q));
-    bool rebuilds = strcmp(q.principal, SL_KEY_REQUEST_NOBODY) == 0;
-    SL_TRY(rebuilds ? check_rebuild(k, type, &q) : check_key_request(k, SL_DOOR_INGEST, &q));
+    bool nobody = strcmp(q.principal, SL_KEY_REQUEST_NOBODY) == 0;
+    SL_TRY(peer == SL_KEEPER_RELEASE ? check_release_key(k, type, &q)
+           : nobody                  ? check_rebuild(k, type, &q)
+                                     : check_key_request(k, SL_DOOR_INGEST, &q));
+    bool made_here = peer == SL_KEEPER_RELEASE || nobody || made_under(k, &q) != NULL;
     if (type == SL_KEEPER_KEY_FORGET) {
-        return forget_key(k, &q);
+        return peer == SL_KEEPER_RELEASE ? forget_held(k, &q) : forget_key(k, &q);
     }
-    if (type == SL_KEEPER_KEY_OPEN && !rebuilds && made_under(k, &q) == NULL) {
+    if (type == SL_KEEPER_KEY_OPEN && !made_here) {
         return sl_fail_at(SL_E_DENIED, "key of another crossing", q.intent);
     }
     int64_t version = (int64_t)q.version;
@@ -647,9 +733,9 @@ static bool lease_purpose_ok(sl_keeper_peer peer, const char *purpose)
         const char *purpose;
         uint32_t peers;
     } table[] = {
-        { "roster", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK },
+        { "roster", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK | 1U << SL_KEEPER_RELEASE },
         { "canary", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK },
-        { "echo", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK },
+        { "echo", 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK | 1U << SL_KEEPER_RELEASE },
         { "pseudonym", 1U << SL_KEEPER_ASK },
         { "commitment", 1U << SL_KEEPER_ASK },
     };
@@ -671,7 +757,9 @@ static sl_res answer_lease(sl_keeper *k, sl_keeper_peer peer, sl_view body, sl_b
     SL_TRY(catch_up(k));
     SL_TRY(open_compartment(k, q.compartment, &found));
     sl_compartment c = *found;
-    sl_door door = peer == SL_KEEPER_ASK ? SL_DOOR_ASK : SL_DOOR_INGEST;
+    sl_door door = peer == SL_KEEPER_ASK       ? SL_DOOR_ASK
+                   : peer == SL_KEEPER_RELEASE ? SL_DOOR_RELEASE
+                                               : SL_DOOR_INGEST;
     SL_NEED(k->world.open(k->world.context, door, NULL, c.id, &epoch), SL_E_VALVE);
     uint8_t answer[SL_KEY_BYTES + 8];
     SL_TRY(sl_keystore_derive(k->keystore, q.compartment, q.purpose, answer));
@@ -836,7 +924,7 @@ static sl_res answer_checked(sl_keeper *k, sl_keeper_peer peer, uint16_t type, s
     case SL_KEEPER_KEY_OPEN:
     case SL_KEEPER_KEY_FORGET:
         SL_NEED(sl_keeper_unlocked(k), SL_E_LOCKED);
-        return answer_key(k, type, body, reply);
+        return answer_key(k, peer, type, body, reply);
     case SL_KEEPER_LEASE:
         SL_NEED(sl_keeper_unlocked(k), SL_E_LOCKED);
         return answer_lease(k, peer, body, reply);

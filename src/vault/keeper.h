@@ -21,6 +21,7 @@ typedef enum {
     SL_KEEPER_WARDEN,
     SL_KEEPER_INGEST,
     SL_KEEPER_ASK,
+    SL_KEEPER_RELEASE,
     SL_KEEPER_PROBE, /* may ask for nothing: what a process that got hold of a link by accident would be */
     SL_KEEPER_PEER_COUNT,
 } sl_keeper_peer;
@@ -31,15 +32,18 @@ typedef enum {
     SL_KEEPER_UNLOCK = SL_IPC_TYPE_FIRST_FREE,
     /* Warden: nothing. Answer: JSON, see sl_keeper_status_add. */
     SL_KEEPER_STATUS,
-    /* Ingest: sl_key_request. Makes a key for a new object version or subject. Answer: 32 bytes. */
+    /* Ingest: sl_key_request. Makes a key for a new object version or subject. Answer: 32 bytes. Release: only for
+     * the object that a request of this id becomes while it is held. */
     SL_KEEPER_KEY_NEW,
     /* Ingest: sl_key_request. Answer: 32 bytes. SL_E_DENIED: not made under this intent; only operators open
-     * what is sealed (SL_KEY_REQUEST_NOBODY). */
+     * what is sealed (SL_KEY_REQUEST_NOBODY). Release: only of what operators let out or, to look at it, asked to
+     * let out; `intent` is then the leaf of that. */
     SL_KEEPER_KEY_OPEN,
     /* Ingest: sl_key_request. Forgets a key whose crossing failed. Answer: nothing. SL_E_DENIED: not made under
-     * this intent, since this keeper started. */
+     * this intent, since this keeper started. Release: also of what was held, when it is over; `intent` is then
+     * the leaf of that. */
     SL_KEEPER_KEY_FORGET,
-    /* Ask, ingest: sl_lease_request. A key derived from the compartment key ("roster", "canary",
+    /* Ask, ingest, release: sl_lease_request. A key derived from the compartment key ("roster", "canary",
      * "pseudonym", "commitment", "echo"). Answer: key[32] epoch u64: void when the valve's epoch is another. */
     SL_KEEPER_LEASE,
     /* Ask: a request of confirm.h. Is the text a rendering of that record? Answer: as there. SL_E_BUDGET: asked

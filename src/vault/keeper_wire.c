@@ -7,11 +7,11 @@
 static const uint32_t allowed[SL_KEEPER_TYPE_END] = {
     [SL_KEEPER_UNLOCK] = 1U << SL_KEEPER_WARDEN,
     [SL_KEEPER_STATUS] = 1U << SL_KEEPER_WARDEN,
-    [SL_KEEPER_KEY_NEW] = 1U << SL_KEEPER_INGEST,
-    [SL_KEEPER_KEY_OPEN] = 1U << SL_KEEPER_INGEST,
-    [SL_KEEPER_KEY_FORGET] = 1U << SL_KEEPER_INGEST,
+    [SL_KEEPER_KEY_NEW] = 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_RELEASE,
+    [SL_KEEPER_KEY_OPEN] = 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_RELEASE,
+    [SL_KEEPER_KEY_FORGET] = 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_RELEASE,
     [SL_KEEPER_ECHO_CONFIRM] = 1U << SL_KEEPER_ASK,
-    [SL_KEEPER_LEASE] = 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK,
+    [SL_KEEPER_LEASE] = 1U << SL_KEEPER_INGEST | 1U << SL_KEEPER_ASK | 1U << SL_KEEPER_RELEASE,
 };
 
 bool sl_keeper_may(sl_keeper_peer peer, uint16_t type)
@@ -21,7 +21,8 @@ bool sl_keeper_may(sl_keeper_peer peer, uint16_t type)
 
 const char *sl_keeper_peer_name(sl_keeper_peer peer)
 {
-    static const char *const names[SL_KEEPER_PEER_COUNT] = { "warden", "ingest", "ask", "probe" };
+    static const char *const names[SL_KEEPER_PEER_COUNT] = { "warden", "ingest", "ask", "release",
+                                                             "probe" };
     return names[peer];
 }
 

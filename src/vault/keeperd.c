@@ -17,7 +17,7 @@
 #include "vault/kms_link.h"
 
 enum {
-    LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 3,
+    LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 4,
     LEDGER_WAIT_MS = 5000,
     CONFIRM_WAIT_MS = 200, /* a stream waits; who is late is no help to it */
     TICK_MS = 200,         /* a sealed compartment's keys are gone within this time */
@@ -291,7 +291,7 @@ static const sl_ipc_rule warden_rules[] = {
     RULE(SL_KEEPER_UNLOCK, 1, SL_UNLOCK_BYTES_MAX),
     RULE(SL_KEEPER_STATUS, 0, 0),
 };
-static const sl_ipc_rule ingest_rules[] = {
+static const sl_ipc_rule data_rules[] = {
     KEY_RULE(SL_KEEPER_KEY_NEW),
     KEY_RULE(SL_KEEPER_KEY_OPEN),
     KEY_RULE(SL_KEEPER_KEY_FORGET),
@@ -304,7 +304,8 @@ static const sl_ipc_rule ask_rules[] = {
 
 static const sl_ipc_table tables[SL_KEEPER_PEER_COUNT] = {
     [SL_KEEPER_WARDEN] = { "warden", warden_rules, SL_COUNT_OF(warden_rules) },
-    [SL_KEEPER_INGEST] = { "ingest", ingest_rules, SL_COUNT_OF(ingest_rules) },
+    [SL_KEEPER_INGEST] = { "ingest", data_rules, SL_COUNT_OF(data_rules) },
+    [SL_KEEPER_RELEASE] = { "release", data_rules, SL_COUNT_OF(data_rules) },
     [SL_KEEPER_ASK] = { "ask", ask_rules, SL_COUNT_OF(ask_rules) },
     [SL_KEEPER_PROBE] = { "probe", NULL, 0 },
 };
@@ -492,7 +493,7 @@ const sl_proc_decl sl_keeperd_decl = {
     .name = "keeper",
     .entry = entry,
     .profile = &PROFILE,
-    .peers = { "ledgerd", "warden", "ask", "ingest", "kms", "confirm", "probe" },
+    .peers = { "ledgerd", "warden", "ask", "ingest", "kms", "confirm", "release", "probe" },
     .when_dead = SL_PROC_RESTART,
     .warm = warm,
 };

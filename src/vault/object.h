@@ -83,6 +83,10 @@ void sl_draft_free(sl_draft **draft);
  * tells how many. */
 SL_MUST sl_res sl_drafts_sweep(int vault_fd, const char *compartment, size_t *ret_removed);
 
+/* Takes a version out of sight and removes its files; what lies there under it in part goes too. That none is there
+ * is no failure. Errors: SL_E_SYNTAX (names), SL_E_IO (it is still there). */
+SL_MUST sl_res sl_object_remove(int vault_fd, const sl_object_ref *ref);
+
 /* ---- reading ---- */
 
 /* Errors: SL_E_NOT_FOUND, SL_E_INTEGRITY (its text is not ours), SL_E_SYNTAX (names). */

@@ -252,12 +252,27 @@ static void remove_folder(int at_fd, const char *path)
 }
 
 /* An object's folder without versions says nothing and would only confuse a listing. */
-static void remove_empty_object(const sl_draft *draft)
+static void remove_empty_object(int vault_fd, const sl_object_ref *ref)
 {
     char above[SL_OBJECT_ABOVE_BYTES_MAX];
-    (void)snprintf(above, sizeof above, "%s/%s", draft->manifest.ref.compartment,
-                   draft->manifest.ref.object);
-    (void)unlinkat(draft->vault_fd, above, AT_REMOVEDIR);
+    (void)snprintf(above, sizeof above, "%s/%s", ref->compartment, ref->object);
+    (void)unlinkat(vault_fd, above, AT_REMOVEDIR);
+}
+
+sl_res sl_object_remove(int vault_fd, const sl_object_ref *ref)
+{
+    char path[SL_OBJECT_PATH_BYTES_MAX];
+    char above[SL_OBJECT_ABOVE_BYTES_MAX];
+    SL_TRY(sl_object_ref_check(ref));
+    SL_TRY(sl_object_path(ref, path));
+    remove_folder(vault_fd, path);
+    if (sl_path_exists(vault_fd, path)) {
+        return fail_disk("version");
+    }
+    (void)snprintf(above, sizeof above, "%s/%s", ref->compartment, ref->object);
+    sl_res synced = sl_dir_sync(vault_fd, above);
+    remove_empty_object(vault_fd, ref);
+    return sl_is(synced, SL_E_NOT_FOUND) ? SL_DONE : synced;
 }
 
 void sl_draft_free(sl_draft **draft_at)
@@ -270,7 +285,7 @@ void sl_draft_free(sl_draft **draft_at)
     sl_fd_close(&draft->dir_fd);
     if (!draft->committed && draft->hidden[0] != 0) {
         remove_folder(draft->vault_fd, draft->hidden);
-        remove_empty_object(draft);
+        remove_empty_object(draft->vault_fd, &draft->manifest.ref);
     }
     sl_seal_free(&draft->seal);
     sl_hasher_free(&draft->hasher);

@@ -42,6 +42,7 @@ void sl_roll_free(sl_roll *roll)
     free(roll->erasures);
     free(roll->nonces);
     free(roll->vendors);
+    free(roll->releases);
     free(roll);
 }
 
@@ -51,8 +52,7 @@ void sl_roll_free_at(sl_roll **roll)
     *roll = NULL;
 }
 
-/* Room for one more item in a growing array of at most `max`. */
-static sl_res grow(void **items, size_t *capacity, size_t count, size_t max, size_t size)
+sl_res sl_roll_grow(void **items, size_t *capacity, size_t count, size_t max, size_t size)
 {
     if (count < *capacity) {
         return SL_DONE;
@@ -66,10 +66,6 @@ static sl_res grow(void **items, size_t *capacity, size_t count, size_t max, siz
     *capacity = want;
     return SL_DONE;
 }
-
-#define GROW(roll, list, limit)                                                                    \
-    grow((void **)&(roll)->list, &(roll)->list##_capacity, (roll)->list##_count, (limit),          \
-         sizeof *(roll)->list)
 
 const char *sl_roll_site(const sl_roll *roll)
 {
@@ -466,7 +462,7 @@ static sl_res apply_vendor(sl_roll *roll, const sl_statement *s)
 {
     size_t at = vendor_at(roll, s->vendor);
     if (s->action == SL_ACTION_VENDOR_ADD && at == SIZE_MAX) {
-        SL_TRY(GROW(roll, vendors, SL_ROLL_VENDORS_MAX));
+        SL_TRY(SL_ROLL_GROW(roll, vendors, SL_ROLL_VENDORS_MAX));
         memcpy(roll->vendors[roll->vendors_count++], s->vendor, sizeof(sl_name));
     } else if (s->action == SL_ACTION_VENDOR_DROP && s->kind[0] == 0 && at != SIZE_MAX) {
         memcpy(roll->vendors[at], roll->vendors[--roll->vendors_count], sizeof(sl_name));
@@ -507,7 +503,7 @@ sl_res sl_roll_need(const sl_roll *roll, const sl_statement *s, sl_approval_need
     *ret = (sl_approval_need){ .role = SL_ROLE_OPERATOR,
                                .persons = persons_needed(roll, s),
                                .epoch = c != NULL ? c->epoch : roll->operators_epoch };
-    return SL_DONE;
+    return sl_roll_release_need(roll, s, ret);
 }
 
 bool sl_roll_nonce_seen(const void *context, const uint8_t nonce[SL_APPROVAL_NONCE_BYTES])
@@ -529,6 +525,10 @@ sl_res sl_roll_admit(const sl_roll *roll, sl_view statement_text, const sl_appro
     sl_approval_need need;
     SL_TRY(sl_roll_need(roll, &s, &need));
     bool held = s.action == SL_ACTION_ARTEFACT_ADMIT;
+    /* Who asks may not let out: with two who ask there would be two of whom neither may. */
+    if (s.action == SL_ACTION_RELEASE_REQUEST && count != 1) {
+        return sl_fail_at(SL_E_APPROVAL, "one person asks", count);
+    }
     if ((s.until_ms != 0 && s.until_ms <= now_ms) ||
         (held && s.until_ms > now_ms + SL_ARTEFACT_ADMIT_MS_MAX)) {
         return sl_fail_at(SL_E_RANGE, "until_ms", SL_NOWHERE);
@@ -556,7 +556,7 @@ static sl_res nonces_consume(sl_roll *roll, const sl_approval *approvals, size_t
 {
     nonces_prune(roll, now_ms);
     for (size_t i = 0; i < count; i++) {
-        SL_TRY(GROW(roll, nonces, SL_ROLL_NONCES_MAX));
+        SL_TRY(SL_ROLL_GROW(roll, nonces, SL_ROLL_NONCES_MAX));
         sl_roll_nonce *n = &roll->nonces[roll->nonces_count++];
         memcpy(n->bytes, approvals[i].nonce, sizeof n->bytes);
         n->expiry_ms = approvals[i].expiry_ms;
@@ -617,7 +617,7 @@ static void apply_state(sl_compartment *c, const sl_statement *s, uint64_t index
 
 static sl_res apply_create(sl_roll *roll, const sl_statement *s, uint64_t index)
 {
-    SL_TRY(GROW(roll, compartments, SL_ROLL_COMPARTMENTS_MAX));
+    SL_TRY(SL_ROLL_GROW(roll, compartments, SL_ROLL_COMPARTMENTS_MAX));
     sl_compartment *c = &roll->compartments[roll->compartments_count++];
     memset(c, 0, sizeof *c);
     memcpy(c->name, s->compartment, sizeof c->name);
@@ -630,7 +630,7 @@ static sl_res apply_create(sl_roll *roll, const sl_statement *s, uint64_t index)
 
 static sl_res apply_grant(sl_roll *roll, const sl_statement *s, uint64_t index)
 {
-    SL_TRY(GROW(roll, grants, SL_ROLL_GRANTS_MAX));
+    SL_TRY(SL_ROLL_GROW(roll, grants, SL_ROLL_GRANTS_MAX));
     sl_grant *g = &roll->grants[roll->grants_count++];
     *g = (sl_grant){ .doors = s->doors,
                      .until_ms = s->until_ms,
@@ -647,7 +647,7 @@ static sl_res apply_grant(sl_roll *roll, const sl_statement *s, uint64_t index)
 
 static sl_res apply_key(sl_roll *roll, const sl_statement *s, uint64_t index)
 {
-    SL_TRY(GROW(roll, keys, SL_ROLL_KEYS_MAX));
+    SL_TRY(SL_ROLL_GROW(roll, keys, SL_ROLL_KEYS_MAX));
     sl_api_key *k = &roll->keys[roll->keys_count++];
     *k = (sl_api_key){ .hash = s->hash, .until_ms = s->until_ms, .leaf_index = index };
     memcpy(k->id, s->key, sizeof k->id);
@@ -658,7 +658,7 @@ static sl_res apply_key(sl_roll *roll, const sl_statement *s, uint64_t index)
 
 static sl_res apply_erasure(sl_roll *roll, const sl_statement *s, uint64_t index, int64_t time_ms)
 {
-    SL_TRY(GROW(roll, erasures, SL_ROLL_ERASURES_MAX));
+    SL_TRY(SL_ROLL_GROW(roll, erasures, SL_ROLL_ERASURES_MAX));
     sl_erasure *e = &roll->erasures[roll->erasures_count++];
     *e = (sl_erasure){ .state = SL_ERASURE_ORDERED,
                        .ordered_ms = time_ms,
@@ -715,7 +715,10 @@ static sl_res apply_change(sl_roll *roll, const sl_statement *s, uint64_t index,
     case SL_ACTION_VENDOR_ITEM:
     case SL_ACTION_ARTEFACT_ADMIT:
     case SL_ACTION_ARTEFACT_WITHDRAW:
-        return SL_DONE; /* likewise: the register keeps them (supply/register.h) */
+        return SL_DONE;             /* likewise: the register keeps them (supply/register.h) */
+    case SL_ACTION_RELEASE_REQUEST: /* before this */
+    case SL_ACTION_RELEASE_APPROVE:
+    case SL_ACTION_RELEASE_REJECT:
     case SL_ACTION_NONE:
     case SL_ACTION_COUNT:
         break;
@@ -728,6 +731,9 @@ sl_res sl_roll_apply(sl_roll *roll, const sl_statement *s, const sl_approval *ap
 {
     /* A consumed nonce without its change refuses a replay; the other order would allow one. */
     SL_TRY(nonces_consume(roll, approvals, count, time_ms));
+    if (s->action >= SL_ACTION_RELEASE_REQUEST && s->action <= SL_ACTION_RELEASE_REJECT) {
+        return sl_roll_release_apply(roll, s, approvals, count, index, time_ms);
+    }
     return apply_change(roll, s, index, time_ms);
 }
 

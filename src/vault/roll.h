@@ -20,6 +20,7 @@
 #define SL_ROLL_ERASURES_MAX ((size_t)65536)
 #define SL_ROLL_VENDORS_MAX ((size_t)1024)
 #define SL_ROLL_NONCES_MAX ((size_t)65536)
+#define SL_ROLL_RELEASES_MAX ((size_t)4096) /* that did not end; of those that did the newest */
 
 /* A held artefact is let in for so long at most; then somebody looks again. */
 #define SL_ARTEFACT_ADMIT_MS_MAX (INT64_C(30) * 24 * 3600 * 1000)
@@ -80,6 +81,50 @@ typedef struct {
     uint64_t leaf_index;
     uint64_t witness_s; /* newest witness time before the order */
 } sl_erasure;
+
+/* A release: what somebody asked to let out of a compartment, and how far it came. */
+typedef enum {
+    SL_RELEASE_ASKED,    /* an operator's signed request */
+    SL_RELEASE_HELD,     /* inspected, and it lies sealed */
+    SL_RELEASE_APPROVED, /* may be handed out once */
+    SL_RELEASE_REJECTED, /* by a person; what is held goes */
+    SL_RELEASE_ENDED,    /* refused, gone, or never finished */
+} sl_release_state;
+
+const char *sl_release_state_name(sl_release_state state);
+
+enum { SL_RELEASE_SIGNERS_MAX = 8, SL_SIGNER_CHARS = 16 };
+typedef char sl_signer_id[SL_SIGNER_CHARS + 1]; /* the beginning of an operator's key, in hex */
+
+typedef struct {
+    sl_uid id; /* drawn by who asks; a held file is the object of this id, version 1 */
+    sl_name compartment;
+    sl_release_state state;
+    sl_name person;        /* who asked */
+    sl_signer_id asked_by; /* the same, as leaves call them */
+    sl_name kind;          /* "file", "model" or "object" */
+    sl_name label;         /* what who asked calls it; may be empty */
+    sl_uid object;         /* what the bytes are sealed as */
+    uint64_t version;
+    sl_digest asked; /* of a file: its salted digest; of an object: its manifest's */
+    uint64_t asked_leaf;
+    int64_t asked_ms;
+    sl_digest held; /* manifest of the sealed bytes, as the door told */
+    uint64_t held_leaf;
+    int64_t until_ms; /* held for so long */
+    uint64_t approved_leaf;
+    int64_t approved_ms;
+    uint64_t epoch; /* of the compartment when it was approved */
+    sl_signer_id approved_by[SL_RELEASE_SIGNERS_MAX];
+    size_t approved_count;
+    size_t approved_persons;
+    uint64_t ended_leaf;
+    uint64_t times_out; /* how often it was handed out */
+} sl_release;
+
+/* A request is good for its crossing for so long, an approval for handing out. */
+#define SL_RELEASE_ASK_MS_MAX (INT64_C(3600) * 1000)
+#define SL_RELEASE_APPROVAL_MS_MAX (INT64_C(24) * 3600 * 1000)
 
 /* What the genesis leaf says of the site. */
 typedef struct {
@@ -158,6 +203,14 @@ const sl_api_key *sl_roll_keys(const sl_roll *roll, size_t *ret_count);
 const sl_api_key *sl_roll_key(const sl_roll *roll, sl_view id);
 const sl_erasure *sl_roll_erasures(const sl_roll *roll, size_t *ret_count);
 const sl_erasure *sl_roll_erasure(const sl_roll *roll, sl_view compartment, sl_view subject);
+
+/* Releases, in no order; NULL when there is none of this id. */
+const sl_release *sl_roll_releases(const sl_roll *roll, size_t *ret_count);
+const sl_release *sl_roll_release(const sl_roll *roll, sl_view id);
+/* May it be handed out now? SL_E_NOT_FOUND, SL_E_APPROVAL with the reason: not approved, or too long ago, or the
+ * compartment was closed since. */
+SL_MUST sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release,
+                                     int64_t now_ms);
 
 /* The highest keystore sequence that the keeper's leaves tell, and whether they tell of keys made for
  * this compartment: a keystore that knows less is older than the ledger. */

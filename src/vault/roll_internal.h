@@ -2,6 +2,7 @@
 #ifndef SL_VAULT_ROLL_INTERNAL_H
 #define SL_VAULT_ROLL_INTERNAL_H
 
+#include "ledger/event.h"
 #include "vault/roll.h"
 
 typedef struct {
@@ -35,10 +36,27 @@ struct sl_roll {
     sl_name *vendors; /* that things may be said of (supply/register.h) */
     size_t vendors_count;
     size_t vendors_capacity;
+    sl_release *releases;
+    size_t releases_count;
+    size_t releases_capacity;
     sl_roll_nonce *nonces;
     size_t nonces_count;
     size_t nonces_capacity;
 };
+
+/* Room for one more item in a growing array of at most `max`. */
+SL_MUST sl_res sl_roll_grow(void **items, size_t *capacity, size_t count, size_t max, size_t size);
+#define SL_ROLL_GROW(roll, list, limit)                                                            \
+    sl_roll_grow((void **)&(roll)->list, &(roll)->list##_capacity, (roll)->list##_count, (limit),  \
+                 sizeof *(roll)->list)
+
+/* Releases (roll_release.c): what a statement about one needs, what it changes, and what the door tells. */
+SL_MUST sl_res sl_roll_release_need(const sl_roll *roll, const sl_statement *s,
+                                    sl_approval_need *ret);
+SL_MUST sl_res sl_roll_release_apply(sl_roll *roll, const sl_statement *s,
+                                     const sl_approval *approvals, size_t count, uint64_t index,
+                                     int64_t time_ms);
+void sl_roll_release_told(sl_roll *roll, uint64_t index, const sl_leaf *leaf);
 
 /* The keeper's and the witnesses' words, told by leaves. */
 void sl_roll_told_keys(sl_roll *roll, sl_view compartment_id, uint64_t sequence, bool made);

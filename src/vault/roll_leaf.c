@@ -202,6 +202,7 @@ static sl_res fold_one(sl_roll *roll, uint64_t index, const sl_leaf *leaf, sl_fo
     if (sl_leaf_is(leaf, "action.approved")) {
         return fold_action(roll, index, leaf);
     }
+    sl_roll_release_told(roll, index, leaf);
     if (sl_leaf_is(leaf, "compartment.state")) {
         SL_TRY(fold_state(roll, leaf, &changed));
     } else if (sl_leaf_is(leaf, "erasure.done")) {

@@ -130,6 +130,10 @@ static const shape shapes[SL_ACTION_COUNT] = {
     [SL_ACTION_ARTEFACT_WITHDRAW] = { "artefact.withdraw", F_COMPARTMENT | F_HASH, 0 },
     [SL_ACTION_ROSTER_REBUILD] = { "roster.rebuild", F_COMPARTMENT, 0 },
     [SL_ACTION_ATTEST] = { "attest", F_KIND | F_ABOUT, F_SAYS | F_COUNT | F_HASH | F_UNTIL },
+    [SL_ACTION_RELEASE_REQUEST] = { "release.request", F_COMPARTMENT | F_HASH | F_ITEM | F_KIND,
+                                    F_ABOUT | F_COUNT | F_SAYS },
+    [SL_ACTION_RELEASE_APPROVE] = { "release.approve", F_COMPARTMENT | F_HASH | F_ITEM, 0 },
+    [SL_ACTION_RELEASE_REJECT] = { "release.reject", F_COMPARTMENT | F_ITEM, 0 },
 };
 
 /* Letters and digits, and behind the first of them the marks. */

@@ -190,6 +190,7 @@ typedef struct {
     sl_record_sink survey;
     const sl_ingest_taker *taker;
     bool keep;
+    bool headed;   /* the names of columns came by themselves */
     uint64_t next; /* the number of the document read last, plus one */
     sl_buf text;
 } tee;
@@ -199,10 +200,42 @@ static void free_tee(tee *t)
     sl_buf_free(&t->text);
 }
 
+static sl_res give_text(tee *t, sl_ingest_text part)
+{
+    for (size_t at = 0; at < t->text.n; at += SL_INGEST_TEXT_BYTES) {
+        part.text = sl_view_sub(sl_buf_view(&t->text), at, at + SL_INGEST_TEXT_BYTES);
+        SL_TRY(t->taker->text(t->taker->ctx, &part));
+        part.continues = true;
+    }
+    return SL_DONE;
+}
+
+/* The names in a record without columns: a member of JSON can be called anything. */
+static sl_res give_names(tee *t, const sl_record *record)
+{
+    sl_buf_clear(&t->text);
+    for (size_t i = 0; i < record->cell_count; i++) {
+        SL_TRY(sl_buf_add(&t->text, record->cells[i].name));
+        SL_TRY(sl_buf_add_byte(&t->text, '\n'));
+    }
+    return give_text(
+        t, (sl_ingest_text){ .keep = t->keep, .offset = record->offset, .length = record->length });
+}
+
 static sl_res tee_header(void *ctx, const sl_cell *cells, size_t count)
 {
     tee *t = ctx;
-    return t->survey.header == NULL ? SL_DONE : t->survey.header(t->survey.ctx, cells, count);
+    t->headed = true;
+    SL_TRY(t->survey.header == NULL ? SL_DONE : t->survey.header(t->survey.ctx, cells, count));
+    if (t->taker->text == NULL || !t->taker->headers) {
+        return SL_DONE;
+    }
+    sl_buf_clear(&t->text);
+    for (size_t i = 0; i < count; i++) {
+        SL_TRY(sl_buf_add(&t->text, cells[i].value));
+        SL_TRY(sl_buf_add_byte(&t->text, '\n'));
+    }
+    return give_text(t, (sl_ingest_text){ .keep = t->keep });
 }
 
 static sl_res tee_record(void *ctx, const sl_record *record)
@@ -222,12 +255,8 @@ static sl_res tee_record(void *ctx, const sl_record *record)
                             .offset = record->offset,
                             .length = record->length };
     t->next = record->number + 1;
-    for (size_t at = 0; at < t->text.n; at += SL_INGEST_TEXT_BYTES) {
-        part.text = sl_view_sub(sl_buf_view(&t->text), at, at + SL_INGEST_TEXT_BYTES);
-        SL_TRY(t->taker->text(t->taker->ctx, &part));
-        part.continues = true;
-    }
-    return SL_DONE;
+    SL_TRY(give_text(t, part));
+    return t->taker->headers && !t->headed ? give_names(t, record) : SL_DONE;
 }
 
 static sl_res read_twice(source *s, const sl_inspection *found, sl_record_sink survey,

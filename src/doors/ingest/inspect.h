@@ -28,6 +28,7 @@ typedef struct {
     sl_res (*take)(void *ctx, sl_class kind, sl_view value, uint64_t record);
     sl_res (*text)(void *ctx, const sl_ingest_text *text);
     const sl_allow *allow; /* NULL: the pack that the program carries */
+    bool headers;          /* names of columns and members are texts too */
 } sl_ingest_taker;
 
 enum { SL_INSPECTION_RULES = 8 };

@@ -67,7 +67,7 @@ static const sl_ipc_rule answer_rules[] = {
 static const sl_ipc_table answer_table = { "ingest", answer_rules, SL_COUNT_OF(answer_rules) };
 
 /* A socket's address is short, a site's path may be long: through the folder's descriptor. */
-static sl_res connect_at(const char *site, int fd)
+static sl_res connect_at(const char *site, const char *name, int fd)
 {
     SL_OWN(int, site_fd, sl_fd_close) = -1;
     SL_OWN(int, run_fd, sl_fd_close) = -1;
@@ -77,13 +77,13 @@ static sl_res connect_at(const char *site, int fd)
         return sl_fail_at(SL_E_UNAVAILABLE, "the site is not up", SL_NOWHERE);
     }
     struct sockaddr_un at = { .sun_family = AF_UNIX };
-    (void)snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/ingest.sock", run_fd);
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s.sock", run_fd, name);
     union {
         const struct sockaddr_un *un;
         const struct sockaddr *any;
     } to = { .un = &at };
     if (connect(fd, to.any, sizeof at) != 0) {
-        return errno == EACCES ? sl_fail_os(SL_E_DENIED, "run/ingest.sock")
+        return errno == EACCES ? sl_fail_os(SL_E_DENIED, "a socket of run/")
                                : sl_fail_at(SL_E_UNAVAILABLE, "the site is not up", SL_NOWHERE);
     }
     return SL_DONE;
@@ -103,18 +103,24 @@ static sl_res wait_answer(sl_ipc *link, uint64_t id, sl_buf *reply)
 sl_res sl_ingest_call(const char *site, sl_ingest_type type, const sl_ingest_ask *ask, int fd,
                       sl_buf *reply)
 {
-    SL_OWN(sl_ipc *, link, sl_ipc_close_at) = NULL;
     SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_INGEST_ASK_BYTES };
     SL_TRY(sl_ingest_ask_encode(ask, &body));
+    return sl_door_call(site, "ingest", (uint16_t)type, sl_buf_view(&body), fd, reply);
+}
+
+sl_res sl_door_call(const char *site, const char *name, uint16_t type, sl_view body, int fd,
+                    sl_buf *reply)
+{
+    SL_OWN(sl_ipc *, link, sl_ipc_close_at) = NULL;
     SL_OWN(int, socket_fd, sl_fd_close) = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (socket_fd < 0) {
         return sl_fail_os(SL_E_IO, "socket");
     }
-    SL_TRY(connect_at(site, socket_fd));
+    SL_TRY(connect_at(site, name, socket_fd));
     int owned = socket_fd;
     socket_fd = -1;
     SL_TRY(sl_ipc_open(owned, &answer_table, &link));
     uint64_t id = sl_ipc_next_id(link);
-    SL_TRY(sl_ipc_send_fds(link, (uint16_t)type, id, sl_buf_view(&body), &fd, fd < 0 ? 0 : 1));
+    SL_TRY(sl_ipc_send_fds(link, type, id, body, &fd, fd < 0 ? 0 : 1));
     return wait_answer(link, id, reply);
 }

@@ -46,5 +46,8 @@ SL_MUST sl_res sl_ingest_ask_decode(sl_view body, sl_ingest_ask *ret);
  * appended. SL_E_UNAVAILABLE: the site is not up. */
 SL_MUST sl_res sl_ingest_call(const char *site, sl_ingest_type type, const sl_ingest_ask *ask,
                               int fd, sl_buf *reply);
+/* The same for any door that listens at run/NAME.sock. */
+SL_MUST sl_res sl_door_call(const char *site, const char *name, uint16_t type, sl_view body, int fd,
+                            sl_buf *reply);
 
 #endif

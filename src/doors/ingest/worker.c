@@ -123,7 +123,8 @@ static sl_res work(sender *s, int fd, sl_view name, sl_view record_id, const sl_
     sl_ingest_taker taker = { .ctx = s,
                               .take = send_identifier,
                               .text = asked->text != NULL ? send_text : NULL,
-                              .allow = asked->allow };
+                              .allow = asked->allow,
+                              .headers = asked->headers };
     SL_TRY(sl_ingest_inspect(fd, name, record_id, taker, &found, &report));
     SL_TRY(send_report(s, sl_buf_view(&report)));
     return send_done(s, &found);

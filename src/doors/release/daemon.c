@@ -1,0 +1,783 @@
+/* The process `release`: its links, its socket, its loop (daemon.h). One request at a time, waiting for ledger and
+ * keeper as it goes. What a crossing is stands in door.c. It reads the vault and can change nothing in it; what it
+ * holds lies sealed in a folder of its own. Files are parsed in a worker that this process forks, and the keys of
+ * rosters and records are here only while one crossing lasts. */
+#include "doors/release/daemon.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "base/yaml.h"
+#include "crypto/crypto.h"
+#include "detect/echo.h"
+#include "detect/roster.h"
+#include "doors/release/known.h"
+#include "doors/release/protocol.h"
+#include "ledger/client.h"
+#include "ledger/tiles.h"
+
+enum {
+    CLIENTS_MAX = 16,
+    WAIT_MS_MAX = 10 * 1000,
+    BUNDLE_BYTES_MAX = 256 * 1024,
+    SETTLE_MS = 10 * 1000, /* what is rejected or over is destroyed within this time */
+};
+
+#define ROSTER_BYTES_MAX (64 * SL_MIB)
+#define HELD_MS_DEFAULT (INT64_C(7) * 24 * 3600 * 1000)
+#define HELD_MS_MAX (INT64_C(90) * 24 * 3600 * 1000)
+
+static const sl_confine_path PATHS[] = {
+    { "state/held", "/held", SL_PATH_READ | SL_PATH_WRITE },
+    { "vault", "/vault", SL_PATH_READ },
+    { "state/roster", "/roster", SL_PATH_READ },
+    { "policy", "/policy", SL_PATH_READ },
+};
+
+static const sl_confine_profile PROFILE = {
+    .name = "release",
+    .may = SL_MAY_FILES | SL_MAY_ACCEPT | SL_MAY_FORK,
+    .paths = PATHS,
+    .path_count = SL_COUNT_OF(PATHS),
+};
+
+typedef struct daemon_state daemon_state;
+
+typedef struct {
+    daemon_state *daemon;
+    sl_ipc *link; /* NULL: free */
+} client;
+
+struct daemon_state {
+    sl_proc *self;
+    sl_loop *loop;
+    sl_ledger_client *ledger; /* NULL: lost */
+    sl_ipc *keeper;           /* NULL: lost */
+    sl_release_known known;
+    int held_fd;
+    sl_valve_ticket ticket; /* of the crossing that runs */
+    sl_buf roster;          /* likewise, what its engines look up */
+    sl_buf echo;
+    client clients[CLIENTS_MAX];
+    sl_res result;
+};
+
+/* ---- the ledger ---- */
+
+/* A link that failed once may be out of step: the supervisor gives a new one with a new process. */
+static sl_res ledger_done(daemon_state *d, sl_res r)
+{
+    if (sl_is(r, SL_E_CLOSED) || sl_is(r, SL_E_TIMEOUT)) {
+        sl_ledger_client_free(d->ledger);
+        d->ledger = NULL;
+    }
+    return r;
+}
+
+static sl_res ledger_size(daemon_state *d, uint64_t *ret_size)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    uint64_t time_ms = 0;
+    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
+    SL_TRY(ledger_done(d, sl_ledger_state_wait(d->ledger, WAIT_MS_MAX, &text, &time_ms)));
+    sl_view origin;
+    sl_view size;
+    sl_view rest;
+    (void)sl_view_cut(sl_buf_view(&text), '\n', &origin, &rest);
+    (void)sl_view_cut(rest, '\n', &size, &rest);
+    return sl_parse_u64(size, INT64_MAX, ret_size);
+}
+
+static sl_res fold_bundle(daemon_state *d, sl_view leaves)
+{
+    for (;;) {
+        bool more = false;
+        sl_view leaf;
+        SL_TRY(sl_bundle_next(&leaves, &more, &leaf));
+        if (!more) {
+            return SL_DONE;
+        }
+        SL_TRY(sl_release_known_leaf(&d->known, sl_release_known_next(&d->known), leaf));
+    }
+}
+
+/* Folds all that the ledger holds now. */
+static sl_res follow(daemon_state *d)
+{
+    uint64_t size = 0;
+    SL_OWN(sl_buf, leaves, sl_buf_free) = { .max = BUNDLE_BYTES_MAX };
+    SL_TRY(ledger_size(d, &size));
+    while (sl_release_known_next(&d->known) < size) {
+        uint32_t count = 0;
+        sl_buf_clear(&leaves);
+        SL_TRY(ledger_done(d, sl_ledger_read_wait(d->ledger, sl_release_known_next(&d->known),
+                                                  WAIT_MS_MAX, &leaves, &count, &size)));
+        SL_TRY(fold_bundle(d, sl_buf_view(&leaves)));
+    }
+    return SL_DONE;
+}
+
+static sl_res world_append(void *context, sl_view event, uint64_t *ret_index)
+{
+    daemon_state *d = context;
+    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
+    return ledger_done(d, sl_ledger_append_wait(d->ledger, event, WAIT_MS_MAX, ret_index));
+}
+
+/* ---- the valves ---- */
+
+static bool id_of(const char *uid, sl_valve_id *ret)
+{
+    return sl_ok(sl_hex_decode(sl_view_str(uid), ret->bytes, sizeof ret->bytes));
+}
+
+static sl_res world_admit(void *context, const sl_release_request *request)
+{
+    daemon_state *d = context;
+    const sl_valve *valve = sl_proc_valve(d->self);
+    sl_valve_id compartment;
+    sl_valve_id principal;
+    SL_NEED(request->principal[0] != 0, SL_E_NO_GRANT);
+    SL_NEED(id_of(request->compartment_id, &compartment) && id_of(request->principal, &principal),
+            SL_E_VALVE);
+    sl_valve_slot slot = sl_valve_find_compartment(valve, compartment);
+    sl_valve_state state =
+        sl_valve_take(valve, sl_valve_now_ms(), SL_DOOR_RELEASE,
+                      sl_valve_find_principal(valve, principal), &slot, 1, &d->ticket);
+    return state == SL_VALVE_OPEN ? SL_DONE
+                                  : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
+}
+
+static sl_res world_still(void *context)
+{
+    daemon_state *d = context;
+    sl_valve_state state = sl_valve_holds(sl_proc_valve(d->self), sl_valve_now_ms(), &d->ticket);
+    return state == SL_VALVE_OPEN ? SL_DONE
+                                  : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
+}
+
+/* Are site, door and compartment open, whoever acts? */
+static bool open_for(const daemon_state *d, const char *compartment)
+{
+    const sl_valve *valve = sl_proc_valve(d->self);
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
+    sl_valve_id id;
+    return c != NULL && c->state == SL_COMPARTMENT_OPEN && id_of(c->id, &id) &&
+           sl_epoch_open(sl_valve_site_epoch(valve)) &&
+           sl_epoch_open(sl_valve_door_epoch(valve, SL_DOOR_RELEASE)) &&
+           sl_epoch_open(sl_valve_compartment_epoch(valve, sl_valve_find_compartment(valve, id)));
+}
+
+/* ---- the keeper ---- */
+
+static const sl_ipc_rule keeper_rules[] = {
+    { SL_IPC_OK, SL_IPC_ANY_PHASE, 0, SL_KEY_BYTES + 8, 0, NULL },
+    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, NULL },
+};
+static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
+
+/* Asks the keeper; of its answer the first `n` bytes are kept, and it must be `size` long. */
+static sl_res ask_keeper(daemon_state *d, uint16_t type, sl_view body, uint8_t *ret, size_t n,
+                         size_t size)
+{
+    sl_ipc_msg answer;
+    SL_NEED(d->keeper != NULL, SL_E_UNAVAILABLE);
+    sl_res asked = sl_ipc_ask(d->keeper, type, body, WAIT_MS_MAX, &answer);
+    if (sl_is(asked, SL_E_CLOSED) || sl_is(asked, SL_E_TIMEOUT)) {
+        sl_ipc_close_at(&d->keeper);
+    }
+    SL_TRY(asked);
+    sl_res kept = answer.body.n == size ? SL_DONE : sl_fail(SL_E_SYNTAX);
+    if (sl_ok(kept) && n != 0) {
+        memcpy(ret, answer.body.p, n);
+    }
+    sl_ipc_msg_clear(&answer);
+    return kept;
+}
+
+/* A key that cannot be forgotten now is not asked for: each refusal of the keeper is a signal. */
+static sl_res world_key(void *context, uint16_t type, const sl_key_request *request,
+                        uint8_t ret_key[SL_KEY_BYTES])
+{
+    size_t n = type == SL_KEEPER_KEY_FORGET ? 0 : SL_KEY_BYTES;
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_KEY_REQUEST_BYTES };
+    if (type == SL_KEEPER_KEY_FORGET) {
+        SL_NEED(open_for(context, request->compartment), SL_E_VALVE);
+    }
+    SL_TRY(sl_key_request_encode(request, &body));
+    return ask_keeper(context, type, sl_buf_view(&body), ret_key, n, n);
+}
+
+static sl_res lease(daemon_state *d, const char *compartment, const char *purpose,
+                    uint8_t ret_key[SL_KEY_BYTES])
+{
+    sl_lease_request request = { 0 };
+    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_LEASE_REQUEST_BYTES };
+    SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
+    SL_TRY(sl_name_set(request.purpose, sl_view_str(purpose)));
+    SL_TRY(sl_lease_request_encode(&request, &body));
+    return ask_keeper(d, SL_KEEPER_LEASE, sl_buf_view(&body), ret_key, SL_KEY_BYTES,
+                      SL_KEY_BYTES + 8);
+}
+
+static sl_res world_random(void *context, void *p, size_t n)
+{
+    (void)context;
+    return sl_random_bytes(p, n);
+}
+
+static int64_t world_wall_ms(void *context)
+{
+    (void)context;
+    return sl_clock_wall_ms();
+}
+
+/* ---- what protects a compartment ---- */
+
+/* A file that the ledger names and that is not there must not look like a compartment without people. */
+static sl_res read_index(const char *name, bool told, sl_buf *out)
+{
+    SL_OWN(int, dir_fd, sl_fd_close) = -1;
+    SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
+    sl_buf_clear(out);
+    sl_res read = sl_file_read(dir_fd, name, out);
+    if (sl_is(read, SL_E_NOT_FOUND)) {
+        return told ? sl_fail_at(SL_E_INTEGRITY,
+                                 "state/roster: a file is missing that the ledger names; make it "
+                                 "anew: stoplog object rebuild COMPARTMENT",
+                                 SL_NOWHERE)
+                    : SL_DONE;
+    }
+    return read;
+}
+
+static sl_res add_roster(daemon_state *d, const sl_compartment *c, sl_detect *set)
+{
+    uint8_t key[SL_KEY_BYTES];
+    SL_TRY(read_index(c->name, sl_release_known_rostered(&d->known, c->id), &d->roster));
+    if (d->roster.n == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(lease(d, c->name, "roster", key));
+    sl_res added = sl_detect_add_roster(set, sl_buf_view(&d->roster), key);
+    sl_wipe(key, sizeof key);
+    return added;
+}
+
+static sl_res add_echo(daemon_state *d, const sl_compartment *c, sl_detect *set)
+{
+    uint8_t key[SL_KEY_BYTES];
+    char name[SL_NAME_BYTES_MAX + 8];
+    (void)snprintf(name, sizeof name, "%s:echo", c->name);
+    SL_TRY(read_index(name, sl_release_known_echoed(&d->known, c->id), &d->echo));
+    if (d->echo.n == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(lease(d, c->name, "echo", key));
+    sl_res added = sl_detect_add_echo(set, sl_view_str(c->name), sl_buf_view(&d->echo), key);
+    sl_wipe(key, sizeof key);
+    return added;
+}
+
+static sl_res world_protect(void *context, const char *compartment, sl_detect *set)
+{
+    daemon_state *d = context;
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
+    SL_NEED(c != NULL, SL_E_NOT_FOUND);
+    SL_TRY(add_roster(d, c, set));
+    return add_echo(d, c, set);
+}
+
+/* ---- requests ---- */
+
+static sl_release_world world_of(daemon_state *d)
+{
+    return (sl_release_world){ .context = d,
+                               .confined = true,
+                               .wall_ms = world_wall_ms,
+                               .admit = world_admit,
+                               .still = world_still,
+                               .append = world_append,
+                               .key = world_key,
+                               .random = world_random,
+                               .protect = world_protect };
+}
+
+/* policy/release.yml, if there is one: for how long something is held. Read at every crossing, so that a change
+ * needs no restart; a file that cannot be read refuses the crossing. */
+static sl_res read_policy(sl_release_request *request)
+{
+    static const sl_yaml_field fields[] = {
+        { "hold", SL_YAML_AS_DURATION, .offset = 0, .min = 60 * 1000, .max = HELD_MS_MAX },
+        { 0 },
+    };
+    SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 2 * SL_CONFIG_BYTES_MAX };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
+    const sl_yaml_node *root = NULL;
+    request->held_ms_max = HELD_MS_DEFAULT;
+    sl_res read = sl_file_read(AT_FDCWD, "/policy/release.yml", &text);
+    if (sl_is(read, SL_E_NOT_FOUND)) {
+        return SL_DONE;
+    }
+    SL_TRY(read);
+    SL_TRY(sl_yaml_parse(&arena, sl_buf_view(&text), &root));
+    return sl_yaml_read(&arena, root, fields, &request->held_ms_max);
+}
+
+static sl_res fill_request(const daemon_state *d, const sl_release_ask *ask,
+                           sl_release_request *ret)
+{
+    const sl_release *r = sl_roll_release(d->known.roll, sl_view_str(ask->id));
+    if (r == NULL) {
+        return sl_fail_at(SL_E_NOT_FOUND, "release", SL_NOWHERE);
+    }
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(r->compartment));
+    const sl_grant *grant = sl_release_known_grant(&d->known, r->compartment, sl_clock_wall_ms());
+    SL_NEED(c != NULL, SL_E_NOT_FOUND);
+    *ret = (sl_release_request){ .asked = *r };
+    memcpy(ret->compartment_id, c->id, sizeof ret->compartment_id);
+    memcpy(ret->file_name, ask->file_name, sizeof ret->file_name);
+    memcpy(ret->salt, ask->salt, sizeof ret->salt);
+    if (grant != NULL) {
+        memcpy(ret->principal, grant->principal, sizeof ret->principal);
+        memcpy(ret->purpose, grant->purpose, sizeof ret->purpose);
+    }
+    return SL_DONE;
+}
+
+static void write_classes(sl_json_writer *w, const uint64_t classes[SL_CLASS_COUNT])
+{
+    sl_json_key(w, "classes");
+    sl_json_object_begin(w);
+    for (size_t i = 0; i < SL_CLASS_COUNT; i++) {
+        if (classes[i] != 0) {
+            sl_json_put_uint(w, sl_class_name((sl_class)i), classes[i]);
+        }
+    }
+    sl_json_object_end(w);
+}
+
+static void write_signers(sl_json_writer *w, const sl_release *r)
+{
+    sl_json_key(w, "approved_by");
+    sl_json_array_begin(w);
+    for (size_t i = 0; i < r->approved_count; i++) {
+        sl_json_string(w, sl_view_str(r->approved_by[i]));
+    }
+    sl_json_array_end(w);
+}
+
+static void write_facts(sl_json_writer *w, const sl_release_facts *facts)
+{
+    static const sl_release_facts NOTHING;
+    const sl_release_facts *f = facts == NULL ? &NOTHING : facts;
+    sl_json_put_uint(w, "bytes", f->bytes);
+    write_classes(w, f->classes);
+    sl_json_put_str(w, "format", f->format);
+    sl_json_put_str(w, "outcome", f->outcome);
+    sl_json_put_str(w, "reason", f->reason);
+    sl_json_put_str(w, "scan", f->scan);
+    sl_json_put_uint(w, "scan_findings", f->scan_findings);
+    sl_json_put_str(w, "verdict", f->verdict);
+}
+
+static sl_res write_release(const daemon_state *d, const sl_release *r, sl_buf *reply)
+{
+    char hex[2 * SL_DIGEST_BYTES + 1];
+    sl_json_writer w;
+    sl_json_writer_init(&w, reply);
+    sl_json_object_begin(&w);
+    sl_json_put_str(&w, "asked_by", r->person);
+    write_signers(&w, r);
+    sl_json_put_str(&w, "compartment", r->compartment);
+    sl_digest_hex(&r->held, hex);
+    sl_json_put_str(&w, "digest", r->held_leaf == 0 ? "" : hex);
+    write_facts(&w, sl_release_known_facts(&d->known, r->id));
+    sl_json_put_str(&w, "id", r->id);
+    sl_json_put_str(&w, "kind", r->kind);
+    sl_json_put_str(&w, "label", r->label);
+    sl_json_put_uint(&w, "leaf", r->held_leaf == 0 ? r->asked_leaf : r->held_leaf);
+    sl_json_put_str(&w, "state", sl_release_state_name(r->state));
+    sl_json_put_uint(&w, "times_out", r->times_out);
+    sl_json_put_int(&w, "until_ms", r->until_ms);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+/* A crossing that failed is an answer too: which code, where in the file. */
+static sl_res write_failure(const sl_release_ask *ask, sl_res why, sl_buf *reply)
+{
+    const sl_detail where = *sl_detail_get();
+    sl_json_writer w;
+    sl_json_writer_init(&w, reply);
+    sl_json_object_begin(&w);
+    sl_json_put_int(&w, "code", why.code);
+    sl_json_put_str(&w, "id", ask->id);
+    if (where.offset != SL_NOWHERE && where.offset < (uint64_t)1 << 52) {
+        sl_json_put_uint(&w, "offset", where.offset);
+    }
+    sl_json_put_str(&w, "where", where.field == NULL ? "" : where.field);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+static sl_res do_file(daemon_state *d, const sl_release_ask *ask, int fd, sl_buf *reply)
+{
+    sl_release_request request;
+    sl_release_result result;
+    sl_release_world world = world_of(d);
+    SL_TRY(follow(d));
+    SL_TRY(fill_request(d, ask, &request));
+    SL_TRY(read_policy(&request));
+    sl_res crossed = sl_release_cross(&world, d->held_fd, fd, &request, &result);
+    sl_buf_free(&d->roster);
+    sl_buf_free(&d->echo);
+    if (!sl_ok(crossed)) {
+        return write_failure(ask, crossed, reply);
+    }
+    SL_TRY(follow(d));
+    const sl_release *r = sl_roll_release(d->known.roll, sl_view_str(ask->id));
+    SL_NEED(r != NULL, SL_E_BUG);
+    return write_release(d, r, reply);
+}
+
+static sl_res do_list(daemon_state *d, const sl_release_ask *ask, sl_buf *reply)
+{
+    size_t count = 0;
+    SL_TRY(follow(d));
+    const sl_release *list = sl_roll_releases(d->known.roll, &count);
+    for (size_t i = 0; i < count; i++) {
+        const sl_release *r = &list[i];
+        bool here = ask->compartment[0] == 0 || strcmp(ask->compartment, r->compartment) == 0;
+        if (here && strncmp(r->id, ask->id, strlen(ask->id)) == 0) {
+            SL_TRY(write_release(d, r, reply));
+            SL_TRY(sl_buf_add_byte(reply, '\n'));
+        }
+    }
+    return SL_DONE;
+}
+
+/* Bytes go to a file and nowhere else: a pipe that nobody reads would hold the door up. */
+static sl_res is_empty_file(int fd)
+{
+    struct stat st;
+    bool good = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+    return good ? SL_DONE : sl_fail_at(SL_E_TYPE, "file to write to", SL_NOWHERE);
+}
+
+static sl_res do_take(daemon_state *d, const sl_release_ask *ask, int fd, sl_buf *reply)
+{
+    sl_release_request request;
+    sl_release_world world = world_of(d);
+    sl_digest digest;
+    uint64_t bytes = 0;
+    char hex[2 * SL_DIGEST_BYTES + 1];
+    sl_json_writer w;
+    SL_TRY(is_empty_file(fd));
+    SL_TRY(follow(d));
+    SL_TRY(fill_request(d, ask, &request));
+    sl_res out =
+        sl_release_hand_out(&world, d->held_fd, fd, d->known.roll, &request, &digest, &bytes);
+    if (!sl_ok(out)) {
+        return write_failure(ask, out, reply);
+    }
+    sl_digest_hex(&digest, hex);
+    sl_json_writer_init(&w, reply);
+    sl_json_object_begin(&w);
+    sl_json_put_uint(&w, "bytes", bytes);
+    sl_json_put_str(&w, "digest", hex);
+    sl_json_put_str(&w, "id", request.asked.id);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+/* ---- the end of what is held ---- */
+
+/* How a release is over that the ledger does not call ended; NULL: it is not. */
+static const char *over(const daemon_state *d, const sl_release *r, int64_t now_ms, bool starting)
+{
+    const sl_release_facts *facts = sl_release_known_facts(&d->known, r->id);
+    switch (r->state) {
+    case SL_RELEASE_REJECTED:
+        return "rejected";
+    case SL_RELEASE_HELD:
+    case SL_RELEASE_APPROVED:
+        return now_ms >= r->until_ms ? "expired" : NULL;
+    case SL_RELEASE_ASKED:
+        if (starting && facts != NULL) {
+            return "unknown"; /* a crash cut its crossing off */
+        }
+        return now_ms - r->asked_ms >= SL_RELEASE_ASK_MS_MAX ? "expired" : NULL;
+    case SL_RELEASE_ENDED:
+    default:
+        return NULL;
+    }
+}
+
+static sl_res end_one(daemon_state *d, const sl_release *r, const char *outcome)
+{
+    sl_release_world world = world_of(d);
+    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(r->compartment));
+    SL_NEED(c != NULL, SL_E_NOT_FOUND);
+    return sl_release_end(&world, d->held_fd, r, c->id, outcome);
+}
+
+/* Every leaf moves the list: one at a time, from its beginning. */
+static sl_res settle(daemon_state *d, bool starting, size_t *ret_ended)
+{
+    *ret_ended = 0;
+    for (bool again = true; again;) {
+        size_t count = 0;
+        SL_TRY(follow(d));
+        const sl_release *list = sl_roll_releases(d->known.roll, &count);
+        again = false;
+        for (size_t i = 0; i < count && !again; i++) {
+            sl_release r = list[i];
+            const char *outcome = over(d, &r, sl_clock_wall_ms(), starting);
+            if (outcome != NULL) {
+                SL_TRY(end_one(d, &r, outcome));
+                (*ret_ended)++;
+                again = true;
+            }
+        }
+    }
+    return SL_DONE;
+}
+
+static sl_res do_settle(daemon_state *d, sl_buf *reply)
+{
+    size_t ended = 0;
+    sl_json_writer w;
+    SL_TRY(settle(d, false, &ended));
+    sl_json_writer_init(&w, reply);
+    sl_json_object_begin(&w);
+    sl_json_put_uint(&w, "ended", ended);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+static void on_tick(void *context)
+{
+    size_t ended = 0;
+    sl_res r = settle(context, false, &ended);
+    if (!sl_ok(r) && !sl_is(r, SL_E_UNAVAILABLE)) {
+        sl_log_res(SL_LOG_WARN, "what is over could not be destroyed yet", r);
+    }
+}
+
+/* ---- clients ---- */
+
+static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    daemon_state *d = ((client *)context)->daemon;
+    sl_release_ask ask;
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX - SL_IPC_HEADER_BYTES };
+    uint16_t type = msg->type;
+    uint64_t id = msg->id;
+    SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
+    sl_res done = sl_release_ask_decode(msg->body, &ask);
+    if (sl_ok(done)) {
+        done = type == SL_RELEASE_FILE   ? do_file(d, &ask, fd, &reply)
+               : type == SL_RELEASE_LIST ? do_list(d, &ask, &reply)
+               : type == SL_RELEASE_TAKE ? do_take(d, &ask, fd, &reply)
+                                         : do_settle(d, &reply);
+    }
+    if (!sl_ok(done)) {
+        return sl_ipc_send_failed(link, id, done);
+    }
+    return sl_ipc_send_wait(link, SL_IPC_OK, id, sl_buf_view(&reply), WAIT_MS_MAX);
+}
+
+#define ASK_BYTES SL_RELEASE_ASK_BYTES, SL_RELEASE_ASK_BYTES
+static const sl_ipc_rule client_rules[] = {
+    { SL_RELEASE_FILE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
+    { SL_RELEASE_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_RELEASE_TAKE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
+    { SL_RELEASE_SETTLE, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+};
+static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };
+
+static void on_client(void *context, int fd, unsigned events)
+{
+    client *c = context;
+    (void)events;
+    if (!sl_ok(sl_ipc_dispatch(c->link, 1, c))) {
+        sl_loop_remove(c->daemon->loop, fd);
+        sl_ipc_close_at(&c->link);
+    }
+}
+
+static sl_res seat(daemon_state *d, int fd)
+{
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        client *c = &d->clients[i];
+        if (c->link == NULL) {
+            c->daemon = d;
+            SL_TRY(sl_ipc_open(fd, &client_table, &c->link));
+            return sl_loop_add(d->loop, sl_ipc_fd(c->link), SL_LOOP_READ, on_client, c);
+        }
+    }
+    sl_fd_close(&fd);
+    return sl_fail(SL_E_LIMIT);
+}
+
+static void on_accept(void *context, int fd, unsigned events)
+{
+    (void)events;
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (accepted >= 0) {
+        sl_res seated = seat(context, accepted);
+        if (!sl_ok(seated)) {
+            sl_log_res(SL_LOG_WARN, "a command could not be served", seated);
+        }
+    }
+}
+
+/* ---- life ---- */
+
+typedef struct {
+    daemon_state *daemon;
+    const char *compartment;
+} sweeping;
+
+/* What lies there although its release is over: a crash came between the leaf and the destruction. */
+static sl_res sweep_held(void *ctx, const char *name)
+{
+    sweeping *s = ctx;
+    daemon_state *d = s->daemon;
+    sl_release_world world = world_of(d);
+    sl_release gone = { .state = SL_RELEASE_ENDED };
+    static const char prefix[] = "release-";
+    size_t n = sizeof prefix - 1;
+    if (strncmp(name, prefix, n) != 0 || strlen(name + n) != SL_UID_CHARS) {
+        return SL_DONE; /* not ours */
+    }
+    const sl_release *r = sl_roll_release(d->known.roll, sl_view_str(name + n));
+    if (r != NULL && r->state != SL_RELEASE_ENDED) {
+        return SL_DONE;
+    }
+    memcpy(gone.id, name + n, sizeof gone.id);
+    (void)snprintf(gone.compartment, sizeof gone.compartment, "%s", s->compartment);
+    sl_log(SL_LOG_WARN, "held bytes of a release that is over are removed");
+    return sl_release_clear(&world, d->held_fd, &gone, r == NULL ? 0 : r->ended_leaf);
+}
+
+static sl_res sweep_compartment(void *ctx, const char *name)
+{
+    sweeping s = { .daemon = ctx, .compartment = name };
+    size_t removed = 0;
+    SL_TRY(sl_drafts_sweep(s.daemon->held_fd, name, &removed));
+    return sl_vault_list(s.daemon->held_fd, name, NULL, sweep_held, &s);
+}
+
+/* What a crash left: drafts go, crossings without an end are told as unknown (law 1). */
+static sl_res recover(daemon_state *d)
+{
+    size_t ended = 0;
+    SL_TRY(settle(d, true, &ended));
+    return sl_vault_list(d->held_fd, NULL, NULL, sweep_compartment, d);
+}
+
+static sl_res take_link(daemon_state *d, const char *peer)
+{
+    int fd = sl_proc_take_link(d->self, peer, 0);
+    if (fd < 0) {
+        return SL_DONE;
+    }
+    if (strcmp(peer, "ledgerd") == 0) {
+        sl_ledger_client_free(d->ledger);
+        d->ledger = NULL;
+        return sl_ledger_client_new(fd, &d->ledger);
+    }
+    sl_ipc_close_at(&d->keeper);
+    return sl_ipc_open(fd, &keeper_table, &d->keeper);
+}
+
+static void on_relink(void *context, const char *peer, unsigned index)
+{
+    (void)index;
+    sl_res taken = take_link(context, peer);
+    if (!sl_ok(taken)) {
+        sl_log_res(SL_LOG_ERROR, "a link could not be taken", taken);
+    }
+}
+
+static void on_control(void *context, int fd, unsigned events)
+{
+    daemon_state *d = context;
+    (void)fd;
+    (void)events;
+    d->result = sl_proc_pump(d->self);
+    if (!sl_ok(d->result)) {
+        sl_loop_stop(d->loop);
+    }
+}
+
+static sl_res serve(daemon_state *d)
+{
+    int listening = sl_proc_listening(d->self, "release");
+    uint64_t tick = 0;
+    SL_NEED(listening >= 0, SL_E_UNAVAILABLE);
+    sl_proc_on_relink(d->self, on_relink, d);
+    SL_TRY(sl_loop_new(&d->loop));
+    SL_TRY(sl_loop_add(d->loop, sl_proc_control_fd(d->self), SL_LOOP_READ, on_control, d));
+    SL_TRY(sl_loop_every(d->loop, SETTLE_MS, on_tick, d, &tick));
+    SL_TRY(take_link(d, "ledgerd"));
+    SL_TRY(take_link(d, "keeper"));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/held", &d->held_fd));
+    SL_TRY(sl_release_known_init(&d->known));
+    SL_TRY(recover(d));
+    SL_TRY(sl_loop_add(d->loop, listening, SL_LOOP_READ, on_accept, d));
+    SL_TRY(sl_proc_serving(d->self));
+    SL_TRY(sl_loop_run(d->loop));
+    return sl_is(d->result, SL_E_CLOSED) ? SL_DONE : d->result;
+}
+
+static void drop_all(daemon_state *d)
+{
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        sl_ipc_close_at(&d->clients[i].link);
+    }
+    sl_ledger_client_free(d->ledger);
+    sl_ipc_close_at(&d->keeper);
+    sl_release_known_free(&d->known);
+    sl_buf_free(&d->roster);
+    sl_buf_free(&d->echo);
+    sl_fd_close(&d->held_fd);
+    sl_loop_free(d->loop);
+}
+
+static sl_res entry(sl_proc *self)
+{
+    SL_OWN(daemon_state, d, drop_all) = { .self = self,
+                                          .held_fd = -1,
+                                          .roster = { .max = ROSTER_BYTES_MAX },
+                                          .echo = { .max = SL_ECHO_INDEX_BYTES_MAX },
+                                          .result = SL_DONE };
+    return serve(&d);
+}
+
+static sl_res warm(sl_proc *self)
+{
+    (void)self;
+    return sl_crypto_init();
+}
+
+const sl_proc_decl sl_release_decl = {
+    .name = "release",
+    .entry = entry,
+    .profile = &PROFILE,
+    .peers = { "ledgerd", "keeper" },
+    .listens = { { .name = "release", .packets = true } },
+    .when_dead = SL_PROC_RESTART,
+    .warm = warm,
+};

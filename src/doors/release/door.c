@@ -1,0 +1,520 @@
+/* The release door (door.h). Read `cross` first: it is the five steps; `sl_release_hand_out` is the act behind them. */
+#include "doors/release/door.h"
+
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/secret.h"
+#include "ledger/events.gen.h"
+
+typedef struct {
+    const sl_release_world *world;
+    const sl_release_request *request;
+    sl_release_result *result;
+    int held_fd;
+    int fd;
+    sl_object_ref ref;
+    sl_release_look look;
+    bool looking;
+    sl_buf report;
+    sl_draft *draft;
+    bool key_made;
+} crossing;
+
+static void end_crossing(crossing *c)
+{
+    sl_release_look_free(&c->look);
+    sl_draft_free(&c->draft);
+    sl_buf_free(&c->report);
+}
+
+void sl_release_ref(const sl_release *release, sl_object_ref *ret)
+{
+    *ret = (sl_object_ref){ .version = 1 };
+    memcpy(ret->compartment, release->compartment, sizeof ret->compartment);
+    (void)snprintf(ret->object, sizeof ret->object, "release-%s", release->id);
+    memcpy(ret->uid, release->id, sizeof release->id);
+}
+
+static sl_event_head head_of(const sl_release_request *request)
+{
+    return (sl_event_head){ .principal = sl_view_str(request->principal),
+                            .door = SL_LIT("release"),
+                            .compartment = sl_view_str(request->compartment_id),
+                            .crossing = sl_view_str(request->asked.id) };
+}
+
+/* ---- identify ---- */
+
+static sl_res identify(const crossing *c)
+{
+    const sl_release *asked = &c->request->asked;
+    int64_t age_ms = c->world->wall_ms(c->world->context) - asked->asked_ms;
+    if (asked->state != SL_RELEASE_ASKED || strcmp(asked->kind, "object") == 0 ||
+        age_ms >= SL_RELEASE_ASK_MS_MAX) {
+        return sl_fail_at(SL_E_APPROVAL, "request", asked->asked_leaf);
+    }
+    return c->world->admit(c->world->context, c->request);
+}
+
+/* ---- inspect ---- */
+
+/* Gives the whole file to a digest, after a salt where there is one. */
+static sl_res digest_file(int fd, sl_view before, sl_digest *ret_digest)
+{
+    struct stat st;
+    SL_OWN(sl_buf, piece, sl_buf_free) = { .max = SL_READER_PIECE_BYTES };
+    SL_OWN(sl_hasher, hasher, sl_hasher_free) = { 0 };
+    if (fstat(fd, &st) != 0) {
+        return sl_fail_os(SL_E_IO, "file");
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return sl_fail_at(SL_E_TYPE, "file", SL_NOWHERE);
+    }
+    SL_TRY(sl_buf_reserve(&piece, SL_READER_PIECE_BYTES));
+    sl_hasher_start(&hasher);
+    sl_hasher_add(&hasher, before);
+    for (uint64_t at = 0;; at += piece.n) {
+        SL_TRY(sl_fd_pread(fd, piece.p, SL_READER_PIECE_BYTES, at, &piece.n));
+        sl_hasher_add(&hasher, sl_buf_view(&piece));
+        if (piece.n < SL_READER_PIECE_BYTES) {
+            break;
+        }
+    }
+    *ret_digest = sl_hasher_end(&hasher);
+    return SL_DONE;
+}
+
+sl_res sl_release_commit(int fd, const uint8_t salt[SL_RELEASE_SALT_BYTES], sl_digest *ret_digest)
+{
+    SL_OWN(sl_buf, before, sl_buf_free) = { .max = 64 };
+    SL_TRY(sl_buf_add(&before, SL_LIT("stoplog/release/v1\n")));
+    SL_TRY(sl_buf_add(&before, sl_view_of(salt, SL_RELEASE_SALT_BYTES)));
+    return digest_file(fd, sl_buf_view(&before), ret_digest);
+}
+
+/* The keys of roster and records come only with the first text: the worker that sends it was forked before. */
+static sl_res begin_look(crossing *c)
+{
+    if (c->looking) {
+        return SL_DONE;
+    }
+    c->looking = true;
+    return sl_release_look_begin(c->request->asked.compartment, sl_view_str(c->request->purpose),
+                                 c->world->protect, c->world->context, &c->look);
+}
+
+/* What a survey harvests is counted by class; the values are not needed here. */
+static sl_res take_identifier(void *ctx, sl_class kind, sl_view value, uint64_t record)
+{
+    (void)ctx;
+    (void)kind;
+    (void)value;
+    (void)record;
+    return SL_DONE;
+}
+
+static sl_res take_text(void *ctx, const sl_ingest_text *text)
+{
+    crossing *c = ctx;
+    if (!text->keep) {
+        return SL_DONE; /* it comes again */
+    }
+    SL_TRY(begin_look(c));
+    return sl_release_look_text(&c->look, text->text, text->continues);
+}
+
+static sl_res judge_survey(crossing *c)
+{
+    const sl_inspection *found = &c->result->inspection;
+    for (size_t i = 0; i < SL_CLASS_COUNT; i++) {
+        if (found->classes[i] != 0) {
+            SL_TRY(begin_look(c));
+            SL_TRY(sl_release_look_class(&c->look, (sl_class)i, found->classes[i]));
+        }
+    }
+    return SL_DONE;
+}
+
+/* Are these the bytes that were signed for? */
+static sl_res check_request(const crossing *c)
+{
+    sl_digest signed_for;
+    SL_TRY(sl_release_commit(c->fd, c->request->salt, &signed_for));
+    return sl_digest_eq(&signed_for, &c->request->asked.asked)
+               ? SL_DONE
+               : sl_fail_at(SL_E_INTEGRITY, "request", c->request->asked.asked_leaf);
+}
+
+static sl_res inspect(crossing *c)
+{
+    sl_ingest_taker taker = {
+        .ctx = c, .take = take_identifier, .text = take_text, .headers = true
+    };
+    SL_TRY(check_request(c));
+    SL_TRY(sl_ingest_worker(c->fd, sl_view_str(c->request->file_name), SL_LIT(""),
+                            c->world->confined, taker, &c->result->inspection, &c->report));
+    return judge_survey(c);
+}
+
+/* ---- decide ---- */
+
+/* What runs, hides or is damaged is refused, and what nobody can look into is held like what was found. */
+static sl_verdict judge_artefact(const sl_inspection *found)
+{
+    bool opaque = found->format == SL_FORMAT_BINARY && found->artefact_kind == SL_KIND_NONE;
+    return opaque && found->artefact != SL_SCAN_DANGEROUS ? SL_VERDICT_HOLD
+                                                          : sl_ingest_judge(found);
+}
+
+static sl_res decide(crossing *c)
+{
+    const sl_inspection *found = &c->result->inspection;
+    sl_verdict verdict = judge_artefact(found);
+    if (strcmp(c->request->asked.kind, "model") == 0 && !sl_ingest_is_artefact(found)) {
+        return sl_fail_at(SL_E_TYPE, "model", SL_NOWHERE);
+    }
+    verdict = c->look.verdict > verdict ? c->look.verdict : verdict;
+    memcpy(c->result->classes, c->look.classes, sizeof c->result->classes);
+    /* Nothing is rewritten on its way out, and nothing leaves without a person's word. */
+    c->result->verdict = verdict < SL_VERDICT_HOLD ? SL_VERDICT_HOLD : verdict;
+    return SL_DONE;
+}
+
+/* ---- record ---- */
+
+static sl_res append(const sl_release_world *world, const sl_buf *event, uint64_t *ret_index)
+{
+    return world->append(world->context, sl_buf_view(event), ret_index);
+}
+
+static sl_res record_intent(crossing *c)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    const sl_release *asked = &c->request->asked;
+    const sl_inspection *found = &c->result->inspection;
+    sl_event_head head = head_of(c->request);
+    sl_event_release_intent fields = { .object = sl_view_str(asked->id),
+                                       .requester = sl_view_str(asked->asked_by),
+                                       .bytes = found->bytes,
+                                       .format = sl_view_str(sl_format_name(found->format)),
+                                       .kind = sl_view_str(asked->kind),
+                                       .purpose = sl_view_str(c->request->purpose),
+                                       .request = asked->asked_leaf };
+    SL_TRY(sl_emit_release_intent(&head, &fields, &event));
+    return append(c->world, &event, &c->result->intent_index);
+}
+
+static sl_res record_scan(const crossing *c, const char *engine, const sl_tallies *classes,
+                          sl_verdict verdict)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    const sl_inspection *found = &c->result->inspection;
+    uint64_t index = 0;
+    sl_event_head head = head_of(c->request);
+    sl_event_release_scanned fields = { .object = sl_view_str(c->request->asked.id),
+                                        .format = sl_view_str(sl_format_name(found->format)),
+                                        .unsafe = found->artefact == SL_SCAN_DANGEROUS,
+                                        .engine = sl_view_str(engine),
+                                        .classes = *classes,
+                                        .verdict = sl_view_str(sl_verdict_name(verdict)),
+                                        .has_records = true,
+                                        .records = found->records };
+    SL_TRY(sl_emit_release_scanned(&head, &fields, &event));
+    return append(c->world, &event, &index);
+}
+
+static sl_res record_artefact(const crossing *c)
+{
+    const sl_inspection *found = &c->result->inspection;
+    sl_tally tally = { .word = sl_view_str(sl_scan_class_name(found->artefact)),
+                       .count = found->artefact_findings };
+    sl_tallies classes = { .items = &tally, .n = 1 };
+    return record_scan(c, "artefact", &classes, judge_artefact(found));
+}
+
+static sl_res record_texts(const crossing *c)
+{
+    sl_tally tallies[SL_CLASS_COUNT];
+    sl_tallies classes = { .items = tallies };
+    for (size_t i = 0; i < SL_CLASS_COUNT; i++) {
+        if (c->result->classes[i] != 0) {
+            tallies[classes.n++] = (sl_tally){ .word = sl_view_str(sl_class_name((sl_class)i)),
+                                               .count = c->result->classes[i] };
+        }
+    }
+    return record_scan(c, "detect", &classes, c->look.verdict);
+}
+
+static sl_res record_held(const crossing *c)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    const sl_manifest *m = &c->result->manifest;
+    int64_t until_ms = c->world->wall_ms(c->world->context) + c->request->held_ms_max;
+    sl_event_head head = head_of(c->request);
+    sl_event_release_held fields = { .object = sl_view_str(c->request->asked.id),
+                                     .sealed = sl_view_str(m->ref.uid),
+                                     .version = m->ref.version,
+                                     .digest = &m->digest,
+                                     .bytes = m->parts[SL_PART_DATA].plain_bytes,
+                                     .until_s = (uint64_t)until_ms / 1000 };
+    SL_TRY(sl_emit_release_held(&head, &fields, &event));
+    return append(c->world, &event, &c->result->outcome_index);
+}
+
+static sl_res record(crossing *c)
+{
+    SL_TRY(record_intent(c));
+    SL_TRY(record_artefact(c));
+    SL_TRY(record_texts(c));
+    if (c->result->verdict <= SL_VERDICT_HOLD) {
+        return SL_DONE;
+    }
+    bool by_scan = judge_artefact(&c->result->inspection) > SL_VERDICT_HOLD;
+    return sl_fail_at(by_scan ? SL_E_ARTEFACT : SL_E_REFUSED, "file", SL_NOWHERE);
+}
+
+/* ---- act: hold ---- */
+
+static sl_key_request key_request(const crossing *c)
+{
+    sl_key_request q = { .version = 1, .intent = c->result->intent_index, .kind = SL_WRAP_OBJECT };
+    memcpy(q.compartment, c->ref.compartment, sizeof q.compartment);
+    memcpy(q.name, c->ref.uid, sizeof c->ref.uid);
+    memcpy(q.principal, c->request->principal, sizeof q.principal);
+    return q;
+}
+
+/* What is sealed must be what was inspected. */
+static sl_res seal_file(crossing *c)
+{
+    uint8_t salt[SL_SEAL_SALT_BYTES];
+    SL_OWN(sl_buf, piece, sl_buf_free) = { .max = SL_READER_PIECE_BYTES };
+    SL_OWN(sl_hasher, hasher, sl_hasher_free) = { 0 };
+    uint64_t bytes = c->result->inspection.bytes;
+    SL_TRY(sl_buf_reserve(&piece, SL_READER_PIECE_BYTES));
+    SL_TRY(c->world->random(c->world->context, salt, sizeof salt));
+    SL_TRY(sl_draft_part(c->draft, SL_PART_DATA, salt));
+    sl_hasher_start(&hasher);
+    for (uint64_t at = 0; at < bytes; at += piece.n) {
+        piece.n = bytes - at < SL_READER_PIECE_BYTES ? (size_t)(bytes - at) : SL_READER_PIECE_BYTES;
+        SL_TRY(sl_fd_pread_all(c->fd, piece.p, piece.n, at));
+        sl_hasher_add(&hasher, sl_buf_view(&piece));
+        SL_TRY(sl_draft_add(c->draft, sl_buf_view(&piece)));
+    }
+    sl_digest digest = sl_hasher_end(&hasher);
+    if (!sl_digest_eq(&digest, &c->result->inspection.digest)) {
+        return sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
+    }
+    return sl_draft_end_part(c->draft);
+}
+
+static sl_res begin_draft(crossing *c)
+{
+    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
+    sl_key_request q = key_request(c);
+    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
+    SL_TRY(c->world->key(c->world->context, SL_KEEPER_KEY_NEW, &q, key.p));
+    c->key_made = true;
+    return sl_draft_begin(c->held_fd, &c->ref, key.p, &c->draft);
+}
+
+static sl_res hold(crossing *c)
+{
+    SL_TRY(c->world->still(c->world->context));
+    SL_TRY(begin_draft(c));
+    SL_TRY(seal_file(c));
+    SL_TRY(sl_draft_settle(c->draft, &c->result->manifest));
+    SL_TRY(sl_draft_commit(c->draft));
+    return record_held(c);
+}
+
+static sl_res record_outcome(const sl_release_world *world, const sl_release_request *request,
+                             sl_event_release_outcome *fields, uint64_t *ret_index)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    sl_event_head head = head_of(request);
+    fields->object = sl_view_str(request->asked.id);
+    SL_TRY(sl_emit_release_outcome(&head, fields, &event));
+    return append(world, &event, ret_index);
+}
+
+/* Undoes what was done and says so; the reason is the code's name. A request that was used stays used: who asks
+ * again signs again. */
+static void take_back(crossing *c, sl_res why)
+{
+    sl_draft_retract(c->draft);
+    sl_draft_free(&c->draft);
+    if (c->key_made) {
+        sl_key_request q = key_request(c);
+        sl_res forgotten = c->world->key(c->world->context, SL_KEEPER_KEY_FORGET, &q, NULL);
+        (void)sl_ok(forgotten); /* a key without an object opens nothing */
+    }
+    bool refused = sl_res_exit(why) == 1;
+    sl_event_release_outcome fields = { .outcome = refused ? SL_LIT("refused") : SL_LIT("failed"),
+                                        .persons = 1,
+                                        .reason = sl_view_str(sl_res_name(why)) };
+    sl_res told = record_outcome(c->world, c->request, &fields, &c->result->outcome_index);
+    (void)sl_ok(told); /* without an outcome the crossing counts as unknown */
+}
+
+static sl_res cross(crossing *c)
+{
+    SL_TRY(identify(c));
+    SL_TRY(inspect(c));
+    SL_TRY(decide(c));
+    SL_TRY(record(c));
+    return hold(c);
+}
+
+sl_res sl_release_cross(const sl_release_world *world, int held_fd, int fd,
+                        const sl_release_request *request, sl_release_result *ret_result)
+{
+    *ret_result = (sl_release_result){ .intent_index = UINT64_MAX, .outcome_index = UINT64_MAX };
+    SL_OWN(crossing, c, end_crossing) = { .world = world,
+                                          .request = request,
+                                          .result = ret_result,
+                                          .held_fd = held_fd,
+                                          .fd = fd,
+                                          .report = { .max = SL_REPORT_BYTES_MAX } };
+    sl_release_ref(&request->asked, &c.ref);
+    sl_res done = cross(&c);
+    if (!sl_ok(done)) {
+        sl_detail where = *sl_detail_get();
+        take_back(&c, done);
+        return sl_fail_at((sl_code)done.code, where.field, where.offset);
+    }
+    return SL_DONE;
+}
+
+/* ---- act: hand out ---- */
+
+typedef struct {
+    const sl_release_world *world;
+    sl_object *object;
+    sl_buf piece;
+    sl_hasher hasher;
+    int out_fd; /* -1: only to see that it is whole */
+} handing;
+
+static void end_handing(handing *h)
+{
+    sl_object_close(&h->object);
+    if (h->piece.p != NULL) {
+        sl_wipe(h->piece.p, h->piece.cap);
+    }
+    sl_buf_free(&h->piece);
+    sl_hasher_free(&h->hasher);
+}
+
+static sl_res pass(handing *h, sl_digest *ret_digest)
+{
+    uint64_t bytes = sl_object_bytes(h->object);
+    sl_hasher_start(&h->hasher);
+    for (uint64_t at = 0; at < bytes; at += h->piece.n) {
+        SL_TRY(h->world->still(h->world->context));
+        SL_TRY(sl_object_read(h->object, at, h->piece.p, SL_READER_PIECE_BYTES, &h->piece.n));
+        SL_NEED(h->piece.n != 0, SL_E_TRUNCATED);
+        sl_hasher_add(&h->hasher, sl_buf_view(&h->piece));
+        if (h->out_fd >= 0) {
+            SL_TRY(sl_fd_write_all(h->out_fd, sl_buf_view(&h->piece)));
+        }
+    }
+    *ret_digest = sl_hasher_end(&h->hasher);
+    return SL_DONE;
+}
+
+static sl_res open_held(const sl_release_world *world, int at_fd, const sl_release *r,
+                        const sl_manifest *m, sl_object **ret_object)
+{
+    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
+    sl_key_request q = { .version = r->version,
+                         .intent = r->approved_leaf,
+                         .kind = SL_WRAP_OBJECT };
+    memcpy(q.compartment, r->compartment, sizeof q.compartment);
+    memcpy(q.name, r->object, sizeof r->object);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
+    SL_TRY(world->key(world->context, SL_KEEPER_KEY_OPEN, &q, key.p));
+    return sl_object_open(at_fd, m, SL_PART_DATA, key.p, &m->parts[SL_PART_DATA].root, ret_object);
+}
+
+static sl_res record_released(const sl_release_world *world, const sl_release_request *request,
+                              const sl_digest *digest, uint64_t bytes)
+{
+    sl_view ids[SL_RELEASE_SIGNERS_MAX];
+    const sl_release *r = &request->asked;
+    uint64_t index = 0;
+    for (size_t i = 0; i < r->approved_count; i++) {
+        ids[i] = sl_view_str(r->approved_by[i]);
+    }
+    /* Who asked is none of those who approved: the roll refused that. */
+    sl_event_release_outcome fields = { .outcome = SL_LIT("released"),
+                                        .approvals = { ids, r->approved_count },
+                                        .persons = 1 + r->approved_persons,
+                                        .digest = digest,
+                                        .has_bytes = true,
+                                        .bytes = bytes,
+                                        .has_approval = true,
+                                        .approval = r->approved_leaf };
+    return record_outcome(world, request, &fields, &index);
+}
+
+sl_res sl_release_hand_out(const sl_release_world *world, int at_fd, int out_fd,
+                           const sl_roll *roll, const sl_release_request *request,
+                           sl_digest *ret_digest, uint64_t *ret_bytes)
+{
+    sl_manifest m;
+    sl_digest digest;
+    sl_object_ref ref;
+    const sl_release *r = &request->asked;
+    SL_OWN(handing, h, end_handing) = { .world = world,
+                                        .piece = { .max = SL_READER_PIECE_BYTES },
+                                        .out_fd = -1 };
+    SL_TRY(sl_roll_release_ready(roll, r, world->wall_ms(world->context)));
+    SL_TRY(world->admit(world->context, request));
+    sl_release_ref(r, &ref);
+    SL_TRY(sl_manifest_read(at_fd, ref.compartment, ref.object, ref.version, &m));
+    if (!sl_digest_eq(&m.digest, &r->held)) {
+        return sl_fail_at(SL_E_INTEGRITY, "manifest", r->held_leaf);
+    }
+    SL_TRY(sl_buf_reserve(&h.piece, SL_READER_PIECE_BYTES));
+    SL_TRY(open_held(world, at_fd, r, &m, &h.object));
+    SL_TRY(pass(&h, &digest)); /* whole, before anything says that it left */
+    SL_TRY(record_released(world, request, &digest, sl_object_bytes(h.object)));
+    h.out_fd = out_fd;
+    SL_TRY(pass(&h, ret_digest));
+    *ret_bytes = sl_object_bytes(h.object);
+    return SL_DONE;
+}
+
+/* ---- act: destroy ---- */
+
+sl_res sl_release_clear(const sl_release_world *world, int held_fd, const sl_release *release,
+                        uint64_t leaf_index)
+{
+    sl_object_ref ref;
+    sl_key_request q = { .version = 1, .intent = leaf_index, .kind = SL_WRAP_OBJECT };
+    sl_release_ref(release, &ref);
+    memcpy(q.compartment, ref.compartment, sizeof q.compartment);
+    memcpy(q.name, ref.uid, sizeof ref.uid);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    if (leaf_index != 0) {
+        sl_res forgotten = world->key(world->context, SL_KEEPER_KEY_FORGET, &q, NULL);
+        (void)sl_ok(
+            forgotten); /* a closed compartment keeps it; without the bytes it opens nothing */
+    }
+    return sl_object_remove(held_fd, &ref);
+}
+
+sl_res sl_release_end(const sl_release_world *world, int held_fd, const sl_release *release,
+                      const char *compartment_id, const char *outcome)
+{
+    uint64_t index = 0;
+    sl_release_request request = { .asked = *release };
+    sl_event_release_outcome fields = { .outcome = sl_view_str(outcome), .persons = 1 };
+    (void)snprintf(request.compartment_id, sizeof request.compartment_id, "%s", compartment_id);
+    SL_TRY(record_outcome(world, &request, &fields, &index));
+    return strcmp(release->kind, "object") == 0 ? SL_DONE
+                                                : sl_release_clear(world, held_fd, release, index);
+}
