@@ -6,6 +6,15 @@
 _Static_assert(SL_TAG_LANES == SL_TAG_COUNT, "every lane is a tag");
 _Static_assert(SL_TAG_FEATURES_MAX * 128 <= INT16_MAX, "sums of rows fit 16 bits");
 
+static void find_rows_portable(const sl_tag_model *model,
+                               const uint32_t values[SL_TAG_CONTEXT_LANES],
+                               uint32_t rows[SL_TAG_CONTEXT_LANES])
+{
+    for (size_t i = 0; i < SL_TAG_CONTEXT_LANES; i++) {
+        rows[i] = (sl_tag_feature(SL_TAG_TEMPLATES[i], values[i]) & model->mask) * SL_TAG_LANES;
+    }
+}
+
 static void step_portable(const sl_tag_model *model, const sl_tag_evidence *evidence,
                           const int32_t *before, int32_t now[SL_TAG_LANES],
                           uint8_t from[SL_TAG_LANES])
@@ -23,8 +32,7 @@ static void step_portable(const sl_tag_model *model, const sl_tag_evidence *evid
         }
     }
     for (size_t i = 0; i < SL_TAG_CONTEXT; i++) {
-        uint32_t feature = sl_tag_feature(SL_TAG_TEMPLATES[i], evidence->values[i]) & model->mask;
-        const int8_t *row = model->weights + (size_t)feature * SL_TAG_LANES;
+        const int8_t *row = model->weights + evidence->rows[i];
         for (size_t k = 0; k < SL_TAG_LANES; k++) {
             own[k] += row[k];
         }
@@ -42,7 +50,9 @@ static void step_portable(const sl_tag_model *model, const sl_tag_evidence *evid
     }
 }
 
-const sl_tag_kernel SL_TAG_KERNEL_PORTABLE = { .name = "portable", .step = step_portable };
+const sl_tag_kernel SL_TAG_KERNEL_PORTABLE = { .name = "portable",
+                                               .find_rows = find_rows_portable,
+                                               .step = step_portable };
 
 static uint8_t best_of(const int32_t score[SL_TAG_LANES])
 {
@@ -59,6 +69,7 @@ typedef struct {
     sl_tag_tokens *tokens;
     size_t line;
     size_t colon;
+    uint32_t colon_hash;
 } walk;
 
 static sl_tag_line line_at(const walk *w, size_t at)
@@ -73,23 +84,44 @@ static sl_tag_line line_at(const walk *w, size_t at)
     return line;
 }
 
-static void gather(const walk *w, size_t at, sl_tag_evidence *out)
+/* A token that waits for its turn while the rows that it needs come from memory. */
+typedef struct {
+    sl_tag_evidence evidence;
+    bool plain;
+} waiting;
+
+/* Tokens are made ready so far ahead: the rows lie all over two megabytes. */
+#define AHEAD ((size_t)6)
+#define WAITING ((size_t)8)
+
+static void make_ready(const sl_tag_kernel *kernel, const walk *w, size_t at, sl_tag_evidence *out)
 {
+    uint32_t values[SL_TAG_CONTEXT_LANES] __attribute__((uninitialized));
+    const sl_tag_model *model = w->words->model;
     sl_tag_line line = line_at(w, at);
-    sl_tag_context(w->tokens, at, &line, out->values);
+    sl_tag_context(w->tokens, at, &line, values);
+    kernel->find_rows(model, values, out->rows);
+    for (size_t i = 0; i < SL_TAG_CONTEXT; i++) {
+        __builtin_prefetch(model->weights + out->rows[i]);
+    }
     out->own = w->words->items[w->tokens->items[at].word].own;
     for (size_t i = 0; i < SL_TAG_NEAR; i++) {
         const sl_tag_token *other = sl_tag_at(w->tokens, at + i - (i < 3 ? 3U : 2U));
         out->near[i] = w->words->items[other->word].near[i];
+        __builtin_prefetch(out->near[i]);
     }
 }
 
-static void step(const sl_tag_kernel *kernel, const walk *w, size_t at, const int32_t *before,
-                 int32_t score[SL_TAG_LANES], uint8_t from[SL_TAG_LANES])
+/* The next token of the walk. */
+static void walk_on(const sl_tag_kernel *kernel, walk *w, size_t at, waiting *one)
 {
-    sl_tag_evidence evidence __attribute__((uninitialized));
-    gather(w, at, &evidence);
-    kernel->step(w->words->model, &evidence, before, score, from);
+    const sl_tag_token *t = &w->tokens->items[at];
+    w->line = t->lines != 0 ? at : w->line;
+    one->plain = sl_tag_is_plain(w->tokens, at);
+    if (!one->plain) {
+        make_ready(kernel, w, at, &one->evidence);
+    }
+    w->colon = t->lower == w->colon_hash ? at : w->colon;
 }
 
 /* `leave`: what it counts to go on from a tag; NULL at a segment's end. */
@@ -113,30 +145,32 @@ static void label_back(sl_tag_tokens *tokens, size_t begin, size_t end, const in
 static void walk_segment(const sl_tag_kernel *kernel, walk *w, size_t begin, size_t end,
                          uint8_t (*from)[SL_TAG_LANES])
 {
-    const uint32_t colon = sl_tag_colon();
+    waiting queue[WAITING] __attribute__((uninitialized));
     const sl_tag_model *model = w->words->model;
     int32_t leave[SL_TAG_LANES];
     int32_t score[SL_TAG_LANES] = { 0 };
     size_t stretch = begin; /* of tokens that are asked */
+    size_t ready = begin;
     for (size_t k = 0; k < SL_TAG_LANES; k++) {
         leave[k] = model->transitions[k][SL_TAG_OUTSIDE];
     }
     for (size_t i = begin; i < end; i++) {
-        const sl_tag_token *t = &w->tokens->items[i];
-        w->line = t->lines != 0 ? i : w->line;
-        if (sl_tag_is_plain(w->tokens, i)) {
+        for (; ready < end && ready <= i + AHEAD; ready++) {
+            walk_on(kernel, w, ready, &queue[ready % WAITING]);
+        }
+        const waiting *one = &queue[i % WAITING];
+        if (one->plain) {
             label_back(w->tokens, stretch, i, leave, score, from);
             w->tokens->items[i].label = SL_TAG_OUTSIDE;
             stretch = i + 1;
-        } else {
-            if (stretch == i) {
-                for (size_t k = 0; k < SL_TAG_LANES; k++) {
-                    score[k] = k == SL_TAG_OUTSIDE ? 0 : SL_TAG_IMPOSSIBLE;
-                }
-            }
-            step(kernel, w, i, i == begin ? NULL : score, score, from[i]);
+            continue;
         }
-        w->colon = t->lower == colon ? i : w->colon;
+        if (stretch == i) {
+            for (size_t k = 0; k < SL_TAG_LANES; k++) {
+                score[k] = k == SL_TAG_OUTSIDE ? 0 : SL_TAG_IMPOSSIBLE;
+            }
+        }
+        kernel->step(model, &one->evidence, i == begin ? NULL : score, score, from[i]);
     }
     label_back(w->tokens, stretch, end, NULL, score, from);
 }
@@ -150,7 +184,7 @@ sl_res sl_tag_path_find(const sl_tag_kernel *kernel, const sl_tag_words *words,
         path->from = from;
         path->cap = tokens->cap;
     }
-    walk w = { .words = words, .tokens = tokens };
+    walk w = { .words = words, .tokens = tokens, .colon_hash = sl_tag_colon() };
     for (size_t begin = 0; begin < tokens->n;) {
         size_t end = sl_tag_segment_end(tokens, begin);
         walk_segment(kernel, &w, begin, end, path->from);

@@ -5,15 +5,19 @@
 
 #include "detect/tagger_words.h"
 
-/* All that one token says about its tag: values of SL_TAG_TEMPLATES and rows that were added up before. */
+/* All that one token says about its tag: rows of the features around it (where each begins in the weights) and rows
+ * that were added up before. */
 typedef struct {
-    uint32_t values[SL_TAG_CONTEXT_LANES];
+    uint32_t rows[SL_TAG_CONTEXT_LANES];
     const int16_t *own;
     const int8_t *near[SL_TAG_NEAR];
 } sl_tag_evidence;
 
 typedef struct {
     const char *name;
+    /* From values of SL_TAG_TEMPLATES to the places of their rows. */
+    void (*find_rows)(const sl_tag_model *model, const uint32_t values[SL_TAG_CONTEXT_LANES],
+                      uint32_t rows[SL_TAG_CONTEXT_LANES]);
     /* Scores of the paths that end in each tag here, and the tag that each came from; `before` is NULL
      * at a segment's beginning and may be `now`. */
     void (*step)(const sl_tag_model *model, const sl_tag_evidence *evidence, const int32_t *before,

@@ -14,8 +14,9 @@ WITH_AVX2 static inline __m128i row_at(const int8_t *row)
 }
 
 /* The rows' places in bytes from the weights' beginning. */
-WITH_AVX2 static inline void hash_values(const sl_tag_model *model, const uint32_t *values,
-                                         uint32_t rows[SL_TAG_CONTEXT_LANES])
+WITH_AVX2 static void find_rows_avx2(const sl_tag_model *model,
+                                     const uint32_t values[SL_TAG_CONTEXT_LANES],
+                                     uint32_t rows[SL_TAG_CONTEXT_LANES])
 {
     const __m256i mask = _mm256_set1_epi32((int)model->mask);
     for (size_t i = 0; i < SL_TAG_CONTEXT_LANES; i += 8) {
@@ -35,8 +36,7 @@ WITH_AVX2 static inline void hash_values(const sl_tag_model *model, const uint32
 /* The tags' own scores, in 32 bits. */
 WITH_AVX2 static inline __m256i add_up(const sl_tag_model *model, const sl_tag_evidence *e)
 {
-    uint32_t rows[SL_TAG_CONTEXT_LANES] __attribute__((uninitialized));
-    hash_values(model, e->values, rows);
+    const uint32_t *rows = e->rows;
     __m128i sum = _mm_loadu_si128((const __m128i *)(const void *)e->own);
     __m128i more = _mm_setzero_si128();
     for (size_t i = 0; i < SL_TAG_NEAR; i += 2) {
@@ -76,7 +76,9 @@ WITH_AVX2 static void step_avx2(const sl_tag_model *model, const sl_tag_evidence
     _mm_storel_epi64((__m128i *)(void *)from, _mm_packus_epi16(narrow, narrow));
 }
 
-static const sl_tag_kernel AVX2 = { .name = "avx2", .step = step_avx2 };
+static const sl_tag_kernel AVX2 = { .name = "avx2",
+                                    .find_rows = find_rows_avx2,
+                                    .step = step_avx2 };
 
 const sl_tag_kernel *sl_tag_kernel_x86(void)
 {
