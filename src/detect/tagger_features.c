@@ -1,5 +1,9 @@
 /* Tokens and features of the tagger (tagger.h): what training and tagging share.
  * A change here makes every pack useless: raise the pack's version with it. */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "detect/tagger_features.h"
 
 #include "detect/siphash.h"
@@ -116,18 +120,41 @@ static sl_res make_room(sl_tag_tokens *all)
     return SL_DONE;
 }
 
+/* Where the letters and digits at `at` end. */
+static size_t run_end(sl_view t, size_t at)
+{
+#ifdef __SSE2__
+    const __m128i low = _mm_set1_epi8((char)-128); /* shifts unsigned order to signed */
+    for (; at + 16 <= t.n; at += 16) {
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(t.p + at));
+        __m128i letter = _mm_sub_epi8(_mm_or_si128(b, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        __m128i digit = _mm_sub_epi8(b, _mm_set1_epi8('0'));
+        letter = _mm_cmplt_epi8(_mm_add_epi8(letter, low), _mm_set1_epi8((char)(-128 + 26)));
+        digit = _mm_cmplt_epi8(_mm_add_epi8(digit, low), _mm_set1_epi8((char)(-128 + 10)));
+        __m128i word =
+            _mm_or_si128(_mm_or_si128(letter, digit), b); /* 0x80 and beyond by themselves */
+        unsigned other = ~(unsigned)_mm_movemask_epi8(word) & 0xFFFFU;
+        if (other != 0) {
+            return at + (size_t)__builtin_ctz(other);
+        }
+    }
+#endif
+    while (at < t.n && sl_is_word(t.p[at])) {
+        at++;
+    }
+    return at;
+}
+
 /* Letters and digits together; an apostrophe inside a word ("O'Brien"); every other sign alone. */
 static size_t token_end(sl_view t, size_t at)
 {
-    if (!sl_is_word(t.p[at])) {
+    size_t end = run_end(t, at);
+    if (end == at) {
         return at + 1;
     }
-    size_t i = at;
-    while (i < t.n && (sl_is_word(t.p[i]) ||
-                       (t.p[i] == '\'' && i == at + 1 && i + 1 < t.n && sl_is_word(t.p[i + 1])))) {
-        i++;
-    }
-    return i;
+    bool apostrophe =
+        end == at + 1 && end + 1 < t.n && t.p[end] == '\'' && sl_is_word(t.p[end + 1]);
+    return apostrophe ? run_end(t, end + 1) : end;
 }
 
 /* ---- texts without capitals ------------------------------------------------------------------ */
@@ -190,30 +217,71 @@ static sl_res judge_case(sl_tag_words *words, sl_tag_tokens *tokens)
     return SL_DONE;
 }
 
+/* Appends the next token, its place alone; false at the text's end. */
+static sl_res next_token(sl_tag_tokens *tokens, size_t *at, bool *ret_more)
+{
+    sl_view text = tokens->text;
+    size_t i = *at;
+    unsigned lines = i == 0;
+    while (i < text.n && sl_is_blank(text.p[i])) {
+        lines += text.p[i++] == '\n';
+    }
+    *ret_more = i < text.n;
+    if (!*ret_more) {
+        return SL_DONE;
+    }
+    SL_TRY(make_room(tokens));
+    *at = token_end(text, i);
+    sl_tag_token *one = &tokens->items[tokens->n++];
+    *one = (sl_tag_token){ .start = (uint32_t)i,
+                           .end = (uint32_t)*at,
+                           .lines = (uint8_t)(lines > 2 ? 2 : lines) };
+    return SL_DONE;
+}
+
+/* Between the steps of looking a word up (tagger_words.h) lie so many tokens. */
+#define STEP ((size_t)6)
+#define KEYS ((size_t)16)
+
+static sl_res tokenise_fast(sl_tag_words *words, sl_tag_tokens *tokens)
+{
+    sl_tag_key keys[KEYS] __attribute__((uninitialized));
+    bool more = true;
+    for (size_t i = 0, at = 0; more || i < tokens->n + 2 * STEP; i++) {
+        if (more) {
+            SL_TRY(next_token(tokens, &at, &more));
+        }
+        if (i < tokens->n) {
+            sl_tag_words_key(words, tokens->text, &tokens->items[i], &keys[i % KEYS]);
+        }
+        if (i >= STEP && i - STEP < tokens->n) {
+            sl_tag_words_fetch(words, &keys[(i - STEP) % KEYS]);
+        }
+        if (i >= 2 * STEP && i - 2 * STEP < tokens->n) {
+            size_t done = i - 2 * STEP;
+            SL_TRY(
+                sl_tag_words_find(words, tokens->text, &keys[done % KEYS], &tokens->items[done]));
+        }
+    }
+    return SL_DONE;
+}
+
 sl_res sl_tag_tokenise_known(sl_tag_words *words, sl_view text, sl_tag_tokens *tokens)
 {
+    bool more = true;
     tokens->n = 0;
     tokens->text = text;
-    unsigned lines = 1;
-    for (size_t i = 0; i < text.n;) {
-        if (sl_is_blank(text.p[i])) {
-            lines += text.p[i] == '\n';
-            i++;
-            continue;
+    if (words != NULL) {
+        SL_TRY(tokenise_fast(words, tokens));
+    } else {
+        for (size_t at = 0; more;) {
+            size_t n = tokens->n;
+            SL_TRY(next_token(tokens, &at, &more));
+            if (more) {
+                sl_tag_token *one = &tokens->items[n];
+                sl_tag_describe(one, sl_view_sub(text, one->start, one->end));
+            }
         }
-        size_t end = token_end(text, i);
-        SL_TRY(make_room(tokens));
-        sl_tag_token *one = &tokens->items[tokens->n++];
-        *one = (sl_tag_token){ .start = (uint32_t)i,
-                               .end = (uint32_t)end,
-                               .lines = (uint8_t)(lines > 2 ? 2 : lines) };
-        if (words == NULL) {
-            sl_tag_describe(one, sl_view_sub(text, i, end));
-        } else {
-            SL_TRY(sl_tag_words_find(words, text, one));
-        }
-        lines = 0;
-        i = end;
     }
     return judge_case(words, tokens);
 }

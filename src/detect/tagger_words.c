@@ -136,28 +136,45 @@ static sl_res learn(sl_tag_words *w, sl_view word, const uint64_t key[2], uint32
     return SL_DONE;
 }
 
-sl_res sl_tag_words_find(sl_tag_words *words, sl_view text, sl_tag_token *token)
+void sl_tag_words_key(const sl_tag_words *words, sl_view text, const sl_tag_token *token,
+                      sl_tag_key *ret_key)
+{
+    size_t n = token->end - token->start;
+    const uint8_t *p = text.p + token->start;
+    if (text.n - token->start >= KEY_BYTES) {
+        key_of(p, n, ret_key->bytes);
+    } else {
+        uint8_t copy[KEY_BYTES] = { 0 };
+        memcpy(copy, p, n);
+        key_of(copy, n, ret_key->bytes);
+    }
+    ret_key->slot = (uint32_t)slot_of(ret_key->bytes);
+    __builtin_prefetch(&words->slots[ret_key->slot]);
+}
+
+void sl_tag_words_fetch(const sl_tag_words *words, const sl_tag_key *key)
+{
+    const sl_tag_word *entry = &words->items[words->slots[key->slot]];
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry->near);
+}
+
+sl_res sl_tag_words_find(sl_tag_words *words, sl_view text, const sl_tag_key *key,
+                         sl_tag_token *token)
 {
     sl_view word = sl_view_sub(text, token->start, token->end);
-    uint64_t key[2];
     if (word.n > KEY_BYTES) {
         return learn(words, word, NULL, NULL, token);
     }
-    if (text.n - token->start >= KEY_BYTES) {
-        key_of(word.p, word.n, key);
-    } else {
-        uint8_t copy[KEY_BYTES] = { 0 };
-        memcpy(copy, word.p, word.n);
-        key_of(copy, word.n, key);
-    }
-    size_t slot = slot_of(key);
+    size_t slot = key->slot;
     for (unsigned i = 0; i < TRIES; i++) {
         uint32_t at = words->slots[slot];
         if (at == 0) {
-            return learn(words, word, key, &words->slots[slot], token);
+            return learn(words, word, key->bytes, &words->slots[slot], token);
         }
         const sl_tag_word *entry = &words->items[at];
-        if (entry->key[0] == key[0] && entry->key[1] == key[1] && entry->length == word.n) {
+        if (entry->key[0] == key->bytes[0] && entry->key[1] == key->bytes[1] &&
+            entry->length == word.n) {
             take(words, at, token);
             return SL_DONE;
         }

@@ -54,8 +54,17 @@ uint32_t sl_tag_lists_of(const sl_tag_model *model, uint32_t lower);
 /* Before a text: forgets what belongs to another model, or all if it is too much. */
 SL_MUST sl_res sl_tag_words_begin(sl_tag_words *words, const sl_tag_model *model);
 void sl_tag_words_free(sl_tag_words *words);
-/* Describes the token whose place in `text` is set. */
-SL_MUST sl_res sl_tag_words_find(sl_tag_words *words, sl_view text, sl_tag_token *token);
+/* Describes the token whose place in `text` is set, in three steps with other tokens between them, because the entries
+ * lie all over the memory: the key, and where to look for it; the entry is asked for; it is there. */
+typedef struct {
+    uint64_t bytes[2];
+    uint32_t slot;
+} sl_tag_key;
+void sl_tag_words_key(const sl_tag_words *words, sl_view text, const sl_tag_token *token,
+                      sl_tag_key *ret_key);
+void sl_tag_words_fetch(const sl_tag_words *words, const sl_tag_key *key);
+SL_MUST sl_res sl_tag_words_find(sl_tag_words *words, sl_view text, const sl_tag_key *key,
+                                 sl_tag_token *token);
 /* The same token where case says nothing. */
 SL_MUST sl_res sl_tag_words_caseless(sl_tag_words *words, sl_view word, sl_tag_token *token);
 
