@@ -13,7 +13,13 @@
 #include "ledger/tiles.h"
 #include "respond/admin.h"
 
-enum { REQUESTS_MAX = 500, WAIT_MS_MAX = 15000, POLL_MS = 200, TAMPERS_MAX = 8 };
+enum {
+    REQUESTS_MAX = 500,
+    WAIT_MS_MAX = 15000,
+    POLL_MS = 200,
+    KEY_WAIT_MS_MAX = 10000,
+    TAMPERS_MAX = 8
+};
 
 /* ---- reading the ledger while the drill goes on ---- */
 
@@ -64,6 +70,22 @@ static sl_res need_target(const drill_call *call)
                  : sl_fail_at(SL_E_USAGE, "--url, --api-key and --model are needed", SL_NOWHERE);
 }
 
+/* A key that was just issued takes the doors a moment to learn; one that they never know asks nobody anything. */
+static sl_res chat(const drill_call *call, const char *prompt, sl_buf *answer,
+                   sl_attack_reply *ret_reply)
+{
+    for (int tries = 0; tries < KEY_WAIT_MS_MAX / POLL_MS; tries++) {
+        sl_buf_clear(answer);
+        SL_TRY(sl_attack_chat(&call->target, prompt, answer, ret_reply));
+        if (ret_reply->status != 401) {
+            return SL_DONE;
+        }
+        struct timespec pause = { 0, POLL_MS * 1000000L };
+        (void)nanosleep(&pause, NULL);
+    }
+    return sl_fail_at(SL_E_KEY, "--api-key", SL_NOWHERE);
+}
+
 static sl_res recite(const drill_call *call, sl_drill_judge *judge)
 {
     SL_TRY(need_target(call));
@@ -73,7 +95,7 @@ static sl_res recite(const drill_call *call, sl_drill_judge *judge)
     for (uint64_t i = 0; i < judge->scenario->trials; i++) {
         SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 4 * SL_MIB };
         sl_attack_reply reply;
-        SL_TRY(sl_attack_chat(&call->target, call->prompt, &answer, &reply));
+        SL_TRY(chat(call, call->prompt, &answer, &reply));
         if (i == 0) {
             sl_drill_judge_crossing(judge, sl_view_str(reply.id));
         }
@@ -95,7 +117,7 @@ static sl_res overspend(const drill_call *call, sl_drill_judge *judge)
     for (int i = 0; i < REQUESTS_MAX && judge->trials < judge->scenario->trials; i++) {
         SL_OWN(sl_buf, answer, sl_buf_free) = { .max = 4 * SL_MIB };
         sl_attack_reply reply;
-        SL_TRY(sl_attack_chat(&call->target, "more", &answer, &reply));
+        SL_TRY(chat(call, "more", &answer, &reply));
         if (i == 0) {
             sl_drill_judge_crossing(judge, sl_view_str(reply.id));
         }
