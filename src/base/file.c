@@ -18,6 +18,11 @@ void sl_fd_close(int *fd)
     *fd = -1;
 }
 
+static sl_res fail_write(const char *field)
+{
+    return sl_fail_os(errno == ENOSPC || errno == EDQUOT ? SL_E_DISK_FULL : SL_E_IO, field);
+}
+
 sl_res sl_fd_write_all(int fd, sl_view v)
 {
     while (v.n > 0) {
@@ -26,7 +31,7 @@ sl_res sl_fd_write_all(int fd, sl_view v)
             continue;
         }
         if (put < 0) {
-            return sl_fail_os(SL_E_IO, "write");
+            return fail_write("write");
         }
         v = sl_view_sub(v, (size_t)put, v.n);
     }
@@ -41,7 +46,7 @@ sl_res sl_fd_pwrite_all(int fd, sl_view v, uint64_t offset)
             continue;
         }
         if (put < 0) {
-            return sl_fail_os(SL_E_IO, "write");
+            return fail_write("write");
         }
         offset += (uint64_t)put;
         v = sl_view_sub(v, (size_t)put, v.n);
@@ -106,7 +111,7 @@ static sl_res fail_open(const char *field)
     case ELOOP:
         return sl_fail_os(SL_E_DENIED, field);
     default:
-        return sl_fail_os(SL_E_IO, field);
+        return fail_write(field);
     }
 }
 
@@ -188,7 +193,7 @@ static sl_res write_temporary(int dir_fd, const char *name, sl_view content, mod
         r = sl_fail_os(SL_E_IO, "mode");
     }
     if (sl_ok(r) && fsync(fd) != 0) {
-        r = sl_fail_os(SL_E_IO, "sync");
+        r = fail_write("sync");
     }
     return r;
 }
@@ -260,7 +265,7 @@ sl_res sl_dir_sync(int dir_fd, const char *path)
     int fd = -1;
     SL_TRY(sl_dir_open(dir_fd, path, &fd));
     int bad = fsync(fd);
-    sl_res r = bad != 0 ? sl_fail_os(SL_E_IO, "directory sync") : SL_DONE;
+    sl_res r = bad != 0 ? fail_write("directory sync") : SL_DONE;
     sl_fd_close(&fd);
     return r;
 }

@@ -46,6 +46,14 @@ static void files_are_replaced_and_created(void **state)
     assert_int_equal(unlinkat(dir, "a", 0), 0);
 }
 
+static void a_full_disk_is_told_as_such(void **state)
+{
+    SL_OWN(int, full, sl_fd_close) = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(full >= 0);
+    assert_code(sl_fd_write_all(full, SL_LIT("x")), SL_E_DISK_FULL);
+    assert_code(sl_fd_pwrite_all(full, SL_LIT("x"), 0), SL_E_DISK_FULL);
+}
+
 static void directories_and_odd_files(void **state)
 {
     SL_OWN(int, dir, sl_fd_close) = -1;
@@ -107,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_are_replaced_and_created, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(directories_and_odd_files, make_dir, drop_dir),
+        cmocka_unit_test(a_full_disk_is_told_as_such),
         cmocka_unit_test(secrets_sit_at_the_guard_page),
         cmocka_unit_test(seeded_numbers_repeat),
         cmocka_unit_test(times_are_written_in_utc),
