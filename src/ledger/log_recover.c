@@ -58,6 +58,10 @@ static sl_res remember_all(recovery *rec, const sl_tlog_options *options)
 
     if (sl_ok(r)) {
         r = remember(rec, sl_buf_view(&note));
+        if (sl_is(r, SL_E_TRUNCATED) || sl_is(r, SL_E_SYNTAX) || sl_is(r, SL_E_UTF8)) {
+            /* It is replaced whole or not at all: what does not read was written by somebody else. */
+            return sl_fail_at(SL_E_INTEGRITY, "ledger/checkpoint", SL_NOWHERE);
+        }
         if (sl_ok(r)) {
             rec->log->published = rec->before[0].is.size;
         }

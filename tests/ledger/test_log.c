@@ -181,6 +181,26 @@ static void a_tail_cut_behind_the_published_checkpoint_is_a_rollback(void **stat
     sl_tlog_free(log);
 }
 
+/* It is replaced whole or not at all, so an empty or cut one is somebody's work. */
+static void a_damaged_checkpoint_is_no_missing_one(void **state)
+{
+    SL_OWN(ledger *, l, drop) = make(1 << 20);
+    SL_OWN(sl_buf, whole, sl_buf_free) = { .max = 4096 };
+    sl_tlog_report report;
+    sl_tlog *none = NULL;
+    sl_tlog *log = open_log(l, &report);
+
+    assert_done(log_fill(log, 0, 10, 10));
+    assert_done(sl_tlog_publish(log));
+    sl_tlog_free(log);
+    assert_done(sl_file_read(l->dir_fd, "checkpoint", &whole));
+    for (size_t keep = 0; keep < whole.n; keep += 20) {
+        sl_view part = sl_view_sub(sl_buf_view(&whole), 0, keep);
+        assert_done(sl_file_replace(l->dir_fd, "checkpoint", part, 0644));
+        assert_code(sl_tlog_open(&l->options, &none, &report), SL_E_INTEGRITY);
+    }
+}
+
 static void a_checkpoint_from_outside_tells_a_rollback_and_a_fork(void **state)
 {
     SL_OWN(ledger *, l, drop) = make(1 << 20);
@@ -416,6 +436,7 @@ int main(void)
         cmocka_unit_test(uncommitted_leaves_are_not_there),
         cmocka_unit_test(a_torn_tail_is_cut_and_a_torn_middle_is_refused),
         cmocka_unit_test(a_tail_cut_behind_the_published_checkpoint_is_a_rollback),
+        cmocka_unit_test(a_damaged_checkpoint_is_no_missing_one),
         cmocka_unit_test(a_checkpoint_from_outside_tells_a_rollback_and_a_fork),
         cmocka_unit_test(another_key_cannot_open_it),
         cmocka_unit_test(ledger_time_never_decreases),
