@@ -10,12 +10,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/secret.h"
+
 struct sl_ipc {
     int fd;
     bool broken; /* hears and says nothing more; the descriptor stays ours until the close */
     uint32_t phase;
     uint64_t last_id;
+    bool secret;
     const sl_ipc_table *table;
+    size_t received; /* bytes in `packet` that a message left there */
     uint8_t packet[SL_IPC_HEADER_BYTES + SL_IPC_BYTES_MAX];
 };
 
@@ -68,8 +72,28 @@ sl_res sl_ipc_open(int fd, const sl_ipc_table *table, sl_ipc **ret_link)
     link->phase = 0;
     link->last_id = 0;
     link->table = table;
+    link->secret = false;
+    link->received = 0;
     *ret_link = link;
     return SL_DONE;
+}
+
+void sl_ipc_forget(sl_ipc *link)
+{
+    sl_wipe(link->packet, link->received);
+    link->received = 0;
+}
+
+static void forget_secret(sl_ipc *link)
+{
+    if (link->secret) {
+        sl_ipc_forget(link);
+    }
+}
+
+void sl_ipc_set_secret(sl_ipc *link)
+{
+    link->secret = true;
 }
 
 void sl_ipc_close(sl_ipc *link)
@@ -80,6 +104,7 @@ void sl_ipc_close(sl_ipc *link)
     if (link->fd >= 0) {
         (void)close(link->fd);
     }
+    forget_secret(link);
     free(link);
 }
 
@@ -305,6 +330,7 @@ static sl_res receive_with_rule(sl_ipc *link, sl_ipc_msg *ret_msg, const sl_ipc_
                              .msg_iovlen = 1,
                              .msg_control = control.space,
                              .msg_controllen = sizeof control.space };
+    forget_secret(link);
     ssize_t n;
     do {
         n = recvmsg(link->fd, &packet, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -315,6 +341,7 @@ static sl_res receive_with_rule(sl_ipc *link, sl_ipc_msg *ret_msg, const sl_ipc_
     if (n <= 0) {
         return break_link(link, sl_fail(SL_E_CLOSED));
     }
+    link->received = (size_t)n;
     int fds[SL_IPC_FDS_MAX];
     size_t fd_count = take_rights(&packet, fds);
     sl_res checked = sl_fail(SL_E_LIMIT);
@@ -406,6 +433,7 @@ sl_res sl_ipc_dispatch(sl_ipc *link, size_t count_max, void *context)
         assert(rule->handler != NULL);
         sl_res handled = rule->handler(link, &msg, context);
         sl_ipc_msg_clear(&msg);
+        forget_secret(link);
         if (!sl_ok(handled)) {
             return break_link(link, handled);
         }

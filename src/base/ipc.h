@@ -74,6 +74,11 @@ void sl_ipc_close_at(sl_ipc **link); /* for SL_OWN */
 /* Valid until sl_ipc_close, also when the link is broken: take it out of loops before that. */
 int sl_ipc_fd(const sl_ipc *link);
 void sl_ipc_phase_set(sl_ipc *link, uint32_t phase);
+/* Wipes the last message that was received; its body is gone. */
+void sl_ipc_forget(sl_ipc *link);
+/* Messages on this link hold keys or passphrases: each is wiped after its handler, before the next receive and
+ * at the close. */
+void sl_ipc_set_secret(sl_ipc *link);
 /* A number for the next request of this side; never 0, never repeated on a link. */
 uint64_t sl_ipc_next_id(sl_ipc *link);
 

@@ -46,6 +46,9 @@ static void take_link(serving *s)
     }
     drop_link(s);
     sl_res r = sl_ipc_open(fd, s->table, &s->link);
+    if (sl_ok(r)) {
+        sl_ipc_set_secret(s->link); /* who is asked by one peer alone is asked about keys */
+    }
     r = sl_ok(r) ? sl_loop_add(s->loop, sl_ipc_fd(s->link), SL_LOOP_READ, on_link, s) : r;
     if (!sl_ok(r)) {
         sl_log_res(SL_LOG_ERROR, "a link to the peer could not be taken", r);

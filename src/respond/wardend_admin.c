@@ -335,6 +335,9 @@ static void on_accept(void *context, int fd, unsigned events)
         if (client->link == NULL) {
             client->daemon = d;
             sl_res opened = sl_ipc_open(accepted, &admin_table, &client->link);
+            if (sl_ok(opened)) {
+                sl_ipc_set_secret(client->link); /* a passphrase may come */
+            }
             if (sl_ok(opened) &&
                 !sl_ok(sl_loop_add(d->loop, accepted, SL_LOOP_READ, on_client, client))) {
                 hang_up(client);

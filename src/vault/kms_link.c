@@ -43,6 +43,7 @@ static sl_res ask(sl_kms *kms, sl_kms_type type, const char *id, sl_view rest, s
     SL_TRY(r);
     r = out != NULL ? sl_buf_add(out, answer.body) : SL_DONE;
     sl_ipc_msg_clear(&answer);
+    sl_ipc_forget(k->link);
     return r;
 }
 

@@ -219,6 +219,37 @@ static void dispatch_handles_what_waits_and_stops_at_a_failing_handler(void **st
     drop_pair(p);
 }
 
+static sl_res remember_body(sl_ipc *link, sl_ipc_msg *msg, void *context)
+{
+    *(sl_view *)context = msg->body;
+    return SL_DONE;
+}
+
+/* What is left in memory of a message with a key in it: nothing. */
+static void a_secret_link_forgets_what_it_received(void **state)
+{
+    static const sl_ipc_rule remembering[] = { { T_ASK, SL_IPC_ANY_PHASE, 1, 8, 0,
+                                                 remember_body } };
+    static const sl_ipc_table rememberer = { "test", remembering, 1 };
+    for (int i = 0; i < 2; i++) {
+        int fds[2];
+        pair p;
+        sl_view body = { 0 };
+        assert_true(sl_ok(sl_ipc_pair(fds)));
+        assert_true(sl_ok(sl_ipc_open(fds[0], &table, &p.a)));
+        assert_true(sl_ok(sl_ipc_open(fds[1], &rememberer, &p.b)));
+        if (i == 1) {
+            sl_ipc_set_secret(p.b);
+        }
+        assert_true(sl_ok(sl_ipc_send(p.a, T_ASK, 1, SL_LIT("password"))));
+        assert_true(sl_ok(sl_ipc_dispatch(p.b, 1, &body)));
+        assert_true(sl_view_eq(body, i == 0 ? SL_LIT("password") : SL_LIT("\0\0\0\0\0\0\0\0")));
+        sl_ipc_forget(p.b);
+        assert_true(sl_view_eq(body, SL_LIT("\0\0\0\0\0\0\0\0")));
+        drop_pair(p);
+    }
+}
+
 /* A peer that is hostile and never stops: answers to a request that was given up. */
 static void answer_late_for_ever(sl_ipc *link)
 {
@@ -255,6 +286,7 @@ int main(void)
         cmocka_unit_test(descriptors_travel_and_refused_ones_are_closed),
         cmocka_unit_test(a_full_queue_says_again_and_loses_nothing),
         cmocka_unit_test(a_failed_answer_carries_its_code),
+        cmocka_unit_test(a_secret_link_forgets_what_it_received),
         cmocka_unit_test(late_answers_do_not_lengthen_the_wait),
         cmocka_unit_test(dispatch_handles_what_waits_and_stops_at_a_failing_handler),
     };

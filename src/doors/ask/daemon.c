@@ -171,6 +171,7 @@ static sl_res lease_key(void *context, const char *compartment, const char *purp
         memcpy(ret_key, answer.body.p, 32);
     }
     sl_ipc_msg_clear(&answer);
+    sl_ipc_forget(s->keeper);
     return whole ? SL_DONE : sl_fail(SL_E_SYNTAX);
 }
 

@@ -109,6 +109,7 @@ static sl_res ask_keeper(sl_ingestd *d, uint16_t type, sl_view body, uint8_t *re
         memcpy(ret, answer.body.p, n);
     }
     sl_ipc_msg_clear(&answer);
+    sl_ipc_forget(d->keeper);
     return kept;
 }
 
