@@ -100,14 +100,18 @@ static sl_res on_trouble(sl_ipc *link, sl_ipc_msg *msg, void *context)
     sl_instance *instance = context;
     uint32_t code = sl_get_le32(msg->body.p);
     SL_NEED(code < SL_CODE_COUNT, SL_E_RANGE);
-    /* The place is a literal of ours, unless the process lies: plain letters only. */
-    char place[SL_NAME_BYTES_MAX] = { 0 };
-    for (size_t i = 8; i < msg->body.n && i - 8 < sizeof place - 1; i++) {
+    /* The place is a literal of ours, unless the process lies: printable letters only, and no colour codes. */
+    char place[SL_NAME_BYTES_MAX + 1] = { 0 };
+    for (size_t i = 8; i < msg->body.n && i - 8 < SL_NAME_BYTES_MAX; i++) {
         uint8_t c = msg->body.p[i];
-        place[i - 8] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? (char)c : ' ';
+        place[i - 8] = c >= ' ' && c < 0x7f ? (char)c : '?';
     }
-    sl_log(SL_LOG_ERROR, "%s: %s (%s, system error %u)", instance->name,
-           sl_res_text((sl_res){ (int32_t)code }), place, sl_get_le32(msg->body.p + 4));
+    const char *os = strerrordesc_np((int)sl_get_le32(msg->body.p + 4));
+    bool says_why = sl_get_le32(msg->body.p + 4) != 0 && os != NULL;
+    sl_res why = { (int32_t)code };
+    sl_log(SL_LOG_ERROR, "%s: %s%s%s%s%s%s; %s", instance->name, sl_res_text(why),
+           place[0] != 0 ? " (" : "", place, place[0] != 0 ? ")" : "", says_why ? ": " : "",
+           says_why ? os : "", sl_res_remedy(why));
     instance->trouble = (int32_t)code;
     sl_host_say(instance->host, SL_HOST_TROUBLE, instance->name, (int)code);
     return SL_DONE;

@@ -22,6 +22,7 @@ enum {
     CONFIRM_WAIT_MS = 200, /* a stream waits; who is late is no help to it */
     TICK_MS = 200,         /* a sealed compartment's keys are gone within this time */
     BATCH_MESSAGES = 16,
+    UNLOCK_AGAIN_MS = 5000,
 };
 
 static const char keeper_dir[] = "/keeper";
@@ -60,6 +61,8 @@ struct daemon_state {
     sl_kms *token;    /* owned by the keeper's core once it is open */
     sl_res result;
     bool told_key_file;
+    int32_t locked_why;       /* the code told last; 0: none */
+    uint64_t unlock_again_ms; /* on the boot clock: a key file that failed is not tried before */
 };
 
 /* ---- the world ---- */
@@ -221,10 +224,23 @@ static sl_res world_compare(void *context, sl_view body, sl_confirm_answer *ret_
 
 /* ---- work ---- */
 
+/* Told once for each reason, and tried again after a while: it fails for what somebody has to mend. */
+static void stays_locked(daemon_state *d, sl_res why)
+{
+    if (why.code != d->locked_why) {
+        sl_log_res(SL_LOG_ERROR, "the vault stays locked", why);
+    }
+    d->locked_why = why.code;
+    d->unlock_again_ms = world_boot_ms(d) + UNLOCK_AGAIN_MS;
+}
+
 /* With a key file beside it the vault protects nothing from who holds the disk: say so every time. */
 static void unlock_with_key_file(daemon_state *d)
 {
     SL_OWN(sl_buf, key, sl_buf_free) = { .max = SL_UNLOCK_BYTES_MAX };
+    if (world_boot_ms(d) < d->unlock_again_ms) {
+        return;
+    }
     sl_res r = sl_vault_key_file(keeper_dir, &key);
     if (sl_is(r, SL_E_NOT_FOUND)) {
         return;
@@ -238,7 +254,7 @@ static void unlock_with_key_file(daemon_state *d)
         sl_wipe(key.p, key.n);
     }
     if (!sl_ok(r)) {
-        sl_log_res(SL_LOG_ERROR, "the vault stays locked", r);
+        stays_locked(d, r);
     }
 }
 
@@ -338,6 +354,7 @@ static sl_res link_add(daemon_state *d, sl_keeper_peer peer, int fd)
         if (p->link == NULL) {
             *p = (peer_link){ .daemon = d, .peer = peer };
             SL_TRY(sl_ipc_open(fd, &tables[peer], &p->link));
+            sl_ipc_set_secret(p->link);
             sl_res r = sl_loop_add(d->loop, sl_ipc_fd(p->link), SL_LOOP_READ, on_link, p);
             if (!sl_ok(r)) {
                 sl_ipc_close_at(&p->link);
