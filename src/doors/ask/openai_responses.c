@@ -4,7 +4,8 @@
  * calls, whose arguments are held until they are whole. The API says every text again when it is
  * done, when its part, its item and the response are done: all of these are written from the text
  * that was released, and what the model server repeats is not read. Reasoning and whatever else is
- * no message and no declared function never leaves. Nothing may be kept at the model server. A cut
+ * no message and no declared function never leaves. Log-probabilities leave as logprobs.h allows, with a text and
+ * wherever it is said again. Nothing may be kept at the model server. A cut
  * ends with `response.incomplete` and the reason `content_filter`.
  * Reference: OpenAI API, "Create a model response", "Streaming events". Design: dialect.h. */
 #include "doors/ask/dialect.h"
@@ -165,6 +166,10 @@ static const sl_ask_shape stream_options_shape = { .name = "stream_options",
                                                    .members = stream_options_members,
                                                    .count = SL_COUNT_OF(stream_options_members) };
 
+static const sl_ask_member include_item = { .name = "include",
+                                            .takes = SL_TAKES_WORD,
+                                            .words = "message.output_text.logprobs" };
+
 static const sl_ask_member request_members[] = {
     { .name = "model", .takes = SL_TAKES_WORD, .learn = SL_LEARN_MODEL },
     { .name = "input",
@@ -201,7 +206,11 @@ static const sl_ask_member request_members[] = {
       .act = SL_ACT_STRIP,
       .feature = SL_FEATURE_LOGPROBS },
     /* What can be included besides is nothing that leaves. */
-    { .name = "include", .takes = SL_TAKES_NULL },
+    { .name = "include",
+      .takes = SL_TAKES_ITEMS | SL_TAKES_NULL,
+      .items = &include_item,
+      .act = SL_ACT_FEATURE,
+      .feature = SL_FEATURE_LOGPROBS },
     { .name = "previous_response_id",
       .takes = ANY_WORD,
       .act = SL_ACT_FEATURE,
@@ -248,6 +257,7 @@ typedef struct {
     uint64_t committed; /* of the first event that the door may still take back */
     /* Released text only. Closed parts and items are JSON, joined by commas. */
     sl_buf text;
+    sl_buf tokens; /* log-probabilities of `text`, likewise JSON */
     sl_buf parts;
     sl_buf items;
 } memory;
@@ -256,6 +266,7 @@ static void memory_free(void *wire)
 {
     memory *m = wire;
     sl_buf_free(&m->text);
+    sl_buf_free(&m->tokens);
     sl_buf_free(&m->parts);
     sl_buf_free(&m->items);
     free(m);
@@ -266,7 +277,7 @@ static sl_res memory_of(sl_answer *a, memory **ret_memory)
     if (a->wire == NULL) {
         memory *m = calloc(1, sizeof *m);
         SL_NEED(m != NULL, SL_E_MEMORY);
-        m->text.max = m->parts.max = m->items.max = 64 * SL_MIB;
+        m->text.max = m->tokens.max = m->parts.max = m->items.max = 64 * SL_MIB;
         a->wire = m;
         a->wire_free = memory_free;
     }
@@ -315,13 +326,13 @@ static void put_id(const sl_answer *a, const char *name, const char *prefix, uin
     }
 }
 
-static void put_part(part_kind kind, const sl_buf *text, sl_json_writer *w)
+static void put_part(part_kind kind, const sl_buf *text, const sl_buf *tokens, sl_json_writer *w)
 {
     sl_json_object_begin(w);
     if (kind == PART_TEXT) {
         sl_json_put_str(w, "type", "output_text");
         put_list(w, "annotations", NULL);
-        put_list(w, "logprobs", NULL);
+        put_list(w, "logprobs", tokens);
         sl_json_put_string(w, "text", text == NULL ? sl_view_str("") : text_of(text));
     } else {
         sl_json_put_str(w, "type", "refusal");
@@ -478,24 +489,24 @@ static sl_res place_begin(const sl_answer *a, memory *m, const char *type, sl_bu
 
 /* A delta or the whole of one text. */
 static sl_res put_text_event(const sl_answer *a, memory *m, const char *type, const char *member,
-                             const sl_buf *text, sl_buf *out)
+                             const sl_buf *text, const sl_buf *tokens, sl_buf *out)
 {
     sl_json_writer w;
     SL_TRY(place_begin(a, m, type, out, &w));
     sl_json_put_string(&w, member, text_of(text));
     if (m->part == PART_TEXT) {
-        put_list(&w, "logprobs", NULL);
+        put_list(&w, "logprobs", tokens);
     }
     return sl_ask_event_end(out, &w);
 }
 
 static sl_res put_part_event(const sl_answer *a, memory *m, const char *type, const sl_buf *text,
-                             sl_buf *out)
+                             const sl_buf *tokens, sl_buf *out)
 {
     sl_json_writer w;
     SL_TRY(place_begin(a, m, type, out, &w));
     sl_json_key(&w, "part");
-    put_part(m->part, text, &w);
+    put_part(m->part, text, tokens, &w);
     return sl_ask_event_end(out, &w);
 }
 
@@ -528,16 +539,48 @@ static sl_channel channel_of(part_kind kind)
     return kind == PART_TEXT ? SL_CHANNEL_ANSWER : SL_CHANNEL_REFUSAL;
 }
 
-/* What a part's text set free. */
-static sl_res put_freed(const sl_answer *a, memory *m, const sl_buf *freed, sl_buf *out)
+/* The log-probabilities that may leave by now, as a list without its brackets. */
+static sl_res ready_tokens(sl_answer *a, const memory *m, sl_buf *list)
 {
+    SL_OWN(sl_buf, json, sl_buf_free) = { .max = 64 * SL_MIB };
+    sl_json_writer w;
+    size_t ready =
+        sl_logprobs_ready(&a->logprobs[0], sl_answer_plain(a, channel_of(m->part), 0, m->texts_n));
+    if (m->part != PART_TEXT || ready == 0) {
+        return SL_DONE;
+    }
+    sl_json_writer_init(&w, &json);
+    sl_json_array_begin(&w);
+    sl_logprobs_put(&a->logprobs[0], ready, &w);
+    sl_json_array_end(&w);
+    SL_TRY(sl_json_finish(&w));
+    return sl_buf_add(list, sl_view_sub(sl_buf_view(&json), 1, json.n - 1));
+}
+
+/* What a part's text set free. */
+static sl_res put_freed(sl_answer *a, memory *m, const sl_buf *freed, sl_buf *out)
+{
+    SL_OWN(sl_buf, tokens, sl_buf_free) = { .max = 64 * SL_MIB };
     const char *type =
         m->part == PART_TEXT ? "response.output_text.delta" : "response.refusal.delta";
     if (freed->n == 0) {
         return SL_DONE;
     }
     SL_TRY(sl_buf_add(&m->text, sl_buf_view(freed)));
-    return put_text_event(a, m, type, "delta", freed, out);
+    SL_TRY(ready_tokens(a, m, &tokens));
+    if (tokens.n != 0) {
+        SL_TRY(append(&m->tokens, &tokens));
+    }
+    return put_text_event(a, m, type, "delta", freed, &tokens, out);
+}
+
+/* Tokens are counted within a text; where one of a text did not leave, none of those behind it does. */
+static void end_tokens(sl_answer *a, memory *m)
+{
+    bool over = a->logprobs[0].over || a->logprobs[0].n != 0;
+    sl_logprobs_free(&a->logprobs[0]);
+    a->logprobs[0].over = over;
+    sl_buf_clear(&m->tokens);
 }
 
 static sl_res end_part(sl_answer *a, memory *m, sl_buf *out)
@@ -552,13 +595,14 @@ static sl_res end_part(sl_answer *a, memory *m, sl_buf *out)
     SL_TRY(sl_answer_end(a, channel_of(m->part), 0, m->texts_n, &freed));
     SL_TRY(put_freed(a, m, &freed, out));
     SL_TRY(put_text_event(a, m, text ? "response.output_text.done" : "response.refusal.done",
-                          text ? "text" : "refusal", &m->text, out));
-    SL_TRY(put_part_event(a, m, "response.content_part.done", &m->text, out));
+                          text ? "text" : "refusal", &m->text, &m->tokens, out));
+    SL_TRY(put_part_event(a, m, "response.content_part.done", &m->text, &m->tokens, out));
     sl_json_writer_init(&w, &json);
-    put_part(m->part, &m->text, &w);
+    put_part(m->part, &m->text, &m->tokens, &w);
     SL_TRY(sl_json_finish(&w));
     SL_TRY(append(&m->parts, &json));
     sl_buf_clear(&m->text);
+    end_tokens(a, m);
     m->part = PART_NONE;
     m->parts_n++;
     m->texts_n++;
@@ -574,10 +618,12 @@ static sl_res begin_part(sl_answer *a, memory *m, part_kind kind, sl_buf *out)
     SL_NEED(m->item == ITEM_MESSAGE && m->texts_n < TEXTS_MAX, SL_E_SYNTAX);
     m->part = kind;
     m->fed = false;
-    return put_part_event(a, m, "response.content_part.added", NULL, out);
+    return put_part_event(a, m, "response.content_part.added", NULL, NULL, out);
 }
 
-static sl_res feed_part(sl_answer *a, memory *m, part_kind kind, sl_view text, sl_buf *out)
+/* `holder` has the text's log-probabilities, where they were granted and given. */
+static sl_res feed_part(sl_answer *a, memory *m, part_kind kind, sl_view text,
+                        const sl_json_doc *doc, const sl_json_node *holder, sl_buf *out)
 {
     SL_OWN(sl_buf, freed, sl_buf_free) = { .max = 64 * SL_MIB };
     if (m->part != kind) {
@@ -587,6 +633,13 @@ static sl_res feed_part(sl_answer *a, memory *m, part_kind kind, sl_view text, s
         return SL_DONE;
     }
     m->fed = true;
+    if ((a->options.features >> SL_FEATURE_LOGPROBS & 1U) != 0) {
+        const sl_json_node *list = NULL;
+        if (kind == PART_TEXT) {
+            SL_TRY(sl_ask_member_kind(doc, holder, "logprobs", SL_JSON_ARRAY, &list));
+        }
+        SL_TRY(sl_logprobs_take(&a->logprobs[0], doc, list, text, &a->event));
+    }
     SL_TRY(sl_answer_feed(a, channel_of(kind), 0, m->texts_n, text, &freed));
     return put_freed(a, m, &freed, out);
 }
@@ -648,10 +701,11 @@ static sl_res end_call(sl_answer *a, memory *m, sl_buf *out)
     }
     SL_TRY(put_item_event(a, m, "response.output_item.added", "in_progress", NULL, out));
     if (freed.n != 0) {
-        SL_TRY(
-            put_text_event(a, m, "response.function_call_arguments.delta", "delta", &freed, out));
+        SL_TRY(put_text_event(a, m, "response.function_call_arguments.delta", "delta", &freed, NULL,
+                              out));
     }
-    SL_TRY(put_text_event(a, m, "response.function_call_arguments.done", "arguments", &freed, out));
+    SL_TRY(put_text_event(a, m, "response.function_call_arguments.done", "arguments", &freed, NULL,
+                          out));
     SL_TRY(close_item(a, m, "completed", &freed, out));
     m->calls_n++;
     return SL_DONE;
@@ -748,7 +802,8 @@ static sl_res take_text(sl_answer *a, memory *m, const sl_json_doc *doc, const t
     }
     SL_TRY(sl_ask_member_text(a, doc, sl_json_root(doc), e->member, &has, &text));
     SL_NEED(has, SL_E_MISSING_FIELD);
-    return e->item == ITEM_CALL ? feed_call(a, m, text) : feed_part(a, m, e->part, text, out);
+    return e->item == ITEM_CALL ? feed_call(a, m, text)
+                                : feed_part(a, m, e->part, text, doc, sl_json_root(doc), out);
 }
 
 static sl_res take_part(sl_answer *a, memory *m, const sl_json_doc *doc, sl_buf *out)
@@ -946,7 +1001,7 @@ static sl_res take_whole_message(sl_answer *a, memory *m, const sl_json_doc *doc
         }
         SL_TRY(sl_ask_member_text(a, doc, it.value, text ? "text" : "refusal", &has, &said));
         SL_NEED(has, SL_E_MISSING_FIELD);
-        SL_TRY(feed_part(a, m, text ? PART_TEXT : PART_REFUSAL, said, unsent));
+        SL_TRY(feed_part(a, m, text ? PART_TEXT : PART_REFUSAL, said, doc, it.value, unsent));
         SL_TRY(end_part(a, m, unsent));
     }
     return SL_DONE;

@@ -77,7 +77,7 @@ static const bad_request bad_requests[] = {
     { MESSAGES, USER("x") ",\"max_tokens\":5,\"thinking\":{\"type\":\"enabled\"}", "E_FEATURE" },
     { RESPONSES, "\"input\":\"x\",\"background\":true", "E_FEATURE" },
     { RESPONSES, "\"input\":\"x\",\"previous_response_id\":\"r\"", "E_FEATURE" },
-    { RESPONSES, "\"input\":\"x\",\"include\":[\"reasoning.encrypted_content\"]", "E_TYPE" },
+    { RESPONSES, "\"input\":\"x\",\"include\":[\"reasoning.encrypted_content\"]", "E_FEATURE" },
 };
 
 static void hostile_requests_are_refused_with_a_leaf(void **state)

@@ -159,6 +159,91 @@ static void whole_answers_and_the_older_api_keep_the_same_rule(void **state)
     rig_free(&r);
 }
 
+#define RESPONSES "/v1/responses"
+#define ASK_RESPONSE                                                                               \
+    "{\"model\":\"trial-model\",\"input\":\"x\",\"top_logprobs\":2,"                               \
+    "\"include\":[\"message.output_text.logprobs\"]"
+#define PIECE(text, tokens)                                                                        \
+    "{\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":"   \
+    "\"" text "\",\"logprobs\":[" tokens "]}"
+#define PART_OF_RESPONSE(what, number)                                                             \
+    "{\"type\":\"response.content_part." what "\",\"output_index\":0,\"content_index\":" number    \
+    ",\"part\":{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[]}}"
+
+/* Two texts of one message: what the first one sets free is said again with it; in the second a name is hidden. */
+static const char *const response_events[] = {
+    "{\"type\":\"response.created\",\"response\":{}}",
+    "{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"type\":\"message\","
+    "\"id\":\"up\",\"role\":\"assistant\",\"content\":[]}}",
+    PART_OF_RESPONSE("added", "0"),
+    PIECE("Week two ", TOKEN("Week", "-0.25") "," TOKEN(" two ", "-1.5e0")),
+    PIECE("is over.", TOKEN("is over.", "-3")),
+    PART_OF_RESPONSE("done", "0"),
+    PART_OF_RESPONSE("added", "1"),
+    PIECE("It was MASK", TOKEN("It was ", "-4") "," TOKEN("MASK", "-0.5")),
+    PIECE("ME and then all was well", TOKEN("ME", "-1") "," TOKEN(" and then all was well", "-2")),
+    PART_OF_RESPONSE("done", "1"),
+    PART_OF_RESPONSE("added", "2"),
+    PIECE("Good bye", TOKEN("Good bye", "-5")),
+    "{\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{}}",
+    "{\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}",
+};
+
+static void responses_say_them_with_a_text_and_again(void **state)
+{
+    (void)state;
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    rig r;
+    rig_init(&r);
+    r.who.features = 1U << SL_FEATURE_LOGPROBS;
+    stream_of(&http, response_events, SL_COUNT_OF(response_events));
+    for (size_t step = 1; step <= http.n; step += 97) {
+        SL_OWN(sl_buf, tokens, sl_buf_free) = { .max = 1 << 20 };
+        rig_post(&r, RESPONSES, ASK_RESPONSE ",\"stream\":true}");
+        assert_true(rig_saw(&r.upstream, "\"include\":[\"message.output_text.logprobs\"]"));
+        rig_upstream(&r, sl_buf_view(&http), step);
+        assert_true(sl_ask_door_over(r.door));
+        tokens_of(&r, &tokens);
+        /* The delta, the text, its part; of the second text likewise; then the item and the response. */
+        assert_view(sl_buf_view(&tokens),
+                    "Week| two |is over.|Week| two |is over.|Week| two |is over.|"
+                    "It was |It was |It was |"
+                    "Week| two |is over.|It was |Week| two |is over.|It was |");
+    }
+    assert_true(rig_saw(&r.client, "\"text\":\"Week two is over.\",\"logprobs\":[" OUR_TOKEN(
+                                       "Week", "-0.25000") "," OUR_TOKEN(" two ", "-1.50000")));
+    assert_false(rig_saw(&r.client, "MASK"));
+    assert_false(rig_saw(&r.client, "-5.0"));
+    r.who.features = 0;
+    rig_post(&r, RESPONSES, "{\"model\":\"trial-model\",\"input\":\"x\",\"stream\":true}");
+    rig_upstream(&r, sl_buf_view(&http), 50);
+    assert_true(sl_ask_door_over(r.door));
+    assert_false(rig_saw(&r.client, "\"logprob\""));
+    rig_free(&r);
+}
+
+static void a_whole_response_has_them_up_to_what_was_hidden(void **state)
+{
+    (void)state;
+    SL_OWN(sl_buf, http, sl_buf_free) = { .max = 1 << 20 };
+    rig r;
+    rig_init(&r);
+    r.who.features = 1U << SL_FEATURE_LOGPROBS;
+    rig_post(&r, RESPONSES, ASK_RESPONSE "}");
+    rig_json_answer(
+        &http, "{\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":["
+               "{\"type\":\"output_text\",\"text\":\"So it is. \",\"logprobs\":[" TOKEN(
+                   "So it is. ", "-1") "]},{\"type\":\"output_text\",\"text\":\"But MASKME not\","
+                                       "\"logprobs\":[" TOKEN("But ", "-2") "," TOKEN(
+                                           "MASKME", "-3") "," TOKEN(" not", "-4") "]}]}]}");
+    rig_upstream(&r, sl_buf_view(&http), 11);
+    assert_true(rig_saw(&r.client, "\"logprobs\":[" OUR_TOKEN("So it is. ", "-1.00000") "]"));
+    assert_true(rig_saw(&r.client, "\"logprobs\":[" OUR_TOKEN("But ", "-2.00000") "]"));
+    assert_false(rig_saw(&r.client, "MASKME"));
+    assert_false(rig_saw(&r.client, "-4.0"));
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +251,8 @@ int main(void)
         cmocka_unit_test(without_the_ability_none_leaves),
         cmocka_unit_test(what_does_not_fit_the_text_ends_them),
         cmocka_unit_test(whole_answers_and_the_older_api_keep_the_same_rule),
+        cmocka_unit_test(responses_say_them_with_a_text_and_again),
+        cmocka_unit_test(a_whole_response_has_them_up_to_what_was_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

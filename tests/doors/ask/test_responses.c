@@ -403,7 +403,7 @@ static void what_cannot_be_kept_in_is_refused_by_name(void **state)
         { REQ("\"conversation\":\"conv_1\""), "E_FEATURE", "stored_state" },
         { REQ("\"prompt\":{\"id\":\"pmpt_1\"}"), "E_FEATURE", "stored_state" },
         { REQ("\"background\":true"), "E_FEATURE", "background" },
-        { REQ("\"include\":[\"reasoning.encrypted_content\"]"), "E_TYPE", "include" },
+        { REQ("\"include\":[\"reasoning.encrypted_content\"]"), "E_FEATURE", "logprobs" },
         { REQ("\"tools\":[{\"type\":\"web_search\"}]"), "E_FEATURE", "hosted_tools" },
         { REQ("\"tools\":[{\"type\":\"file_search\"}]"), "E_FEATURE", "hosted_tools" },
         { REQ("\"tools\":[{\"type\":\"code_interpreter\"}]"), "E_FEATURE", "hosted_tools" },
