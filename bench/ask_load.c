@@ -1,8 +1,9 @@
 /* Load for bench/ask_overhead: requests at a fixed rate, whether or not answers come (open loop). The
  * time of a request runs from the moment it was to be sent by the schedule, so that waiting for a free
  * connection, and our own lateness, count. One thread, connections kept alive. Never installed.
- *   ask_load PORT RATE SECONDS KEY BODY_FILE OUT
- * writes one line for each answered request to OUT: microseconds, status; prints a line of JSON. */
+ *   ask_load PORT RATE SECONDS KEY BODIES_FILE OUT
+ * A line of BODIES_FILE is a body; requests take them in turn. In place of each "@@@@@@@@" a body gets the
+ * request's number in letters, so that no two requests say the same. Writes one line for each answered request to OUT: microseconds, status; prints a line of JSON. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,12 +17,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 512, ANSWER_MAX = 1 << 20, DRAIN_MS = 3000 };
+enum {
+    CONNECTIONS_MAX = 512,
+    ANSWER_MAX = 1 << 20,
+    DRAIN_MS = 3000,
+    BODIES_MAX = 1024,
+    MARK_BYTES = 8
+};
+static const char MARK[] = "@@@@@@@@";
 
 typedef struct {
     int fd; /* -1: not open */
     bool busy;
     size_t request; /* its number */
+    char *out;      /* the request */
+    size_t out_n;
     size_t sent;
     size_t have;
     char *in;
@@ -42,8 +52,16 @@ static size_t shots_n;
 static size_t next_shot; /* the first that was not given to a connection */
 static size_t answered;
 static size_t failed;
-static char *request;
-static size_t request_n;
+/* A request for each body, and where its number goes. */
+typedef struct {
+    char *text;
+    size_t n;
+    size_t marks[64];
+    size_t marks_n;
+} body;
+static body *bodies;
+static size_t bodies_n;
+static size_t body_max; /* of the longest request */
 static int poll_fd;
 static uint16_t port;
 
@@ -114,9 +132,8 @@ static void lose(connection *c)
 
 static void push(connection *c)
 {
-    while (c->sent < request_n) {
-        ssize_t n =
-            send(c->fd, request + c->sent, request_n - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (c->sent < c->out_n) {
+        ssize_t n = send(c->fd, c->out + c->sent, c->out_n - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN) {
             watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
             return;
@@ -129,6 +146,20 @@ static void push(connection *c)
     }
 }
 
+static void write_request(connection *c)
+{
+    const body *b = &bodies[c->request % bodies_n];
+    char number[MARK_BYTES];
+    for (size_t i = 0, rest = c->request; i < MARK_BYTES; i++, rest /= 26) {
+        number[MARK_BYTES - 1 - i] = (char)('a' + rest % 26);
+    }
+    memcpy(c->out, b->text, b->n);
+    c->out_n = b->n;
+    for (size_t i = 0; i < b->marks_n; i++) {
+        memcpy(c->out + b->marks[i], number, MARK_BYTES);
+    }
+}
+
 /* Give what is due to connections that are free. */
 static void fire(uint64_t now)
 {
@@ -136,7 +167,8 @@ static void fire(uint64_t now)
         if (idle_n == 0 && all_n < CONNECTIONS_MAX) {
             all[all_n].fd = -1;
             all[all_n].in = malloc(ANSWER_MAX);
-            must(all[all_n].in != NULL, "memory");
+            all[all_n].out = malloc(body_max);
+            must(all[all_n].in != NULL && all[all_n].out != NULL, "memory");
             idle[idle_n++] = &all[all_n++];
         }
         if (idle_n == 0) {
@@ -147,6 +179,7 @@ static void fire(uint64_t now)
         c->busy = true;
         c->sent = 0;
         c->have = 0;
+        write_request(c);
         if (c->fd < 0 && !open_connection(c)) {
             finish(c, 0);
             continue;
@@ -197,20 +230,43 @@ static void on_ready(connection *c, uint32_t events)
     }
 }
 
-static void make_request(const char *key, const char *file)
+static void add_body(const char *key, const char *line, size_t n)
 {
-    static char body[1 << 20];
-    FILE *in = fopen(file, "rb");
-    must(in != NULL, file);
-    size_t n = fread(body, 1, sizeof body, in);
-    (void)fclose(in);
-    int size = asprintf(&request,
+    must(bodies_n < BODIES_MAX, "too many bodies");
+    body *b = &bodies[bodies_n++];
+    int size = asprintf(&b->text,
                         "POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\n"
                         "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
                         "Content-Length: %zu\r\n\r\n%.*s",
-                        key, n, (int)n, body);
+                        key, n, (int)n, line);
     must(size > 0, "memory");
-    request_n = (size_t)size;
+    b->n = (size_t)size;
+    body_max = b->n > body_max ? b->n : body_max;
+    const char *at = memmem(b->text, b->n, MARK, MARK_BYTES);
+    while (at != NULL && b->marks_n < sizeof b->marks / sizeof *b->marks) {
+        size_t from = (size_t)(at - b->text);
+        b->marks[b->marks_n++] = from;
+        from += MARK_BYTES;
+        at = memmem(b->text + from, b->n - from, MARK, MARK_BYTES);
+    }
+}
+
+static void make_requests(const char *key, const char *file)
+{
+    char *line = NULL;
+    size_t size = 0;
+    FILE *in = fopen(file, "rb");
+    bodies = calloc(BODIES_MAX, sizeof *bodies);
+    must(in != NULL && bodies != NULL, file);
+    for (ssize_t n = getline(&line, &size, in); n > 0; n = getline(&line, &size, in)) {
+        size_t length = (size_t)n - (line[n - 1] == '\n' ? 1U : 0U);
+        if (length != 0) {
+            add_body(key, line, length);
+        }
+    }
+    free(line);
+    (void)fclose(in);
+    must(bodies_n != 0, "no bodies");
 }
 
 static void run(void)
@@ -236,7 +292,7 @@ static void run(void)
 
 int main(int argc, char **argv)
 {
-    must(argc == 7, "usage: ask_load PORT RATE SECONDS KEY BODY_FILE OUT");
+    must(argc == 7, "usage: ask_load PORT RATE SECONDS KEY BODIES_FILE OUT");
     port = (uint16_t)strtoul(argv[1], NULL, 10);
     double rate = strtod(argv[2], NULL);
     shots_n = (size_t)(rate * strtod(argv[3], NULL));
@@ -244,7 +300,7 @@ int main(int argc, char **argv)
     shots = calloc(shots_n, sizeof *shots);
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     must(shots != NULL && poll_fd >= 0, "memory");
-    make_request(argv[4], argv[5]);
+    make_requests(argv[4], argv[5]);
     uint64_t begin = now_ns() + 50000000U;
     for (size_t i = 0; i < shots_n; i++) {
         shots[i].due_ns = begin + (uint64_t)((double)i * 1e9 / rate);
