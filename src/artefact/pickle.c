@@ -14,8 +14,11 @@
 #define TRIAL_STREAMS_MAX 16U
 
 /* Runs a copy of the machine that reports nothing. Convincing is what reaches STOP at the end or calls
- * something by name, in the first stream or in one behind it: words at the start of a text do neither. */
-static bool convincing(const sl_allow *allow, sl_source *source, bool whole, uint64_t ops_min)
+ * something by name, in the first stream or in one behind it: words at the start of a text do neither.
+ * `opened`: a loader will take it for a pickle; then a name suffices, since naming imports, and that the
+ * stream breaks right behind it comes too late. */
+static bool convincing(const sl_allow *allow, sl_source *source, bool whole, bool opened,
+                       uint64_t ops_min)
 {
     SL_OWN(sl_pickle, vm, sl_pickle_free) = { 0 };
     if (!sl_ok(sl_pickle_start(&vm, NULL, allow, &sl_scan_budget_default, source))) {
@@ -24,7 +27,7 @@ static bool convincing(const sl_allow *allow, sl_source *source, bool whole, uin
     sl_res r = sl_pickle_run(&vm, 0);
     bool limit = sl_is(r, SL_E_LIMIT);
     bool ended = vm.stopped && (!whole || vm.reader.at == vm.reader.end || vm.effects);
-    bool good = limit || (ended && vm.ops >= ops_min);
+    bool good = limit || (ended && vm.ops >= ops_min) || (opened && vm.effects);
     for (unsigned n = 1;
          !good && !vm.called && n < TRIAL_STREAMS_MAX && vm.stopped && vm.reader.at < vm.reader.end;
          n++) {
@@ -43,6 +46,18 @@ static bool named_pickle(sl_view name)
         }
     }
     return false;
+}
+
+/* A name that torch and its like open, pickle or not. */
+static bool named_weights(sl_view name)
+{
+    static const char *const ends[] = { ".pt", ".pth", ".bin", ".ckpt", ".th", ".pt2", ".mar" };
+    for (size_t i = 0; i < SL_COUNT_OF(ends); i++) {
+        if (sl_view_ends(name, sl_view_str(ends[i]))) {
+            return true;
+        }
+    }
+    return named_pickle(name);
 }
 
 /* A persistent id in front, if it is one: a line of text. Other formats begin with a 'P' too. */
@@ -66,7 +81,9 @@ static sl_identity identify(const sl_allow *allow, const sl_probe *probe)
         return SL_IDENTIFY_NO;
     }
     uint64_t ops_min = named_pickle(probe->name) ? 2 : 3;
-    return convincing(allow, probe->source, true, ops_min) ? SL_IDENTIFY_YES : SL_IDENTIFY_NO;
+    bool opened = named_weights(probe->name);
+    return convincing(allow, probe->source, true, opened, ops_min) ? SL_IDENTIFY_YES
+                                                                   : SL_IDENTIFY_NO;
 }
 
 sl_identity sl_identify_pickle(const sl_probe *probe)
@@ -76,7 +93,7 @@ sl_identity sl_identify_pickle(const sl_probe *probe)
 
 bool sl_pickle_on_trial(const sl_allow *allow, sl_source *source)
 {
-    return convincing(allow, source, false, 3);
+    return convincing(allow, source, false, false, 3);
 }
 
 /* ---- streams ---- */
@@ -118,7 +135,7 @@ static sl_res behind(sl_pickle *vm, uint64_t at, bool *ret_again)
     if (!stream && v.n != 0 && sl_pickle_op_name(v.p[0]) != NULL) {
         SL_OWN(sl_source *, rest, sl_source_free) = NULL;
         SL_TRY(sl_source_part(vm->source, at, sl_source_size(vm->source) - at, &rest));
-        stream = convincing(vm->allow, rest, false, 3);
+        stream = convincing(vm->allow, rest, false, false, 3);
     }
     vm->op.at = at;
     *ret_again = stream;

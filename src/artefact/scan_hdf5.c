@@ -864,13 +864,18 @@ sl_identity sl_identify_hdf5(const sl_probe *probe)
     return SL_IDENTIFY_YES;
 }
 
-/* MATLAB puts a line of text before the file; anything else there is a second file. */
+/* MATLAB and Julia put a line of text before the file; anything else there is a second file. */
 static sl_res check_user_block(reader *r)
 {
     sl_view v = { 0 };
     size_t n = r->base < SL_SOURCE_WINDOW_MAX ? (size_t)r->base : SL_SOURCE_WINDOW_MAX;
     SL_TRY(sl_source_at(r->source, 0, n, &v));
     if (sl_view_starts(v, SL_LIT("MATLAB 7.3 MAT-file")) && r->base == 512) {
+        return SL_DONE;
+    }
+    if (sl_view_starts(v, SL_LIT("HDF5-based Julia Data Format")) && r->base == 512) {
+        sl_scan_report_str(r->scan, SL_RULE_HDF5_OPAQUE, 0,
+                           "Julia's objects: types are looked up by name");
         return SL_DONE;
     }
     sl_scan_report(r->scan, SL_RULE_HDF5_USER_BLOCK, 0, sl_view_sub(v, 0, 64));

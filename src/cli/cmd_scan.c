@@ -136,10 +136,10 @@ static void print_totals(scanning *s)
 {
     const uint64_t *n = s->totals.classes;
     clear_progress(s);
-    (void)printf("%llu files, %.1f MB: %llu clean, %llu unknown, %llu malformed, %llu dangerous\n",
-                 (unsigned long long)s->totals.files, (double)s->totals.bytes / 1e6,
-                 (unsigned long long)n[SL_SCAN_CLEAN], (unsigned long long)n[SL_SCAN_UNKNOWN],
-                 (unsigned long long)n[SL_SCAN_MALFORMED],
+    (void)printf("%llu file%s, %.1f MB: %llu clean, %llu unknown, %llu malformed, %llu dangerous\n",
+                 (unsigned long long)s->totals.files, s->totals.files == 1 ? "" : "s",
+                 (double)s->totals.bytes / 1e6, (unsigned long long)n[SL_SCAN_CLEAN],
+                 (unsigned long long)n[SL_SCAN_UNKNOWN], (unsigned long long)n[SL_SCAN_MALFORMED],
                  (unsigned long long)n[SL_SCAN_DANGEROUS]);
 }
 

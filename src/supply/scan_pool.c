@@ -46,6 +46,7 @@ typedef struct batch {
     unsigned first; /* job that the running worker began with */
     uint64_t bytes;
     bool begun;
+    bool careful; /* a worker of it ended: the next one tells each answer as it has it */
     pid_t pid;
     int pipe;
     sl_buf inbox;
@@ -109,7 +110,7 @@ static _Noreturn void run_worker(const sl_scan_pool *pool, batch *b, int pipe_fd
     sl_res r = pool->options.unconfined ? SL_DONE : sl_confine_worker(keep, count);
     for (unsigned i = b->first; i < b->count && sl_ok(r); i++) {
         r = scan_one(pool, &b->jobs[i], &out);
-        if (sl_ok(r) && (out.n > 65536 || i + 1 == b->count)) {
+        if (sl_ok(r) && (out.n > 65536 || i + 1 == b->count || b->careful)) {
             r = sl_fd_write_all(pipe_fd, sl_buf_view(&out));
             sl_buf_clear(&out);
         }
@@ -242,7 +243,8 @@ static bool receive(batch *b)
     }
 }
 
-/* The worker has gone. The first job without an answer is the one that it was at; those behind it get
+/* The worker has gone. Its last answers may have died with it, so that a second one tells each as it comes:
+ * if that one ends too, the first job without an answer is the one that it was at, and those behind it get
  * a new worker. */
 static sl_res ended(sl_scan_pool *pool, batch *b, bool late)
 {
@@ -252,7 +254,9 @@ static sl_res ended(sl_scan_pool *pool, batch *b, bool late)
     sl_buf_free(&b->inbox);
     b->pid = 0;
     pool->running--;
-    if (b->answered < b->count) {
+    if (b->answered + 1 < b->count && !b->careful) {
+        b->careful = true;
+    } else if (b->answered < b->count) {
         const char *why = late                  ? "the worker took too long"
                           : WIFSIGNALED(status) ? "the worker was ended by the system"
                                                 : "the worker gave up";

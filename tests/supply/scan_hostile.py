@@ -154,6 +154,16 @@ def pickles():
             bad(f"form/{act} {head.hex()}.pkl", head + body, "pickle.call_denied")
 
 
+def broken():
+    """Naming imports: what breaks off behind a name has run the module by then."""
+    for ending in "pkl pickle pk p joblib dill pt pth bin ckpt".split():
+        for number, body in enumerate([b"cevil_pkg\nboom\n", b"cos\nsystem\n\0\0\0junk", b"(ievil_pkg\nboom\n\xff", b"cevil_pkg\nboom\n hello",
+                                       short(b"evil") + short(b"run") + b"\x93"]):
+            bad(f"broken/{number}.{ending}", body)
+        bad(f"broken/{ending}.zip", zipped({f"a/data.{ending}": b"cevil_pkg\nboom\n"}))
+        fine(f"words.{ending}", b"hello world\n")
+
+
 def chains():
     """Names that are harmless alone, put to work on each other."""
     getattr_os = b"cbuiltins\ngetattr\n(cos\npath\nS'system'\ntR"
@@ -712,6 +722,87 @@ def single():
     told["odd.rar"] = (rar(0x8200, b"a\xff\xfe.bin"), "archive.odd")
 
 
+def weights():
+    """Models that are numbers in a layout of their own."""
+    matrix = lambda rows: struct.pack("<qq", rows, 2) + b"\0" * (8 * rows)
+    ftext = b"\xba\x16\x4f\x2f" + struct.pack("<i", 12) + b"\0" * 56 + struct.pack("<iiiqq", 2, 1, 1, 5, -1) + \
+        b"word\0" + struct.pack("<qb", 4, 0) + b"__label__a\0" + struct.pack("<qb", 1, 1) + b"\0" + matrix(2) + b"\0" + matrix(1)
+    ftz = ftext[:ftext.index(b"__label__a")] + b"__label__a\0" + struct.pack("<qb", 1, 1) + b"\1\1" + struct.pack("<qqi", 2, 2, 4) + \
+        b"\0" * 4 + struct.pack("<4i", 1, 1, 1, 1) + b"\0" * 1024 + b"\0" * 2 + struct.pack("<4i", 1, 1, 1, 1) + b"\0" * 1024 + \
+        b"\0" + matrix(1)
+    w2v = b"2 2\na " + struct.pack("<2f", 1, 2) + b"\nb " + struct.pack("<2f", 1, 2)
+    cbm = b"CBM1" + struct.pack("<III", 24, 8, 0) + struct.pack("<i", 4) + b"\0" * 12
+
+    def element(kind, content):
+        return struct.pack("<II", kind, len(content)) + content + b"\0" * (-len(content) % 8)
+
+    def array(kind, *more):
+        return element(14, element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack("<ii", 1, 1)) +
+                       struct.pack("<HH4s", 1, 1, b"x") + b"".join(more))
+
+    def mat(*arrays):
+        return b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\1IM" + b"".join(arrays)
+
+    def packed(content):
+        content = zlib.compress(content)
+        return struct.pack("<II", 15, len(content)) + content
+    double = array(6, element(9, struct.pack("<d", 1)))
+
+    def coreml(kind, content=b""):
+        return field(1, 5) + field(2, field(1, field(1, "x"))) + field(kind, content)
+    network = lambda number: field(1, field(1, "l") + field(2, "a") + field(3, "b") + field(number, b""))
+    program = lambda path: field(1, 1) + field(2, field(1, "main") + field(2, field(2, "CoreML5") + field(3, field(1, "CoreML5") + field(
+        2, field(3, field(1, "const") + field(5, field(1, "val") + field(2, field(5, field(1, path) + field(2, 64)))))))))
+    blob = struct.pack("<II", 1, 2) + b"\0" * 56 + struct.pack("<IIQQ", 0xdeadbeef, 1, 4, 128) + b"\0" * 40 + b"\0" * 4
+    whole = {
+        "ft.bin": ftext, "ft.ftz": ftz, "w2v.bin": w2v, "m.cbm": cbm, "m.mat": mat(double), "zipped.mat": mat(packed(double)),
+        "cell.mat": mat(array(1, double, double)), "linear.mlmodel": coreml(300, field(1, 1)), "net.mlmodel": coreml(500, network(120)),
+        "program.mlmodel": coreml(502, program("@model_path/weights/weight.bin")), "weight.bin": blob,
+        "pipeline.mlmodel": coreml(202, field(1, coreml(500, network(120)))),
+    }
+    for name, content in whole.items():
+        fine(f"weights/{name}", content)
+        bad(f"weights/behind {name}", content + CALL)
+        for cut in range(len(content) - 1, 128 if name.endswith("mat") else 12, -max(1, len(content) // 12)):
+            if not (name.endswith("mlmodel") and complete(content[:cut])):
+                bad(f"weights/{cut} of {name}", content[:cut])
+    handle, opaque = array(16, double), array(17, element(1, b"x"))
+    for name, content in {"handle": mat(handle), "object": mat(array(3, double)), "opaque": mat(opaque),
+                          "handle in a cell": mat(array(1, double, handle)), "handle, zipped": mat(packed(array(1, handle)))}.items():
+        bad(f"weights/{name}.mat", content, "matlab.object")
+    bad("weights/zipped twice.mat", mat(packed(packed(double))))
+    bad("weights/class.mat", mat(array(99, double)))
+    bad("weights/tables.cbm", cbm + b"\1\2\3", "catboost.tables")
+    for name, content in {"model": coreml(555, field(10, "Mine")), "layer": coreml(500, network(500)), "linked": coreml(556, field(1, "x")),
+                          "serialised": coreml(3000, field(2, CALL)), "layer in a pipeline": coreml(202, field(1, coreml(403, network(500)))),
+                          "layer in a classifier": coreml(200, field(1, field(1, coreml(303, network(500)))))}.items():
+        bad(f"weights/{name}.mlmodel", content, "coreml.custom")
+    bad("weights/absolute.mlmodel", coreml(502, program("/etc/hostname")), "path.absolute")
+    bad("weights/climbs.mlmodel", coreml(502, program("@model_path/../../x")), "path.traversal")
+    for number, at in enumerate((64, 68, 72)): # every count and size, turned to the utmost
+        bad(f"weights/count {number}.ft.bin", ftext[:at] + b"\xff\xff\xff\x7f" + ftext[at + 4:])
+    julia = b"HDF5-based Julia Data Format, version 0.1.1".ljust(512, b"\0")
+    bad("weights/julia.jld2", julia + b"\x89HDF\r\n\x1a\n" + b"\0" * 100)
+
+
+def complete(message):
+    """Do these bytes end where a field of a protocol buffer ends?"""
+    at = 0
+    while at < len(message):
+        numbers = []
+        for _ in range(2):
+            value, shift = 0, 0
+            while at < len(message) and message[at] & 128:
+                value, shift, at = value | (message[at] & 127) << shift, shift + 7, at + 1
+            if at == len(message):
+                return False
+            numbers.append(value | message[at] << shift)
+            at += 1
+        if numbers[0] & 7 == 2:
+            at += numbers[1]
+    return at == len(message)
+
+
 def rar(flags, name):
     """A RAR 4 archive with one stored member of no bytes."""
     def block(body):
@@ -735,7 +826,7 @@ def scanned(top):
 
 
 def main():
-    for family in (pickles, chains, containers, graphs, descriptions, templates, tensors, code, r_objects, single):
+    for family in (pickles, broken, chains, containers, graphs, descriptions, templates, tensors, code, r_objects, single, weights):
         family()
     failed = 0
     with tempfile.TemporaryDirectory() as own:
