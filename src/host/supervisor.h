@@ -1,5 +1,5 @@
-/* The supervisor's state; shared by supervisor.c (life and death), spawn.c (how one process starts)
- * and control.c (what processes say). For src/host alone. */
+/* The supervisor's state; shared by supervisor.c (life and death), prepare.c (what a site is started with),
+ * spawn.c (how one process starts) and control.c (what processes say). For src/host alone. */
 #ifndef SL_HOST_SUPERVISOR_H
 #define SL_HOST_SUPERVISOR_H
 
@@ -96,6 +96,9 @@ void sl_host_instance_lost(sl_instance *instance, int status);
 void sl_host_claim(sl_supervisor *host);
 void sl_host_check_all_up(sl_supervisor *host);
 sl_instance *sl_host_find(sl_supervisor *host, sl_view name);
+
+/* prepare.c: everything that is there before the first process. */
+SL_MUST sl_res sl_host_prepare(sl_supervisor *host);
 
 /* spawn.c */
 SL_MUST sl_res sl_host_spawn(sl_instance *instance);

@@ -381,6 +381,35 @@ static void opens_for_a_rebuild_that_operators_approved(void **state)
     end(w);
 }
 
+static world *with_object(void)
+{
+    world *w = with_compartment();
+    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
+    return w;
+}
+
+/* What operators asked to let out opens for the release door, and not before a valve was turned. */
+static void a_release_waits_for_the_valves(void **state)
+{
+    world *w = with_object();
+    sl_statement asks = help_statement(SL_ACTION_RELEASE_REQUEST);
+    help_name(asks.compartment, "c");
+    memcpy(asks.item, "00000000000000000000000000000009", sizeof(sl_uid));
+    memcpy(asks.about, OBJECT, sizeof(sl_uid));
+    (void)snprintf(asks.kind, sizeof asks.kind, "object");
+    asks.count = 1;
+    asks.hash.b[0] = 7;
+    act(w, &asks, 1);
+    sl_key_request q = request(w->count - 1);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    w->unturned = true;
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
+    w->unturned = false;
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q));
+    end(w);
+}
+
 static void an_outcome_ends_the_intent(void **state)
 {
     world *w = with_compartment();
@@ -438,14 +467,6 @@ static sl_res confirm(world *w, sl_keeper_peer peer, const char *text, bool *ret
     SL_TRY(sl_confirm_answer_decode(sl_buf_view(&reply), &a));
     *ret_confirmed = a.confirmed;
     return SL_DONE;
-}
-
-static world *with_object(void)
-{
-    world *w = with_compartment();
-    sl_key_request q = request(intent(w, "ingest", PRINCIPAL, OBJECT));
-    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &q));
-    return w;
 }
 
 static void a_record_is_compared_with_its_own_keys_and_the_ledger_says_so(void **state)
@@ -710,6 +731,7 @@ int main(void)
         cmocka_unit_test(an_intent_gives_no_key_of_another_crossing),
         cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
         cmocka_unit_test(opens_for_a_rebuild_that_operators_approved),
+        cmocka_unit_test(a_release_waits_for_the_valves),
         cmocka_unit_test(an_outcome_ends_the_intent),
         cmocka_unit_test(leases_are_told_first_and_name_their_epoch),
         cmocka_unit_test(a_record_is_compared_with_its_own_keys_and_the_ledger_says_so),
