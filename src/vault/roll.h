@@ -165,6 +165,9 @@ SL_MUST sl_res sl_roll_fold(sl_roll *roll, uint64_t index, sl_view leaf, sl_fold
 uint64_t sl_roll_next(const sl_roll *roll);
 uint64_t sl_roll_refused(const sl_roll *roll); /* leaves refused so far */
 
+/* Where a time `now_ms` is asked for below, the ledger's own counts if it is later: a clock that was set back makes no
+ * expired grant or used approval good again. */
+
 /* The parts of fold, for those who make leaves: start from genesis, admit a statement with its
  * approvals (all checks, no change), apply what was admitted. */
 SL_MUST sl_res sl_roll_begin(sl_roll *roll, const sl_genesis_roll *genesis);

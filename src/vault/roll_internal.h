@@ -1,4 +1,4 @@
-/* The inside of a roll, for roll.c and roll_leaf.c alone. */
+/* The inside of a roll, for the roll*.c files alone. */
 #ifndef SL_VAULT_ROLL_INTERNAL_H
 #define SL_VAULT_ROLL_INTERNAL_H
 
@@ -19,6 +19,7 @@ struct sl_roll {
     uint64_t operators_epoch;
     uint64_t keystore_sequence;
     uint64_t witness_s;
+    int64_t time_ms; /* of the newest leaf that was read */
     sl_operator operators[SL_ROLL_OPERATORS_MAX];
     size_t operators_count;
     sl_compartment *compartments;
@@ -61,5 +62,12 @@ void sl_roll_release_told(sl_roll *roll, uint64_t index, const sl_leaf *leaf);
 /* The keeper's and the witnesses' words, told by leaves. */
 void sl_roll_told_keys(sl_roll *roll, sl_view compartment_id, uint64_t sequence, bool made);
 void sl_roll_told_witness(sl_roll *roll, uint64_t time_s);
+
+/* `now_ms`, or the ledger's time where that is later: a clock that is set back makes nothing valid again. */
+int64_t sl_roll_now(const sl_roll *roll, int64_t now_ms);
+/* Has an operator before this place the same person and this role? */
+bool sl_roll_person_before(const sl_roll *roll, size_t at, int64_t role);
+/* SIZE_MAX: not in the register. */
+size_t sl_roll_vendor_at(const sl_roll *roll, const char *name);
 
 #endif

@@ -226,6 +226,8 @@ sl_res sl_roll_fold(sl_roll *roll, uint64_t index, sl_view leaf_text, sl_fold *r
     SL_OWN(sl_leaf, leaf, sl_leaf_free) = { 0 };
     SL_TRY(sl_leaf_read(leaf_text, &leaf));
     sl_fold fold = SL_FOLD_OTHER;
+    int64_t time_ms = leaf.time_ms <= INT64_MAX ? (int64_t)leaf.time_ms : INT64_MAX;
+    roll->time_ms = sl_roll_now(roll, time_ms);
     fold_told(roll, &leaf);
     sl_res r = fold_one(roll, index, &leaf, &fold);
     if (sl_is(r, SL_E_MEMORY)) {

@@ -34,6 +34,7 @@ const sl_release *sl_roll_release(const sl_roll *roll, sl_view id)
 sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release, int64_t now_ms)
 {
     SL_NEED(release != NULL, SL_E_NOT_FOUND);
+    now_ms = sl_roll_now(roll, now_ms);
     if (release->state != SL_RELEASE_APPROVED) {
         return sl_fail_at(SL_E_APPROVAL, "nobody approved it", release->held_leaf);
     }

@@ -96,14 +96,50 @@ static void actions_apply_in_order_and_once(void **unused)
     sl_roll_free(f.roll);
 }
 
+/* The ledger's time stands when a clock is set back: what expired stays expired, and a used approval whose nonce
+ * was forgotten with its expiry stays refused. */
+static void a_clock_set_back_makes_nothing_good_again(void **unused)
+{
+    fixture f = begin(2);
+    sl_statement create = help_create("c");
+    sl_statement grant =
+        help_grant("0011223344556677", "c", SL_DOOR_BIT(SL_DOOR_ASK), NOW_MS + HOUR_MS);
+    assert_int_equal(act(&f, &create, 1, 1, NOW_MS), SL_FOLD_APPLIED);
+    assert_int_equal(act(&f, &grant, 1, 1, NOW_MS), SL_FOLD_APPLIED);
+    sl_statement open = help_statement(SL_ACTION_SITE_OPEN);
+    SL_OWN(sl_buf, text, sl_buf_free) = help_text(&open);
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_approval used = help_approve(sl_buf_view(&text), 1, 1);
+    sl_fold did = SL_FOLD_OTHER;
+    sl_statement s;
+    assert_done(sl_roll_event(sl_buf_view(&text), &used, 1, &event));
+    assert_done(fold(&f, "warden", sl_buf_view(&event), NOW_MS, &did));
+    assert_int_equal(did, SL_FOLD_APPLIED);
+    assert_non_null(sl_roll_grant_for(f.roll, SL_LIT(PRINCIPAL), SL_LIT("c"), SL_DOOR_ASK, NOW_MS));
+    /* Two hours later the next action of anybody lets go of the nonces that have expired. */
+    int64_t later_ms = NOW_MS + 2 * HOUR_MS;
+    assert_int_equal(state(&f, "warden", "open", later_ms), SL_FOLD_OTHER);
+    sl_approval fresh = help_approve(sl_buf_view(&text), 1, 2);
+    SL_OWN(sl_sign_key, key, sl_sign_key_free) = help_key(2);
+    fresh.expiry_ms = later_ms + HOUR_MS;
+    assert_done(sl_approval_sign(&fresh, &key));
+    assert_done(sl_roll_apply(f.roll, &open, &fresh, 1, f.index, later_ms));
+    assert_null(sl_roll_grant_for(f.roll, SL_LIT(PRINCIPAL), SL_LIT("c"), SL_DOOR_ASK, NOW_MS));
+    assert_code(sl_roll_admit(f.roll, sl_buf_view(&text), &used, 1, NOW_MS, &s), SL_E_APPROVAL);
+    sl_roll_free(f.roll);
+}
+
 static void unapproved_leaves_change_nothing(void **unused)
 {
     fixture f = begin(2);
     sl_statement create = help_create("c");
     assert_int_equal(act(&f, &create, 2, 1, NOW_MS), SL_FOLD_REFUSED);
-    assert_int_equal(act(&f, &create, 1, 1, NOW_MS + HOUR_MS), SL_FOLD_REFUSED);
     assert_null(sl_roll_compartment(f.roll, SL_LIT("c")));
     assert_int_equal(act(&f, &create, 1, 1, NOW_MS), SL_FOLD_APPLIED);
+    sl_roll_free(f.roll);
+    f = begin(2);
+    assert_int_equal(act(&f, &create, 1, 1, NOW_MS + HOUR_MS), SL_FOLD_REFUSED);
+    assert_null(sl_roll_compartment(f.roll, SL_LIT("c")));
     sl_roll_free(f.roll);
 }
 
@@ -183,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(actions_apply_in_order_and_once),
+        cmocka_unit_test(a_clock_set_back_makes_nothing_good_again),
         cmocka_unit_test(unapproved_leaves_change_nothing),
         cmocka_unit_test(containment_closes_and_only_the_keeper_shreds),
         cmocka_unit_test(a_second_genesis_is_refused),
