@@ -495,6 +495,29 @@ static bool check_ipv4(sl_view v)
            !sl_view_starts(v, SL_LIT("255."));
 }
 
+/* A telephone number has seven to fifteen digits (E.164). */
+static bool check_phone(sl_view value)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < value.n; i++) {
+        digits += value.p[i] >= '0' && value.p[i] <= '9';
+    }
+    return digits >= 7 && digits <= 15;
+}
+
+/* "138-312" and "1998-2003" go from one number to a greater one of as many digits. */
+static bool check_no_range(sl_view value)
+{
+    sl_view from;
+    sl_view to;
+    if (!sl_view_cut(value, '-', &from, &to) || from.n != to.n || from.n == 0) {
+        return true;
+    }
+    bool years =
+        from.n == 4 && (sl_view_starts(from, SL_LIT("19")) || sl_view_starts(from, SL_LIT("20")));
+    return (from.n > 3 && !years) || from.p[0] == '0' || memcmp(from.p, to.p, from.n) >= 0;
+}
+
 static const struct {
     const char *name;
     sl_check_digit_fn *check;
@@ -529,6 +552,8 @@ static const struct {
     { "imei", check_imei },
     { "iccid", check_iccid },
     { "ipv4", check_ipv4 },
+    { "phone", check_phone },
+    { "no_range", check_no_range },
 };
 
 sl_check_digit_fn *sl_check_digit_by_name(sl_view name)

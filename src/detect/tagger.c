@@ -9,7 +9,7 @@
 #define HEADER_BYTES ((size_t)32)
 #define TRANSITIONS_AT HEADER_BYTES
 #define WEIGHTS_AT (HEADER_BYTES + (size_t)(SL_TAG_LANES + 1) * SL_TAG_LANES * 2)
-#define VERSION 3
+#define VERSION 4
 #define KINDS_MAX ((uint32_t)256)
 #define TEXT_BYTES_MAX ((size_t)1 << 26)
 

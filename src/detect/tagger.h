@@ -3,7 +3,7 @@
  * The pack (data/models) holds quantised weights and hashed word lists; tools/tagger trains it with
  * the very features of this module. Deterministic, integer arithmetic only.
  *
- * Pack, little endian: "SLTAGGR1"  u32 version (3)  u32 buckets (power of two)  u32 words  u32 bias
+ * Pack, little endian: "SLTAGGR1"  u32 version (4)  u32 buckets (power of two)  u32 words  u32 bias
  * (signed)  u32 kinds  u32 bytes of all  i16 transitions[9][8]  i8 weights[buckets][8]
  * u16 lists[kinds]
  * { step from the hash before, 7 bits a byte, highest bit: more follows; u8 kind }[words, by hash]
@@ -37,9 +37,9 @@ enum {
     SL_LIST_LAST = 1 << 2,
     SL_LIST_CITY = 1 << 3,
     SL_LIST_CITY_PART = 1 << 4,
-    SL_LIST_REGION = 1 << 5,
+    SL_LIST_REGION = 1 << 5, /* countries too */
     SL_LIST_REGION_SHORT = 1 << 6,
-    SL_LIST_COUNTRY = 1 << 7,
+    SL_LIST_THING = 1 << 7, /* what is named after people: disease, score, trial */
     SL_LIST_HOSPITAL = 1 << 8,
     SL_LIST_TITLE = 1 << 9,
     SL_LIST_EPONYM = 1 << 10,

@@ -145,12 +145,19 @@ static size_t run_end(sl_view t, size_t at)
     return at;
 }
 
+/* "'s" behind a word: what follows it tells a patient's wife from a person's disease. */
+static bool is_possessive(sl_view t, size_t at)
+{
+    return t.p[at] == '\'' && at > 0 && sl_is_word(t.p[at - 1]) && at + 1 < t.n &&
+           sl_lower(t.p[at + 1]) == 's' && (at + 2 == t.n || !sl_is_word(t.p[at + 2]));
+}
+
 /* Letters and digits together; an apostrophe inside a word ("O'Brien"); every other sign alone. */
 static size_t token_end(sl_view t, size_t at)
 {
     size_t end = run_end(t, at);
     if (end == at) {
-        return at + 1;
+        return is_possessive(t, at) ? at + 2 : at + 1;
     }
     bool apostrophe =
         end == at + 1 && end + 1 < t.n && t.p[end] == '\'' && sl_is_word(t.p[end + 1]);

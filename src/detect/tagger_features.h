@@ -11,7 +11,7 @@ typedef struct sl_tag_words sl_tag_words;
 enum {
     SL_TAG_OWN_MAX = 32,
     SL_TAG_NEAR = 6, /* a word seen from three tokens behind it to three before it, itself aside */
-    SL_TAG_CONTEXT = 27, /* features of the words around */
+    SL_TAG_CONTEXT = 29, /* features of the words around */
     SL_TAG_CONTEXT_LANES = 32,
 };
 #define SL_TAG_LINE_BACK ((size_t)12)
@@ -29,7 +29,7 @@ extern const sl_tag_token SL_TAG_EDGE_TOKEN;
 
 static const uint32_t SL_TAG_TEMPLATES[SL_TAG_CONTEXT_LANES] = {
     10, 11, 12, 13, 14, 16, 17, 18, 25, 26, 29, 30, 31, 32, 33, 34,
-    35, 36, 37, 38, 55, 56, 57, 58, 59, 60, 61, 0,  0,  0,  0,  0,
+    35, 36, 37, 38, 55, 56, 57, 58, 59, 60, 61, 62, 63, 0,  0,  0,
 };
 
 static inline uint32_t sl_tag_feature(uint32_t template_id, uint32_t value)
@@ -79,6 +79,36 @@ static inline uint32_t sl_tag_hospital_ahead(const sl_tag_tokens *tokens, size_t
     return 0;
 }
 
+/* The hash of "'s", which is one token. */
+static inline uint32_t sl_tag_possessive(void)
+{
+    uint32_t h = ((2166136261U ^ '\'') * 16777619U ^ 's') * 16777619U;
+    h ^= h >> 15;
+    return h * 2246822519U;
+}
+
+/* How far a noun of things stands ahead, over names and what joins them: "Guillain-Barre syndrome",
+ * "Crohn's disease"; 0: there is none. */
+static inline uint32_t sl_tag_thing_ahead(const sl_tag_tokens *tokens, size_t at)
+{
+    const uint32_t dash = sl_tag_sign_hash('-');
+    for (uint32_t by = 1; by <= 4 && at + by < tokens->n; by++) {
+        const sl_tag_token *ahead = &tokens->items[at + by];
+        if (ahead->lines != 0) {
+            return 0;
+        }
+        if ((ahead->lists & SL_LIST_THING) != 0) {
+            return by;
+        }
+        bool joint = ahead->lower == dash || ahead->lower == sl_tag_possessive();
+        bool name = ahead->capital == 1 || ahead->capital == 2 || ahead->capital == SL_TAG_NO_CASE;
+        if (!joint && (!name || (ahead->capital == SL_TAG_NO_CASE && by > 2))) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
 /* The values of the templates SL_TAG_TEMPLATES at token `at`; the lanes beyond SL_TAG_CONTEXT are 0. */
 static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const sl_tag_line *line,
                                   uint32_t values[SL_TAG_CONTEXT_LANES])
@@ -96,6 +126,7 @@ static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const 
     const uint32_t shapes = sl_tag_join(b->shape, t->shape);
     const uint32_t mine = sl_tag_join(t->lists & strong, capital);
     const uint32_t hospital = sl_tag_hospital_ahead(tokens, at);
+    const uint32_t thing = sl_tag_thing_ahead(tokens, at);
     values[0] = sl_tag_join(b->lower, t->lower);
     values[1] = sl_tag_join(t->lower, a->lower);
     values[2] = sl_tag_join(bb->lower, b->lower);
@@ -125,6 +156,8 @@ static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const 
     values[24] = (uint32_t)(t->lines != 0) * 32 + (uint32_t)(a->lines != 0) * 16 + capital;
     values[25] = hospital * 16 + capital;
     values[26] = sl_tag_join(hospital, t->lists);
+    values[27] = thing * 16 + capital;
+    values[28] = sl_tag_join(thing, mine);
     for (size_t i = SL_TAG_CONTEXT; i < SL_TAG_CONTEXT_LANES; i++) {
         values[i] = 0;
     }

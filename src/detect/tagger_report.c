@@ -78,29 +78,137 @@ static sl_res add(const sl_tag_tokens *tokens, sl_class kind, size_t first, size
                                                    .view = SL_VIEW_PLAIN });
 }
 
-/* Does the word before say that the number is of a paper, a gene, a catalogue? */
-static bool is_reference(const sl_tag_tokens *tokens, sl_view text, size_t first)
+static bool is_one_of(sl_view word, const char *const *words, size_t n)
 {
-    static const char *const WORDS[] = { "pmid",  "pmc", "doi",  "isbn",   "issn",   "nct", "loinc",
-                                         "icd",   "cpt", "omim", "snomed", "rxnorm", "ndc", "rs",
-                                         "hcpcs", "drg", "chr",  "exon",   "page",   "grch" };
-    for (size_t back = 1; back <= 3 && back <= first + 1; back++) {
-        const sl_tag_token *t = &tokens->items[first + 1 - back];
-        size_t n = t->start;
-        while (n < t->end && !sl_is_digit(text.p[n])) {
-            n++;
-        }
-        sl_view word = sl_view_sub(text, t->start, n);
-        for (size_t i = 0; i < SL_COUNT_OF(WORDS) && word.n > 1; i++) {
-            if (sl_view_eq_nocase(word, sl_view_str(WORDS[i]))) {
-                return true;
-            }
+    for (size_t i = 0; i < n; i++) {
+        if (sl_view_eq_nocase(word, sl_view_str(words[i]))) {
+            return true;
         }
     }
     return false;
 }
 
-/* A number of a person has three digits or more and does not begin or end with a sign. */
+static sl_view word_at(const sl_tag_tokens *tokens, sl_view text, size_t at)
+{
+    return sl_view_sub(text, tokens->items[at].start, tokens->items[at].end);
+}
+
+/* Does a word before or in it say that the number is of a paper, a gene, a catalogue, a trial? */
+static bool is_reference(const sl_tag_tokens *tokens, sl_view text, size_t first, size_t last)
+{
+    static const char *const WORDS[] = { "pmid",   "pmc",      "doi",    "isbn",      "issn",
+                                         "nct",    "loinc",    "icd",    "cpt",       "omim",
+                                         "ndc",    "snomed",   "rs",     "drg",       "chr",
+                                         "exon",   "page",     "rxnorm", "grch",      "snp",
+                                         "hcpcs",  "keynote",  "cas",    "checkmate", "atc",
+                                         "meddra", "orphanet", "clinvar" };
+    for (size_t i = first > 2 ? first - 2 : 0; i <= last; i++) {
+        sl_view word = word_at(tokens, text, i);
+        size_t n = 0;
+        while (n < word.n && !sl_is_digit(word.p[n])) {
+            n++;
+        }
+        if (n > 1 && is_one_of(sl_view_sub(word, 0, n), WORDS, SL_COUNT_OF(WORDS))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Units and what is counted: "135-145 mmol", "223 patients". */
+static bool is_measured(const sl_tag_tokens *tokens, sl_view text, size_t last)
+{
+    static const char *const UNITS[] = {
+        "%",         "mg",       "g",        "kg",           "mcg",
+        "ng",        "ml",       "l",        "dl",           "mmol",
+        "nmol",      "umol",     "meq",      "miu",          "iu",
+        "u",         "units",    "unit",     "kcal",         "cal",
+        "cm",        "mm",       "m",        "km",           "min",
+        "minutes",   "hours",    "h",        "hrs",          "days",
+        "weeks",     "months",   "years",    "bpm",          "mmhg",
+        "msec",      "ms",       "patients", "people",       "women",
+        "men",       "subjects", "persons",  "participants", "children",
+        "infants",   "cases",    "controls", "adults",       "samples",
+        "specimens", "eyes",     "cells",    "steps",        "times",
+        "beats",     "gy",       "hz",       "khz",          "mhz",
+        "kda",       "bp",       "kb",       "nm",           "patienten",
+        "pacientes", "mosm",     "osm",      "ppm",          "psi",
+        "lb",        "lbs"
+    };
+    return last + 1 < tokens->n && tokens->items[last + 1].lines == 0 &&
+           is_one_of(word_at(tokens, text, last + 1), UNITS, SL_COUNT_OF(UNITS));
+}
+
+typedef struct {
+    size_t digits;
+    size_t letters;
+    size_t signs;
+    size_t blanks;
+    uint8_t sign; /* the last one */
+} makeup;
+
+static makeup makeup_of(sl_view value)
+{
+    makeup m = { 0 };
+    for (size_t i = 0; i < value.n; i++) {
+        bool digit = sl_is_digit(value.p[i]);
+        bool letter = !digit && sl_is_word(value.p[i]) && value.p[i] < 0x80;
+        bool blank = sl_is_blank(value.p[i]);
+        m.digits += digit;
+        m.letters += letter;
+        m.blanks += blank;
+        if (!digit && !letter && !blank) {
+            m.signs++;
+            m.sign = value.p[i];
+        }
+    }
+    return m;
+}
+
+/* "135-145", "1998-2003": from one number to a greater one of as many digits. */
+static bool is_range(sl_view value)
+{
+    sl_view from;
+    sl_view to;
+    if (!sl_view_cut(value, '-', &from, &to) || from.n != to.n || from.n == 0) {
+        return false;
+    }
+    bool years =
+        from.n == 4 && (sl_view_starts(from, SL_LIT("19")) || sl_view_starts(from, SL_LIT("20")));
+    return (from.n <= 3 || years) && from.p[0] != '0' && memcmp(from.p, to.p, from.n) < 0;
+}
+
+/* Part of a fraction, or behind a plus-minus, a price's sign or another number's comma? */
+static bool follows_number(sl_view text, size_t start)
+{
+    if (start == 0) {
+        return false;
+    }
+    uint8_t before = text.p[start - 1];
+    bool joined = before == '.' || before == ',';
+    return before == '$' || before == '-' || before == '+' || before == '<' || before == '>' ||
+           (before >= 0x80 && start > 1 && text.p[start - 2] == 0xC2) ||
+           (joined && start > 1 && sl_is_digit(text.p[start - 2]));
+}
+
+/* What looks like an identifier and measures, counts or names a thing. */
+static bool is_figure(const sl_tag_tokens *tokens, sl_view text, size_t first, size_t last)
+{
+    sl_view value = sl_view_sub(text, tokens->items[first].start, tokens->items[last].end);
+    makeup m = makeup_of(value);
+    if (m.digits < 3 || (m.letters == 0 && m.digits < 4) || (m.blanks != 0 && m.digits < 6)) {
+        return true;
+    }
+    if (m.letters == 0) {
+        bool opens = tokens->items[first].lines != 0; /* a line that begins with its patient */
+        return (!opens && is_range(value)) || (m.signs == 1 && m.sign == '.') ||
+               memchr(value.p, 0xB1, value.n) != NULL || memchr(value.p, 0xB7, value.n) != NULL ||
+               is_measured(tokens, text, last) || follows_number(text, tokens->items[first].start);
+    }
+    return m.letters >= 5 && m.digits <= 4 && m.signs <= 1;
+}
+
+/* A number of a person does not begin or end with a sign. */
 static sl_res add_number(const sl_tag_tokens *tokens, sl_view text, size_t first, size_t last,
                          sl_findings *findings)
 {
@@ -110,13 +218,51 @@ static sl_res add_number(const sl_tag_tokens *tokens, sl_view text, size_t first
     while (last > first && tokens->items[last].capital == 4) {
         last--;
     }
-    size_t digits = 0;
-    for (size_t i = tokens->items[first].start; i < tokens->items[last].end; i++) {
-        digits += sl_is_digit(text.p[i]);
-    }
-    return digits < 3 || is_reference(tokens, text, first)
+    return is_figure(tokens, text, first, last) || is_reference(tokens, text, first, last)
                ? SL_DONE
                : add(tokens, SL_CLASS_OTHER_ID, first, last, findings);
+}
+
+/* A name has letters. */
+static bool is_name(const sl_tag_tokens *tokens, sl_view text, size_t first, size_t last)
+{
+    for (size_t i = first; i <= last; i++) {
+        makeup m = makeup_of(word_at(tokens, text, i));
+        if (m.digits + m.signs < tokens->items[i].end - tokens->items[i].start && m.digits < 3) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "Berg 41", "Hct 29" and "CPT 99497" are no places. */
+static bool is_place(const sl_tag_tokens *tokens, sl_view text, size_t first, size_t last)
+{
+    const sl_tag_token *one = &tokens->items[first];
+    sl_view value = sl_view_sub(text, one->start, tokens->items[last].end);
+    bool number =
+        tokens->items[last].capital == 5 && makeup_of(word_at(tokens, text, last)).letters == 0;
+    bool alone = first == last && one->lines == 0 && value.n < 4;
+    bool thing = (one->lists & (SL_LIST_EPONYM | SL_LIST_DRUG)) != 0 || one->end - one->start <= 3;
+    bool figure =
+        number && (alone || (first + 1 == last && thing && (one->lists & SL_LIST_STREET) == 0));
+    return !figure && !sl_is_region(value) && !is_reference(tokens, text, first, first);
+}
+
+/* "Ruth Roe, 93, fell", "Jo (91)": an age over 89 behind a name. */
+static sl_res add_age(const sl_tag_tokens *tokens, sl_view text, size_t last, sl_findings *findings)
+{
+    if (last + 3 >= tokens->n) {
+        return SL_DONE;
+    }
+    bool open = is_sign(tokens, last + 1, text, '(');
+    bool comma = is_sign(tokens, last + 1, text, ',');
+    sl_view number = word_at(tokens, text, last + 2);
+    uint64_t age = 0;
+    bool ends = (open && is_sign(tokens, last + 3, text, ')')) ||
+                ((open || comma) && is_sign(tokens, last + 3, text, ','));
+    bool old = ends && sl_ok(sl_parse_u64(number, 119, &age)) && age > 89;
+    return old ? add(tokens, SL_CLASS_AGE90, last + 2, last + 2, findings) : SL_DONE;
 }
 
 sl_res sl_tag_report(const sl_tag_tokens *tokens, sl_findings *findings)
@@ -127,10 +273,13 @@ sl_res sl_tag_report(const sl_tag_tokens *tokens, sl_findings *findings)
         size_t last = i;
         if (tag == SL_TAG_NAME) {
             last = span_end(tokens, i);
-            SL_TRY(add(tokens, SL_CLASS_NAME, with_title(tokens, text, i), last, findings));
+            if (is_name(tokens, text, i, last)) {
+                SL_TRY(add(tokens, SL_CLASS_NAME, with_title(tokens, text, i), last, findings));
+                SL_TRY(add_age(tokens, text, last, findings));
+            }
         } else if (tag == SL_TAG_PLACE) {
             last = with_town(tokens, text, i, span_end(tokens, i));
-            if (!sl_is_region(sl_view_sub(text, tokens->items[i].start, tokens->items[last].end))) {
+            if (is_place(tokens, text, i, last)) {
                 SL_TRY(add(tokens, SL_CLASS_LOCATION, i, last, findings));
             }
         } else if (tag == SL_TAG_NUMBER) {

@@ -209,6 +209,19 @@ class Text:
                 f"{r.choice(['Street', 'St', 'St.', 'Ave', 'Avenue', 'Road', 'Rd', 'Drive', 'Dr', 'Lane', 'Ln', 'Blvd', 'Court', 'Way', 'Place', 'Terrace'])}"
                 + r.choice(["", "", "", f", Apt {r.randint(1, 40)}{r.choice('ABCD')}", f" #{r.randint(1, 400)}", f", Unit {r.randint(1, 60)}"]))
 
+    def address_abroad(self):
+        """Street, flat, town, country and code in whatever order a form asks for them."""
+        r, names = self.r, self.lists.names
+        c = r.choice(self.lists.abroad)
+        stem = r.choice(names[r.choice(self.lists.origins) + ".last"]) if r.random() < 0.5 else r.choice(self.lists.last_world)
+        street = r.choice([f"{stem}{r.choice(['strasse', 'gatan', 'vägen', 'veien', 'vej', 'gade', 'straat', 'laan', 'weg', 'katu', 'utca'])} {r.randint(1, 250)}",
+                           f"{r.choice(['Via', 'Rue', 'Rua', 'Calle', 'Avenida', 'Ulica', 'ul.', 'Jalan', 'Via dei', 'Rue de la', 'Piazza', 'Praça'])} {stem} {r.randint(1, 250)}",
+                           f"{r.randint(1, 250)} {stem} {r.choice(['Street', 'Road', 'Close', 'Crescent', 'Avenue', 'Parade', 'Grove', 'Mews'])}", f"{stem} {r.randint(1, 250)}"])
+        parts = [street] + r.choice([[], [], [f"{r.choice(['Apt.', 'Suite', 'Flat', 'Apt'])} {r.randint(1, 999)}"]])
+        parts.append(r.choice([c[0], c[0].upper(), f"{self.digits(5)} {c[0]}", f"{c[0]} {self.digits(4)}"]))
+        parts += r.choice([[], [c[2]], [f"{c[2]} {self.digits(5)}"]])
+        return r.choice(["\n", "\n", ", ", "\n "]).join(parts)
+
     def hospital(self):
         r, w = self.r, self.lists.words
         c = self.city()[0]
@@ -321,6 +334,8 @@ class Text:
             return self.add(self.street(), "LOCATION", "STREET")
         if base == "zip":
             return self.add(self.digits(5), "LOCATION", "ZIP")
+        if base == "address" and form == "intl" and r.random() < 0.7:
+            return self.add(self.address_abroad(), "LOCATION", "ADDRESS")
         if base == "address":
             c = self.city() if self.lang != "en" else r.choice(self.lists.cities["United States"])
             if self.lang == "en":

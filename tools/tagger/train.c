@@ -20,9 +20,13 @@
 /* By how much the right tag has to win in training. */
 #define MISSED 12.0F
 #define MISTAKEN 8.0F
+/* The same in a text that names no one: there a single mistake spoils it. */
+#define MISTAKEN_CLEAN 14.0F
 /* What the tag "outside" loses when tagging: the operating point (docs/detection.md). */
-#define OUTSIDE_LESS 10.0
-#define DOCUMENTS_MAX ((size_t)100000)
+#define OUTSIDE_LESS 4.0
+/* In training one feature in so many is left out, another one each time: none may carry a decision alone. */
+#define DROP 8
+#define DOCUMENTS_MAX ((size_t)200000)
 #define TABLE ((uint32_t)1 << 20)
 
 #define REGIONS                                                                                    \
@@ -56,6 +60,8 @@ typedef struct {
     row *rows;
     row transitions[LANES + 1];
     double steps;
+    float mistaken; /* the margin against a mistake in this text */
+    uint64_t drop;  /* which features are left out of this segment */
     uint32_t *hashes;
     uint32_t *lists;
     sl_tag_tokens tokens;
@@ -249,7 +255,7 @@ static void add_literals(trainer *t)
         t, SL_LIST_REGION_SHORT,
         "al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv "
         "nh nj nm ny nc nd oh ok or pa ri sc sd tn tx ut vt va wa wv wi wy dc uk usa");
-    add_literal(t, SL_LIST_COUNTRY, COUNTRIES);
+    add_literal(t, SL_LIST_REGION, COUNTRIES);
     add_literal(
         t, SL_LIST_HOSPITAL,
         "hospital clinic center centre medical infirmary hospice rehabilitation health "
@@ -271,17 +277,38 @@ static void add_literals(trainer *t)
                 "physician surgeon caregiver partner signed dictated subject paciente nombre");
 }
 
-/* Words that the texts have in lower case at least three times are plain words. */
+static void set_gold(trainer *t, const document *d)
+{
+    for (size_t i = 0; i < t->tokens.n; i++) {
+        t->tokens.items[i].label = SL_TAG_OUTSIDE;
+    }
+    for (size_t s = 0; s < d->count; s++) {
+        bool first = true;
+        for (size_t i = 0; i < t->tokens.n; i++) {
+            sl_tag_token *token = &t->tokens.items[i];
+            if (token->start >= d->spans[s][0] && token->start < d->spans[s][1]) {
+                bool begins = first || token->lines != 0;
+                bool on = !begins && d->spans[s][2] != SL_TAG_NUMBER;
+                token->label = (uint8_t)(d->spans[s][2] + (on ? 1 : 0));
+                first = false;
+            }
+        }
+    }
+}
+
+/* Words that the texts have in lower case at least three times, outside of names, are plain words. */
 static sl_res learn_plain(trainer *t)
 {
     uint8_t *seen = calloc(TABLE, 1);
     SL_NEED(seen != NULL, SL_E_MEMORY);
     for (size_t i = 0; i < t->count; i++) {
         SL_TRY(sl_tag_tokenise(t->documents[i]->text, &t->tokens));
+        set_gold(t, t->documents[i]);
         for (size_t k = 0; k < t->tokens.n; k++) {
             const sl_tag_token *token = &t->tokens.items[k];
             uint32_t slot = token->lower & (TABLE - 1);
-            bool plain = token->capital == 0 && token->end - token->start >= 3;
+            bool plain = token->capital == 0 && token->label == SL_TAG_OUTSIDE &&
+                         token->end - token->start >= 3;
             if (plain && seen[slot] < 3 && ++seen[slot] == 3) {
                 *list_slot(t, token->lower) |= SL_LIST_PLAIN;
             }
@@ -302,6 +329,9 @@ static uint32_t list_of(sl_view name)
     }
     if (sl_view_eq_str(name, "generic") || sl_view_eq_str(name, "brand")) {
         return SL_LIST_DRUG;
+    }
+    if (sl_view_eq_str(name, "eponym_noun")) {
+        return SL_LIST_THING;
     }
     bool eponym = sl_view_eq_str(name, "eponym") || sl_view_eq_str(name, "score") ||
                   sl_view_eq_str(name, "device") || sl_view_eq_str(name, "bug");
@@ -379,25 +409,6 @@ static void set_lists(trainer *t)
     }
 }
 
-static void set_gold(trainer *t, const document *d)
-{
-    for (size_t i = 0; i < t->tokens.n; i++) {
-        t->tokens.items[i].label = SL_TAG_OUTSIDE;
-    }
-    for (size_t s = 0; s < d->count; s++) {
-        bool first = true;
-        for (size_t i = 0; i < t->tokens.n; i++) {
-            sl_tag_token *token = &t->tokens.items[i];
-            if (token->start >= d->spans[s][0] && token->start < d->spans[s][1]) {
-                bool begins = first || token->lines != 0;
-                bool on = !begins && d->spans[s][2] != SL_TAG_NUMBER;
-                token->label = (uint8_t)(d->spans[s][2] + (on ? 1 : 0));
-                first = false;
-            }
-        }
-    }
-}
-
 static void update_row(trainer *t, row *r, unsigned gold, unsigned wrong)
 {
     r->w[gold] += 1;
@@ -407,25 +418,41 @@ static void update_row(trainer *t, row *r, unsigned gold, unsigned wrong)
 }
 
 /* A right answer has to win clearly; to overlook a name counts more than to see one too many. */
-static void add_margin(unsigned gold, float own[LANES])
+static void add_margin(const trainer *t, unsigned gold, float own[LANES])
 {
     for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
-        own[y] += y == gold ? 0 : (y == SL_TAG_OUTSIDE ? MISSED : MISTAKEN);
+        own[y] += y == gold ? 0 : (y == SL_TAG_OUTSIDE ? MISSED : t->mistaken);
     }
+}
+
+/* Features of token `at`, without those that are left out this time. */
+static size_t some_features(const trainer *t, size_t at, uint32_t features[SL_TAG_FEATURES_MAX])
+{
+    size_t n = sl_tag_features(&t->tokens, at, BUCKETS - 1, features);
+    uint32_t seed = (uint32_t)t->drop ^ (uint32_t)at * 0x9E3779B1U;
+    size_t kept = 0;
+    for (size_t k = 0; k < n; k++) {
+        uint32_t h = (seed + (uint32_t)k) * 0x85EBCA6BU;
+        h ^= h >> 15;
+        h *= 0xC2B2AE35U;
+        features[kept] = features[k];
+        kept += (h >> 8) % DROP != 0;
+    }
+    return kept;
 }
 
 static void decode(trainer *t, size_t begin, size_t end, uint8_t *ret_tags)
 {
     for (size_t i = begin; i < end; i++) {
         uint32_t f[SL_TAG_FEATURES_MAX];
-        size_t n = sl_tag_features(&t->tokens, i, BUCKETS - 1, f);
+        size_t n = some_features(t, i, f);
         float own[LANES] = { 0 };
         for (size_t k = 0; k < n; k++) {
             for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
                 own[y] += t->rows[f[k]].w[y];
             }
         }
-        add_margin(t->tokens.items[i].label, own);
+        add_margin(t, t->tokens.items[i].label, own);
         for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
             float best = -1e30f;
             uint8_t from = 0;
@@ -456,6 +483,7 @@ static void decode(trainer *t, size_t begin, size_t end, uint8_t *ret_tags)
 static size_t learn_segment(trainer *t, size_t begin, size_t end, uint8_t *tags)
 {
     size_t wrong = 0;
+    t->drop = sl_prng_below(&t->prng, UINT32_MAX);
     decode(t, begin, end, tags);
     t->steps += 1;
     for (size_t i = begin; i < end; i++) {
@@ -464,7 +492,7 @@ static size_t learn_segment(trainer *t, size_t begin, size_t end, uint8_t *tags)
         unsigned tag_before = i == begin ? SL_TAG_BEGIN : tags[i - 1];
         if (gold != tags[i]) {
             uint32_t f[SL_TAG_FEATURES_MAX];
-            size_t n = sl_tag_features(&t->tokens, i, BUCKETS - 1, f);
+            size_t n = some_features(t, i, f);
             for (size_t k = 0; k < n; k++) {
                 update_row(t, &t->rows[f[k]], gold, tags[i]);
             }
@@ -492,6 +520,7 @@ static sl_res learn_document(trainer *t, const document *d, size_t *tokens, size
     SL_TRY(sl_tag_tokenise(sl_buf_view(&text), &t->tokens));
     set_lists(t);
     set_gold(t, d);
+    t->mistaken = d->count == 0 ? MISTAKEN_CLEAN : MISTAKEN;
     if (t->tokens.n > t->cap) {
         t->cap = t->tokens.n;
         t->scores = realloc(t->scores, t->cap * sizeof *t->scores);
@@ -638,7 +667,7 @@ static sl_res write_pack(const trainer *t, const char *path)
     double scale = 127.0 / (largest * 0.7);
     uint8_t head[32];
     memcpy(head, "SLTAGGR1", 8);
-    sl_put_le32(head + 8, 3);
+    sl_put_le32(head + 8, 4);
     sl_put_le32(head + 12, BUCKETS);
     sl_put_le32(head + 16, count);
     sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * OUTSIDE_LESS));
