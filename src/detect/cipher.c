@@ -1,7 +1,7 @@
 /* Substituted, mirrored and backward text, leetspeak (cipher.h). */
 #include "detect/cipher.h"
 
-#include "detect/words.h"
+#include "detect/byte_masks.h"
 
 #define TABLE ((uint32_t)512)
 #define WORD_MIN ((size_t)3)
@@ -116,20 +116,36 @@ static unsigned mode_of(const sl_ciphers *c, sl_view word)
     return first == back[0] ? MODE_BACKWARDS : MODE_NONE;
 }
 
+/* `n` letters at `start` in lower case, filled up with blanks. */
+static void key_of(sl_view text, size_t start, size_t n, uint64_t *ret_low, uint32_t *ret_high)
+{
+    uint8_t bytes[WORD_MAX] = { 0 };
+    uint64_t low = 0;
+    uint32_t high = 0;
+    if (text.n - start >= WORD_MAX) {
+        memcpy(&low, text.p + start, sizeof low);
+        memcpy(&high, text.p + start + sizeof low, sizeof high);
+        unsigned past = n > 8 ? (unsigned)n - 8 : 0; /* letters in the upper part */
+        low &= n >= 8 ? UINT64_MAX : ((uint64_t)1 << 8 * n) - 1;
+        high &= past >= 4 ? UINT32_MAX : (UINT32_C(1) << 8 * past) - 1;
+    } else {
+        memcpy(bytes, text.p + start, n);
+        memcpy(&low, bytes, sizeof low);
+        memcpy(&high, bytes + sizeof low, sizeof high);
+    }
+    *ret_low = low | UINT64_C(0x2020202020202020);
+    *ret_high = high | UINT32_C(0x20202020);
+}
+
 /* The same for `n` letters at `start`, from memory where the word was met before. */
 static unsigned mode_at(sl_ciphers *c, sl_view text, size_t start, size_t n)
 {
-    uint8_t bytes[WORD_MAX] = { 0 };
     uint64_t low = 0;
     uint32_t high = 0;
     if (n < WORD_MIN || n > WORD_MAX) {
         return MODE_NONE;
     }
-    memcpy(bytes, text.p + start, n);
-    memcpy(&low, bytes, sizeof low);
-    memcpy(&high, bytes + sizeof low, sizeof high);
-    low |= UINT64_C(0x2020202020202020);
-    high |= UINT32_C(0x20202020);
+    key_of(text, start, n, &low, &high);
     uint64_t h = (low ^ (uint64_t)high << 32 ^ high) * UINT64_C(0x9E3779B97F4A7C15);
     size_t slot = (size_t)(h >> 40) % SL_COUNT_OF(c->met);
     if (c->met[slot].low != low || c->met[slot].high != high) {
@@ -235,18 +251,29 @@ static sl_res take_word(sl_view text, sl_ciphers *c, trail *trails, size_t start
     return SL_DONE;
 }
 
+/* The first byte from `i` on that is a letter, or that is none. */
+static size_t next_letter(sl_view t, size_t i, bool wanted)
+{
+    for (; i + SL_MASK_BYTES <= t.n; i += SL_MASK_BYTES) {
+        unsigned mask = sl_mask_letters(t.p + i);
+        mask = wanted ? mask : ~mask & 0xFFFFU;
+        if (mask != 0) {
+            return i + (size_t)__builtin_ctz(mask);
+        }
+    }
+    while (i < t.n && sl_is_letter(t.p[i]) != wanted) {
+        i++;
+    }
+    return i;
+}
+
 static sl_res find_shifts(sl_view text, sl_ciphers *c)
 {
     trail trails[MODES] = { 0 };
     size_t index = 0;
     for (size_t i = 0; i < text.n; index++) {
-        while (i < text.n && letter(text.p[i]) == 255) {
-            i++;
-        }
-        size_t start = i;
-        while (i < text.n && letter(text.p[i]) != 255) {
-            i++;
-        }
+        size_t start = next_letter(text, i, true);
+        i = next_letter(text, start, false);
         if (start < i) {
             SL_TRY(take_word(text, c, trails, start, i, index));
         }

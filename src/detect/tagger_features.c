@@ -1,11 +1,8 @@
 /* Tokens and features of the tagger (tagger.h): what training and tagging share.
  * A change here makes every pack useless: raise the pack's version with it. */
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "detect/tagger_features.h"
 
+#include "detect/byte_masks.h"
 #include "detect/siphash.h"
 #include "detect/tagger_words.h"
 #include "detect/words.h"
@@ -123,22 +120,12 @@ static sl_res make_room(sl_tag_tokens *all)
 /* Where the letters and digits at `at` end. */
 static size_t run_end(sl_view t, size_t at)
 {
-#ifdef __SSE2__
-    const __m128i low = _mm_set1_epi8((char)-128); /* shifts unsigned order to signed */
-    for (; at + 16 <= t.n; at += 16) {
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(t.p + at));
-        __m128i letter = _mm_sub_epi8(_mm_or_si128(b, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-        __m128i digit = _mm_sub_epi8(b, _mm_set1_epi8('0'));
-        letter = _mm_cmplt_epi8(_mm_add_epi8(letter, low), _mm_set1_epi8((char)(-128 + 26)));
-        digit = _mm_cmplt_epi8(_mm_add_epi8(digit, low), _mm_set1_epi8((char)(-128 + 10)));
-        __m128i word =
-            _mm_or_si128(_mm_or_si128(letter, digit), b); /* 0x80 and beyond by themselves */
-        unsigned other = ~(unsigned)_mm_movemask_epi8(word) & 0xFFFFU;
+    for (; at + SL_MASK_BYTES <= t.n; at += SL_MASK_BYTES) {
+        unsigned other = ~sl_mask_words(t.p + at) & 0xFFFFU;
         if (other != 0) {
             return at + (size_t)__builtin_ctz(other);
         }
     }
-#endif
     while (at < t.n && sl_is_word(t.p[at])) {
         at++;
     }

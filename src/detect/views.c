@@ -4,7 +4,7 @@
 #include "detect/views.h"
 
 #include "base/utf8.h"
-#include "detect/words.h"
+#include "detect/byte_masks.h"
 
 #define RUN_MIN ((size_t)16)
 #define WRAP_MIN ((size_t)60)
@@ -229,12 +229,9 @@ static sl_res find_runs(sl_view t, sl_views *views)
     size_t at = 0;
     while (at + RUN_MIN <= t.n) {
         /* If some byte of the next 16 is outside, no run of 16 begins before it. */
-        size_t back = RUN_MIN;
-        while (back > 0 && is_run_byte(t.p[at + back - 1])) {
-            back--;
-        }
-        if (back != 0) {
-            at += back;
+        unsigned outside = ~sl_mask_runs(t.p + at) & 0xFFFFU;
+        if (outside != 0) {
+            at += 32U - (size_t)__builtin_clz(outside);
             continue;
         }
         size_t end = run_end(t, at);
@@ -253,12 +250,6 @@ static sl_res find_runs(sl_view t, sl_views *views)
 }
 
 /* ---- spaced forms -------------------------------------------------------------------------- */
-
-static bool is_separator(uint8_t b)
-{
-    return b == ' ' || b == '-' || b == '_' || b == '.' || b == '*' || b == '|' || b == '~' ||
-           b == ',' || b == ':' || b == '+';
-}
 
 static bool edge_before(sl_view t, size_t at)
 {
@@ -331,7 +322,7 @@ static sl_res take_groups(sl_view t, size_t from, const form *f, size_t width, s
         at += width;
         end = at;
         groups++;
-        if (at < t.n && (is_separator(t.p[at]) || t.p[at] == '\n')) {
+        if (at < t.n && (sl_is_separator(t.p[at]) || t.p[at] == '\n')) {
             at++;
         }
     }
@@ -348,7 +339,7 @@ static sl_res take_groups(sl_view t, size_t from, const form *f, size_t width, s
 
 static bool looks_spaced(sl_view t, size_t i)
 {
-    return t.p[i + 1] == t.p[i + 3] && is_separator(t.p[i + 1]) && edge_before(t, i) &&
+    return t.p[i + 1] == t.p[i + 3] && sl_is_separator(t.p[i + 1]) && edge_before(t, i) &&
            sl_is_word(t.p[i]) && sl_is_word(t.p[i + 2]) && is_single(t, i + 2);
 }
 
@@ -359,12 +350,12 @@ static bool looks_binary(sl_view t, size_t i)
             return false;
         }
     }
-    return is_separator(t.p[i + 8]) && edge_before(t, i);
+    return sl_is_separator(t.p[i + 8]) && edge_before(t, i);
 }
 
 static bool looks_hex(sl_view t, size_t i)
 {
-    return is_separator(t.p[i + 2]) && t.p[i + 2] == t.p[i + 5] && edge_before(t, i) &&
+    return sl_is_separator(t.p[i + 2]) && t.p[i + 2] == t.p[i + 5] && edge_before(t, i) &&
            base16_value(t.p[i]) >= 0 && base16_value(t.p[i + 1]) >= 0 &&
            base16_value(t.p[i + 3]) >= 0 && base16_value(t.p[i + 4]) >= 0;
 }
@@ -372,21 +363,31 @@ static bool looks_hex(sl_view t, size_t i)
 /* Every form begins with a word; most words of prose can be told by their first three bytes. */
 static bool may_be_spaced(sl_view t, size_t i)
 {
-    static const uint8_t SEPARATORS[256] = {
-        [' '] = 1, ['-'] = 1, ['_'] = 1, ['.'] = 1, ['*'] = 1,
-        ['|'] = 1, ['~'] = 1, [','] = 1, [':'] = 1, ['+'] = 1
-    };
-    return (SEPARATORS[t.p[i + 1]] + SEPARATORS[t.p[i + 2]] != 0 || (t.p[i] | 1) == '1') &&
+    return (sl_is_separator(t.p[i + 1]) || sl_is_separator(t.p[i + 2]) || (t.p[i] | 1) == '1') &&
            sl_is_word(t.p[i]) && edge_before(t, i);
+}
+
+/* The first place at or behind `i` where a form may begin, or one too near the end to tell. */
+static size_t next_spaced(sl_view t, size_t i)
+{
+    for (; i + SL_MASK_BYTES + 2 <= t.n; i += SL_MASK_BYTES) {
+        unsigned words = sl_mask_words(t.p + i);
+        unsigned inside = words << 1 | (i == 0 ? 0U : (unsigned)sl_is_word(t.p[i - 1]));
+        unsigned apart = sl_mask_separators(t.p + i + 1) | sl_mask_separators(t.p + i + 2);
+        unsigned may = words & ~inside & (apart | sl_mask_bits(t.p + i));
+        if (may != 0) {
+            return i + (size_t)__builtin_ctz(may);
+        }
+    }
+    while (i + 9 < t.n && !may_be_spaced(t, i)) {
+        i++;
+    }
+    return i;
 }
 
 static sl_res find_spaced(sl_view t, sl_views *views)
 {
-    for (size_t i = 0; i + 9 < t.n;) {
-        if (!may_be_spaced(t, i)) {
-            i++;
-            continue;
-        }
+    for (size_t i = next_spaced(t, 0); i + 9 < t.n; i = next_spaced(t, i)) {
         size_t end = i + 1;
         if (looks_spaced(t, i)) {
             SL_TRY(take_spaced(t, i, views, &end));
