@@ -37,6 +37,7 @@ enum {
     CONFIRM_MS_MAX = 300,
     CONFIRM_AGAIN_MS = 5 * 1000,
     CONFIRM_BUDGET_MS = 500,
+    COMPARES_MAX = 8, /* on their way at once */
     CATCH_UP_MS_MAX = 60 * 1000,
     CONNECTIONS_MAX = 2048,
     POOL_MAX = 64,
@@ -58,6 +59,14 @@ static const sl_confine_profile PROFILE = {
     .files_max = 2 * CONNECTIONS_MAX + 256,
 };
 
+/* A question to the keeper whether a text is a record's, and the crossing that waits for it. */
+typedef struct {
+    uint64_t id; /* of the message; 0: free */
+    uint64_t token;
+    bool answered;
+    sl_echo_answer answer;
+} compare_wait;
+
 typedef struct {
     sl_proc *self;
     sl_loop *loop;
@@ -71,6 +80,8 @@ typedef struct {
     uint64_t keys_again_ms;
     uint64_t confirm_again_ms;
     sl_ipc *keeper; /* NULL: lost */
+    compare_wait compares[COMPARES_MAX];
+    uint64_t answers_due; /* timer; 0: none */
     sl_scratch *scratch;
     sl_ask_inject inject;
     sl_buf policy_text; /* the site's own, empty where the program's serves */
@@ -139,14 +150,134 @@ static const sl_ipc_rule keeper_rules[] = {
 };
 static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
 
+static void rest_from_comparing(ask_state *s, sl_res why)
+{
+    s->confirm_again_ms = sl_clock_boot_ns() / 1000000 +
+                          (sl_is(why, SL_E_BUDGET) ? CONFIRM_BUDGET_MS : CONFIRM_AGAIN_MS);
+    sl_log_res(SL_LOG_WARN, "records are not compared, strong matches alone count", why);
+}
+
+/* Questions about records are on their way while leases are asked for on the same link: answers that belong to a
+ * question are put aside for their crossing. */
+static void take_answer(ask_state *s, const sl_ipc_msg *msg)
+{
+    for (size_t i = 0; i < COMPARES_MAX; i++) {
+        compare_wait *w = &s->compares[i];
+        if (w->id != msg->id || w->id == 0 || w->answered) {
+            continue;
+        }
+        sl_confirm_answer answer;
+        sl_res r = msg->type == SL_IPC_FAILED ? sl_ipc_failed_res(msg)
+                                              : sl_confirm_answer_decode(msg->body, &answer);
+        w->answered = true;
+        w->answer = SL_ECHO_UNKNOWN;
+        if (sl_ok(r)) {
+            w->answer = answer.confirmed ? SL_ECHO_SAME : SL_ECHO_OTHER;
+        } else if (!sl_is(r, SL_E_NOT_FOUND) && !sl_is(r, SL_E_LIMIT) &&
+                   !sl_is(r, SL_E_UNSUPPORTED)) {
+            rest_from_comparing(s, r);
+        }
+        return;
+    }
+}
+
+static void give_answers(void *context)
+{
+    ask_state *s = context;
+    s->answers_due = 0;
+    for (size_t i = 0; i < COMPARES_MAX; i++) {
+        compare_wait *w = &s->compares[i];
+        if (w->id != 0 && w->answered) {
+            compare_wait one = *w;
+            *w = (compare_wait){ 0 };
+            if (s->server != NULL) {
+                sl_ask_server_compared(s->server, one.token, one.answer);
+            }
+        }
+    }
+}
+
+/* Who waits is told in the next turn: not in the middle of somebody else's question. */
+static void give_answers_soon(ask_state *s)
+{
+    if (s->answers_due == 0 &&
+        !sl_ok(sl_loop_after(s->loop, 0, give_answers, s, &s->answers_due))) {
+        s->answers_due = 0; /* the sweep ends their waiting */
+    }
+}
+
+static void drop_keeper(ask_state *s)
+{
+    if (s->keeper == NULL) {
+        return;
+    }
+    sl_loop_remove(s->loop, sl_ipc_fd(s->keeper));
+    sl_ipc_close_at(&s->keeper);
+    for (size_t i = 0; i < COMPARES_MAX; i++) {
+        s->compares[i].answered = s->compares[i].id != 0;
+    }
+    give_answers_soon(s);
+}
+
+static void on_keeper(void *context, int fd, unsigned events)
+{
+    ask_state *s = context;
+    (void)fd;
+    (void)events;
+    for (;;) {
+        sl_ipc_msg msg;
+        sl_res r = sl_ipc_receive(s->keeper, &msg);
+        if (sl_is(r, SL_E_AGAIN)) {
+            break;
+        }
+        if (!sl_ok(r)) {
+            drop_keeper(s); /* the supervisor gives a new link */
+            return;
+        }
+        take_answer(s, &msg);
+        sl_ipc_msg_clear(&msg);
+    }
+    give_answers(s);
+}
+
 static sl_res take_keeper(ask_state *s)
 {
     int fd = sl_proc_take_link(s->self, "keeper", 0);
     if (fd < 0) {
         return SL_DONE;
     }
-    sl_ipc_close_at(&s->keeper);
-    return sl_ipc_open(fd, &keeper_table, &s->keeper);
+    drop_keeper(s);
+    SL_TRY(sl_ipc_open(fd, &keeper_table, &s->keeper));
+    sl_res r = sl_loop_add(s->loop, sl_ipc_fd(s->keeper), SL_LOOP_READ, on_keeper, s);
+    if (!sl_ok(r)) {
+        sl_ipc_close_at(&s->keeper);
+    }
+    return r;
+}
+
+/* As sl_ipc_ask, with answers to other questions kept for those who wait for them. */
+static sl_res ask_keeper(ask_state *s, uint16_t type, sl_view body, sl_ipc_msg *ret_answer)
+{
+    uint64_t id = sl_ipc_next_id(s->keeper);
+    uint64_t end_ms = sl_clock_boot_ns() / 1000000 + LEASE_MS_MAX;
+    SL_TRY(sl_ipc_send_wait(s->keeper, type, id, body, LEASE_MS_MAX));
+    for (;;) {
+        uint64_t now_ms = sl_clock_boot_ns() / 1000000;
+        SL_NEED(now_ms < end_ms, SL_E_TIMEOUT);
+        SL_TRY(sl_ipc_receive_wait(s->keeper, (int)(end_ms - now_ms), ret_answer));
+        if (ret_answer->id == id) {
+            break;
+        }
+        take_answer(s, ret_answer);
+        sl_ipc_msg_clear(ret_answer);
+        give_answers_soon(s);
+    }
+    if (ret_answer->type == SL_IPC_FAILED) {
+        sl_res why = sl_ipc_failed_res(ret_answer);
+        sl_ipc_msg_clear(ret_answer);
+        return why;
+    }
+    return SL_DONE;
 }
 
 static sl_res lease_key(void *context, const char *compartment, const char *purpose,
@@ -160,10 +291,9 @@ static sl_res lease_key(void *context, const char *compartment, const char *purp
     SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
     SL_TRY(sl_name_set(request.purpose, sl_view_str(purpose)));
     SL_TRY(sl_lease_request_encode(&request, &body));
-    sl_res asked =
-        sl_ipc_ask(s->keeper, SL_KEEPER_LEASE, sl_buf_view(&body), LEASE_MS_MAX, &answer);
+    sl_res asked = ask_keeper(s, SL_KEEPER_LEASE, sl_buf_view(&body), &answer);
     if (sl_is(asked, SL_E_CLOSED) || sl_is(asked, SL_E_TIMEOUT)) {
-        sl_ipc_close_at(&s->keeper);
+        drop_keeper(s);
     }
     SL_TRY(asked);
     bool whole = answer.body.n == SL_KEY_BYTES + 8;
@@ -177,42 +307,58 @@ static sl_res lease_key(void *context, const char *compartment, const char *purp
 
 /* ---- records compared ---- */
 
-/* An answer waits for this, so not for long; who did not answer is not asked again for a while. */
-static sl_res ask_keeper(ask_state *s, const sl_confirm_request *request, sl_confirm_answer *ret)
+static sl_res send_question(ask_state *s, const sl_echo_question *q, uint64_t id)
 {
-    sl_ipc_msg answer;
     SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_CONFIRM_REQUEST_BYTES_MAX };
-    SL_NEED(s->keeper != NULL, SL_E_UNAVAILABLE);
-    SL_TRY(sl_confirm_request_encode(request, &body));
-    SL_TRY(
-        sl_ipc_ask(s->keeper, SL_KEEPER_ECHO_CONFIRM, sl_buf_view(&body), CONFIRM_MS_MAX, &answer));
-    sl_res r = sl_confirm_answer_decode(answer.body, ret);
-    sl_ipc_msg_clear(&answer);
-    return r;
-}
-
-static sl_echo_answer confirm_echo(void *context, const sl_echo_question *q)
-{
-    ask_state *s = context;
-    sl_confirm_answer answer;
-    uint64_t now_ms = sl_clock_boot_ns() / 1000000;
     sl_confirm_request request = { .offset = q->place->offset,
                                    .length = q->place->length,
                                    .source = q->place->source,
                                    .text = q->text };
-    if (now_ms < s->confirm_again_ms || !sl_ok(sl_name_set(request.compartment, q->index))) {
-        return SL_ECHO_UNKNOWN;
+    SL_TRY(sl_name_set(request.compartment, q->index));
+    SL_TRY(sl_confirm_request_encode(&request, &body));
+    return sl_ipc_send(s->keeper, SL_KEEPER_ECHO_CONFIRM, id, sl_buf_view(&body));
+}
+
+/* Puts a question on its way. False: nobody compares now. */
+static bool ask_for_comparison(void *context, const sl_echo_question *q, uint64_t token)
+{
+    ask_state *s = context;
+    if (s->keeper == NULL || sl_clock_boot_ns() / 1000000 < s->confirm_again_ms) {
+        return false;
     }
-    sl_res r = ask_keeper(s, &request, &answer);
-    if (sl_ok(r)) {
-        return answer.confirmed ? SL_ECHO_SAME : SL_ECHO_OTHER;
+    for (size_t i = 0; i < COMPARES_MAX; i++) {
+        compare_wait *w = &s->compares[i];
+        if (w->id != 0) {
+            continue;
+        }
+        uint64_t id = sl_ipc_next_id(s->keeper);
+        sl_res r = send_question(s, q, id);
+        if (!sl_ok(r)) {
+            rest_from_comparing(s, r);
+            return false;
+        }
+        *w = (compare_wait){ .id = id, .token = token };
+        return true;
     }
-    if (!sl_is(r, SL_E_NOT_FOUND) && !sl_is(r, SL_E_LIMIT) && !sl_is(r, SL_E_UNSUPPORTED)) {
-        s->confirm_again_ms =
-            now_ms + (sl_is(r, SL_E_BUDGET) ? CONFIRM_BUDGET_MS : CONFIRM_AGAIN_MS);
-        sl_log_res(SL_LOG_WARN, "records are not compared, strong matches alone count", r);
+    return false;
+}
+
+/* Who did not answer in time is not asked again for a while. */
+static void comparison_is_late(void *context, uint64_t token)
+{
+    ask_state *s = context;
+    for (size_t i = 0; i < COMPARES_MAX; i++) {
+        if (s->compares[i].id != 0 && s->compares[i].token == token) {
+            s->compares[i] = (compare_wait){ 0 };
+        }
     }
-    return SL_ECHO_UNKNOWN;
+    rest_from_comparing(s, sl_fail(SL_E_TIMEOUT));
+}
+
+static sl_echo_answer compare(void *context, const sl_echo_question *question)
+{
+    const ask_state *s = context;
+    return s->server == NULL ? SL_ECHO_UNKNOWN : sl_ask_server_compare(s->server, question);
 }
 
 /* New rosters are another snapshot; crossings that run keep the one they began with. */
@@ -717,7 +863,7 @@ static sl_res prepare(ask_state *s)
     SL_TRY(sl_detect_build_default(&s->detect));
     SL_TRY(sl_scratch_new(s->detect, &s->scratch));
     SL_TRY(remember_texts(s));
-    sl_scratch_confirm(s->scratch, confirm_echo, s);
+    sl_scratch_confirm(s->scratch, compare, s);
     SL_TRY(load_inject(s));
     SL_TRY(load_flow(s));
     SL_TRY(load_policy(s));
@@ -780,20 +926,24 @@ static sl_res serve(ask_state *s)
     SL_TRY(take_keeper(s));
     SL_TRY(wait_for_rosters(s));
     keep_keys(s);
-    sl_ask_server_options options = { .site = &s->site,
-                                      .listen_fd = sl_proc_listening(s->self, "ask"),
-                                      .egress_path = "/egress.sock",
-                                      .connections_max = CONNECTIONS_MAX,
-                                      .pool_max = POOL_MAX,
-                                      .stall_ms_max = STALL_MS_MAX,
-                                      .process = (uint8_t)sl_proc_index(s->self),
-                                      .recorder = { .context = s,
-                                                    .append = append,
-                                                    .knock = knock,
-                                                    .sending = sending,
-                                                    .sent = sent,
-                                                    .counted = counted,
-                                                    .doubted = doubted } };
+    sl_ask_server_options options = {
+        .site = &s->site,
+        .listen_fd = sl_proc_listening(s->self, "ask"),
+        .egress_path = "/egress.sock",
+        .connections_max = CONNECTIONS_MAX,
+        .pool_max = POOL_MAX,
+        .stall_ms_max = STALL_MS_MAX,
+        .process = (uint8_t)sl_proc_index(s->self),
+        .compare_ms_max = CONFIRM_MS_MAX,
+        .comparer = { .context = s, .ask = ask_for_comparison, .late = comparison_is_late },
+        .recorder = { .context = s,
+                      .append = append,
+                      .knock = knock,
+                      .sending = sending,
+                      .sent = sent,
+                      .counted = counted,
+                      .doubted = doubted }
+    };
     SL_NEED(options.listen_fd >= 0, SL_E_UNAVAILABLE);
     uint64_t timer = 0;
     SL_TRY(sl_ask_server_new(s->loop, &options, &s->server));
@@ -812,6 +962,7 @@ static void drop(ask_state *s)
     sl_ask_server_free(s->server);
     s->server = NULL;
     sl_ledger_client_free(s->ledger);
+    sl_ipc_close_at(&s->keeper);
     sl_loop_free(s->loop);
     sl_policy_free(s->policy);
     sl_scratch_free(s->scratch);
@@ -826,7 +977,6 @@ static void drop(ask_state *s)
     sl_ask_keys_free(&s->keys);
     sl_detect_free(s->detect);
     sl_fd_close(&s->roster_fd);
-    sl_ipc_close_at(&s->keeper);
     sl_ask_known_free(s->known);
     sl_ask_config_free(&s->config);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fiber.h"
 #include "base/random.h"
 
 enum {
@@ -26,7 +27,25 @@ enum {
     /* Egress reads a request at once; one that it did not live to read is lost within this time, and
      * before the minute is told (SL_MINUTES_QUIET_MS). */
     DOUBT_MS = 9 * 1000,
+    /* Crossings that may wait for a comparison at once, beyond which nobody compares for one more. */
+    ASIDE_MAX = 32,
+    STACK_BYTES = 1 << 20,
 };
+
+struct connection;
+
+/* What a model server said, taken in by a crossing on a stack of its own: its text may have to be compared with a
+ * record, and the crossing then waits, not the process. */
+typedef struct {
+    struct connection *connection; /* NULL: free */
+    sl_fiber *fiber;
+    uint8_t *buffer; /* READ_BYTES */
+    size_t n;        /* 0: the model server is gone */
+    bool waits;
+    uint64_t question; /* number of the question it waits for */
+    uint64_t asked_ms;
+    sl_echo_answer answer;
+} aside;
 
 typedef struct connection {
     sl_ask_server *server;
@@ -45,6 +64,9 @@ typedef struct connection {
     unsigned client_events; /* as the loop knows them */
     unsigned upstream_events;
     uint64_t stalled_since_ms; /* 0: the client keeps up */
+    aside *aside;              /* it waits for a comparison: nothing else is done for it */
+    enum { ACK_NONE, ACK_RECORDED, ACK_LOST } ack; /* what the ledger said meanwhile */
+    uint64_t ack_index;
 } connection;
 
 /* A connection to egress whose answer is complete for its client, and not yet at its end. */
@@ -80,6 +102,8 @@ struct sl_ask_server {
     bool accepting;
     bool ending;
     sl_ask_server_counts counts;
+    aside asides[ASIDE_MAX];
+    uint64_t questions;
     uint8_t buffer[READ_BYTES];
 };
 
@@ -94,6 +118,164 @@ static void pump(connection *c);
 static void on_client(void *context, int fd, unsigned events);
 static void on_upstream(void *context, int fd, unsigned events);
 static void on_accept(void *context, int fd, unsigned events);
+
+/* ---- crossings that wait for a comparison ---- */
+
+static void take_in(void *context)
+{
+    aside *a = context;
+    sl_ask_door *door = a->connection->door;
+    if (a->n != 0) {
+        sl_ask_door_upstream_bytes(door, sl_view_of(a->buffer, a->n), now_of());
+    } else {
+        sl_ask_door_upstream_gone(door, now_of());
+    }
+}
+
+static sl_res make_aside(aside *a)
+{
+    if (a->buffer == NULL) {
+        a->buffer = malloc(READ_BYTES);
+        SL_NEED(a->buffer != NULL, SL_E_MEMORY);
+    }
+    return a->fiber == NULL ? sl_fiber_new(STACK_BYTES, &a->fiber) : SL_DONE;
+}
+
+/* A free one, or NULL: then what has to be compared is judged without. */
+static aside *free_aside(sl_ask_server *s)
+{
+    for (size_t i = 0; s->options.comparer.ask != NULL && i < ASIDE_MAX; i++) {
+        aside *a = &s->asides[i];
+        if (a->connection == NULL) {
+            return sl_ok(make_aside(a)) ? a : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* While it waits the loop is not to tell of its descriptors: what they say stays where it is. */
+static void set_aside(connection *c, aside *a)
+{
+    c->aside = a;
+    if (c->client_fd >= 0) {
+        sl_loop_remove(c->server->loop, c->client_fd);
+    }
+    if (c->upstream_fd >= 0) {
+        sl_loop_remove(c->server->loop, c->upstream_fd);
+    }
+}
+
+/* Gives the crossing what `n` bytes of its model server say (0: it is gone). False: it waits now. */
+static bool give_upstream(connection *c, aside *a, size_t n)
+{
+    if (a == NULL) {
+        if (n != 0) {
+            sl_ask_door_upstream_bytes(c->door, sl_view_of(c->server->buffer, n), now_of());
+        } else {
+            sl_ask_door_upstream_gone(c->door, now_of());
+        }
+        return true;
+    }
+    a->connection = c;
+    a->n = n;
+    if (!sl_fiber_run(a->fiber, take_in, a)) {
+        set_aside(c, a);
+        return false;
+    }
+    a->connection = NULL;
+    return true;
+}
+
+/* Watched again, with what the ledger said meanwhile; a descriptor that cannot be watched ends the connection. */
+static void take_back(connection *c)
+{
+    sl_ask_server *s = c->server;
+    c->aside = NULL;
+    bool watched = c->client_fd < 0 ||
+                   sl_ok(sl_loop_add(s->loop, c->client_fd, c->client_events, on_client, c));
+    watched &= c->upstream_fd < 0 ||
+               sl_ok(sl_loop_add(s->loop, c->upstream_fd, c->upstream_events, on_upstream, c));
+    c->stalled_since_ms = watched ? c->stalled_since_ms : 1;
+    if (c->ack == ACK_RECORDED) {
+        sl_ask_door_recorded(c->door, c->ack_index, now_of());
+    } else if (c->ack == ACK_LOST) {
+        sl_ask_door_not_recorded(c->door, now_of());
+    }
+    c->ack = ACK_NONE;
+}
+
+static void go_on(aside *a, sl_echo_answer answer)
+{
+    connection *c = a->connection;
+    a->answer = answer;
+    a->waits = false;
+    if (sl_fiber_resume(a->fiber)) {
+        a->connection = NULL;
+        take_back(c);
+        pump(c);
+    }
+}
+
+sl_echo_answer sl_ask_server_compare(void *server, const sl_echo_question *question)
+{
+    sl_ask_server *s = server;
+    const sl_ask_comparer *to = &s->options.comparer;
+    for (size_t i = 0; i < ASIDE_MAX; i++) {
+        aside *a = &s->asides[i];
+        if (a->connection == NULL || s->ending || a->fiber != sl_fiber_current()) {
+            continue;
+        }
+        a->question = ++s->questions;
+        if (!to->ask(to->context, question, a->question)) {
+            return SL_ECHO_UNKNOWN;
+        }
+        s->counts.compared++;
+        a->asked_ms = now_of().boot_ms;
+        a->waits = true;
+        sl_fiber_pause();
+        return a->answer;
+    }
+    return SL_ECHO_UNKNOWN; /* nobody may wait here */
+}
+
+void sl_ask_server_compared(sl_ask_server *s, uint64_t token, sl_echo_answer answer)
+{
+    for (size_t i = 0; i < ASIDE_MAX; i++) {
+        aside *a = &s->asides[i];
+        if (a->connection != NULL && a->waits && a->question == token) {
+            go_on(a, answer);
+            return;
+        }
+    }
+}
+
+/* Who waited long enough is judged by the match alone. */
+static void end_waiting(sl_ask_server *s, uint64_t now_ms, bool all)
+{
+    const sl_ask_comparer *to = &s->options.comparer;
+    for (size_t i = 0; i < ASIDE_MAX; i++) {
+        aside *a = &s->asides[i];
+        if (a->connection == NULL || !a->waits ||
+            (!all && now_ms - a->asked_ms < s->options.compare_ms_max)) {
+            continue;
+        }
+        s->counts.late++;
+        if (to->late != NULL) {
+            to->late(to->context, a->question);
+        }
+        go_on(a, SL_ECHO_UNKNOWN);
+    }
+}
+
+static void free_asides(sl_ask_server *s)
+{
+    end_waiting(s, 0, true);
+    for (size_t i = 0; i < ASIDE_MAX; i++) {
+        assert(s->asides[i].connection == NULL);
+        sl_fiber_free(s->asides[i].fiber);
+        free(s->asides[i].buffer);
+    }
+}
 
 /* ---- the pool of idle connections to egress ---- */
 
@@ -388,7 +570,7 @@ static void upstream_lost(connection *c)
             return;
         }
     }
-    sl_ask_door_upstream_gone(c->door, now_of());
+    (void)give_upstream(c, free_aside(c->server), 0);
 }
 
 static void lose_client(connection *c)
@@ -467,6 +649,9 @@ static void pump(connection *c)
 {
     sl_ask_out *out = sl_ask_door_out(c->door);
     for (;;) {
+        if (c->aside != NULL) {
+            return;
+        }
         if (out->knock) {
             hand_over_knock(c, out);
         }
@@ -535,7 +720,8 @@ static void on_upstream(void *context, int fd, unsigned events)
         return;
     }
     for (int i = 0; i < READS_PER_TURN && (events & (SL_LOOP_READ | SL_LOOP_HANGUP)) != 0; i++) {
-        ssize_t n = recv(fd, s->buffer, sizeof s->buffer, MSG_DONTWAIT);
+        aside *a = free_aside(s);
+        ssize_t n = recv(fd, a != NULL ? a->buffer : s->buffer, READ_BYTES, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             break;
         }
@@ -545,7 +731,9 @@ static void on_upstream(void *context, int fd, unsigned events)
         }
         c->upstream_reused = false;
         settle_crossing(c, true);
-        sl_ask_door_upstream_bytes(c->door, sl_view_of(s->buffer, (size_t)n), now_of());
+        if (!give_upstream(c, a, (size_t)n)) {
+            return;
+        }
         if (sl_ask_door_out(c->door)->client.n > CLIENT_HIGH ||
             !sl_ask_door_wants_upstream(c->door)) {
             break;
@@ -613,9 +801,10 @@ static void sweep(void *context)
 {
     sl_ask_server *s = context;
     sl_ask_now now = now_of();
+    end_waiting(s, now.boot_ms, false);
     for (size_t i = 0; i < s->options.connections_max; i++) {
         connection *c = s->slots[i];
-        if (c == NULL) {
+        if (c == NULL || c->aside != NULL) {
             continue;
         }
         bool stalled = c->stalled_since_ms != 0 &&
@@ -701,6 +890,7 @@ void sl_ask_server_free(sl_ask_server *s)
     if (s->accepting) {
         sl_loop_remove(s->loop, s->options.listen_fd);
     }
+    free_asides(s);
     for (size_t i = 0; s->slots != NULL && i < s->options.connections_max; i++) {
         if (s->slots[i] != NULL) {
             free_connection(s->slots[i]);
@@ -735,6 +925,11 @@ bool sl_ask_server_recorded(sl_ask_server *s, uint64_t token, bool ok, uint64_t 
     if (c == NULL) {
         return false;
     }
+    if (c->aside != NULL) {
+        c->ack = ok ? ACK_RECORDED : ACK_LOST;
+        c->ack_index = index;
+        return true;
+    }
     if (ok) {
         sl_ask_door_recorded(c->door, index, now_of());
     } else {
@@ -748,7 +943,9 @@ void sl_ask_server_ledger_lost(sl_ask_server *s)
 {
     for (size_t i = 0; i < s->options.connections_max; i++) {
         connection *c = s->slots[i];
-        if (c != NULL && sl_ask_door_waits_for_leaf(c->door)) {
+        if (c != NULL && c->aside != NULL && sl_ask_door_waits_for_leaf(c->door)) {
+            c->ack = ACK_LOST;
+        } else if (c != NULL && sl_ask_door_waits_for_leaf(c->door)) {
             sl_ask_door_not_recorded(c->door, now_of());
             pump(c);
         }

@@ -28,6 +28,16 @@ typedef struct {
     void (*doubted)(void *context, uint64_t minute);
 } sl_ask_recorder;
 
+/* Who compares records (detect/echo.h). Asking must not block; the answer comes later through
+ * sl_ask_server_compared with the same token. */
+typedef struct {
+    void *context;
+    /* False: nobody compares now. The question is borrowed for the call. NULL: nobody ever does. */
+    bool (*ask)(void *context, const sl_echo_question *question, uint64_t token);
+    /* The answer to this token is not waited for any more. May be NULL. */
+    void (*late)(void *context, uint64_t token);
+} sl_ask_comparer;
+
 typedef struct {
     const sl_ask_site *site; /* borrowed */
     int listen_fd;           /* borrowed; non-blocking stream socket */
@@ -36,7 +46,9 @@ typedef struct {
     size_t pool_max;         /* idle connections to egress kept */
     uint64_t stall_ms_max;   /* a client that takes nothing for so long is gone */
     uint8_t process;         /* number of this process: the first byte of its crossings' ids */
+    uint64_t compare_ms_max; /* an answer waits for a comparison at most so long, and a sweep */
     sl_ask_recorder recorder;
+    sl_ask_comparer comparer;
 } sl_ask_server_options;
 
 enum { SL_ASK_CONNECTIONS_MAX = 8192 };
@@ -55,6 +67,12 @@ bool sl_ask_server_recorded(sl_ask_server *server, uint64_t token, bool ok, uint
 /* The ledger is gone: every crossing that waits for it ends. */
 void sl_ask_server_ledger_lost(sl_ask_server *server);
 
+/* For sl_scratch_confirm, with the server as context: the crossing that asks is set aside until the answer
+ * is there, and the others go on; nothing of it leaves meanwhile. */
+sl_echo_answer sl_ask_server_compare(void *server, const sl_echo_question *question);
+/* The answer to a question: its crossing goes on. A token of nobody who waits is ignored. */
+void sl_ask_server_compared(sl_ask_server *server, uint64_t token, sl_echo_answer answer);
+
 /* Is the crossing of this id (32 hex digits) being served, and not at its end? */
 bool sl_ask_server_serves(const sl_ask_server *server, sl_view crossing);
 
@@ -67,6 +85,8 @@ typedef struct {
     uint64_t accepted;
     uint64_t open;
     uint64_t forwarded; /* requests sent to egress, retries counted */
+    uint64_t compared;  /* questions that a crossing waited for */
+    uint64_t late;      /* of them without an answer in time */
 } sl_ask_server_counts;
 sl_ask_server_counts sl_ask_server_count(const sl_ask_server *server);
 
