@@ -49,14 +49,42 @@ typedef struct {
     bool add;
     bool strong;
     sl_echo_bar bar;
+    char where[1024]; /* what a failure is about */
 } echo_call;
+
+/* A failure tells which of the files it is about. */
+static sl_res about(echo_call *e, const char *what, const char *path, sl_res r)
+{
+    if (sl_ok(r)) {
+        return r;
+    }
+    (void)snprintf(e->where, sizeof e->where, "%s %s", what, path);
+    return sl_fail_at((sl_code)r.code, e->where, SL_NOWHERE);
+}
 
 static sl_res load_key(echo_call *e)
 {
     if (e->key_new != NULL) {
-        return sl_echo_key_make(e->key_new, e->key);
+        return about(e, "key", e->key_new, sl_echo_key_make(e->key_new, e->key));
     }
-    return sl_echo_key_read(e->key_path, e->key);
+    sl_res r = sl_echo_key_read(e->key_path, e->key);
+    bool form = sl_is(r, SL_E_KEY) || sl_is(r, SL_E_LIMIT);
+    return form ? about(e, "32 bytes or 64 hex digits are a key, not", e->key_path,
+                        sl_fail(SL_E_SYNTAX))
+                : about(e, "key", e->key_path, r);
+}
+
+/* As many bytes as a person reads at a glance. */
+static const char *size_text(uint64_t bytes, char text[16])
+{
+    static const char UNITS[] = " kMGT";
+    size_t unit = 0;
+    double n = (double)bytes;
+    for (; n >= 999.5 && unit < sizeof UNITS - 2; unit++) {
+        n /= 1000;
+    }
+    (void)snprintf(text, 16, unit == 0 ? "%.0f bytes" : "%.3g %cB", n, UNITS[unit]);
+    return text;
 }
 
 /* ---- index --------------------------------------------------------------------------------------- */
@@ -98,17 +126,18 @@ static sl_res read_files(echo_call *e, indexing *in, int count, char **paths, sl
     sl_echo_sink adding = { .ctx = in, .take = add_record };
     e->bar.what = "counting";
     for (int i = 0; i < count; i++) {
-        SL_TRY(sl_echo_file_read(paths[i], counting, &e->bar));
+        SL_TRY(about(e, "file", paths[i], sl_echo_file_read(paths[i], counting, &e->bar)));
     }
     for (size_t i = 0; i < e->background_count; i++) {
-        SL_TRY(sl_echo_file_read(e->background[i], background, &e->bar));
+        SL_TRY(about(e, "background", e->background[i],
+                     sl_echo_file_read(e->background[i], background, &e->bar)));
     }
     SL_TRY(sl_echo_builder_settle(in->builder));
     e->bar.what = "indexing";
     e->bar.done = 0;
     for (int i = 0; i < count; i++) {
         SL_TRY(sl_echo_builder_source(in->builder, sl_view_str(paths[i])));
-        SL_TRY(sl_echo_file_read(paths[i], adding, &e->bar));
+        SL_TRY(about(e, "file", paths[i], sl_echo_file_read(paths[i], adding, &e->bar)));
     }
     sl_echo_bar_end(&e->bar);
     return sl_echo_builder_finish(in->builder, out);
@@ -139,9 +168,15 @@ static sl_res print_index(const echo_call *e, const sl_buf *bytes, uint64_t reco
 {
     SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4096 };
     if (!e->cli->json) {
-        printf("%s: %.2f MB for %.2f MB of text in %zu records and parts (%.1f %%)\n", e->out,
-               (double)bytes->n / 1e6, (double)e->bar.all / 1e6, (size_t)records,
-               100.0 * (double)bytes->n / (double)(e->bar.all == 0 ? 1 : e->bar.all));
+        char index[16];
+        char text[16];
+        printf("%s: %s for %s of text in %zu record%s and parts", e->out,
+               size_text(bytes->n, index), size_text(e->bar.all, text), (size_t)records,
+               records == 1 ? "" : "s");
+        if (e->bar.all >= SL_MIB) { /* a small index is mostly tables */
+            printf(" (%.1f %%)", 100.0 * (double)bytes->n / (double)e->bar.all);
+        }
+        (void)putchar('\n');
         return SL_DONE;
     }
     SL_TRY(sl_buf_addf(&line, "{\"summary\":{\"bytes\":%zu,\"source_bytes\":%zu,\"records\":%zu}}",
@@ -155,11 +190,11 @@ static sl_res make_index(echo_call *e, int count, char **paths)
     sl_echo_build_options options = { 0 };
     indexing in = { 0 };
     if (!e->add && sl_path_exists(AT_FDCWD, e->out)) {
-        return sl_fail_at(SL_E_EXISTS, "index: name another, or --add to it", SL_NOWHERE);
+        return about(e, "name another index, or --add to", e->out, sl_fail(SL_E_EXISTS));
     }
     for (int i = 0; i < count; i++) {
         uint64_t size = 0;
-        SL_TRY(sl_echo_file_size(paths[i], &size));
+        SL_TRY(about(e, "file", paths[i], sl_echo_file_size(paths[i], &size)));
         e->bar.all += size;
     }
     options.bytes = e->bar.all;
@@ -170,7 +205,7 @@ static sl_res make_index(echo_call *e, int count, char **paths)
     sl_echo_builder_free(in.builder);
     SL_TRY(r);
     size_t fresh = bytes.n;
-    SL_TRY(write_index(e, &bytes));
+    SL_TRY(about(e, "index", e->out, write_index(e, &bytes)));
     bytes.n = fresh < bytes.n ? fresh : bytes.n; /* the figures of what was added */
     return print_index(e, &bytes, in.records);
 }
@@ -440,8 +475,13 @@ static sl_res ask_file(query *q, const char *path)
     bool standard = strcmp(path, "-") == 0;
     if (!standard) {
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0) {
-            return sl_fail_os(errno == ENOENT ? SL_E_NOT_FOUND : SL_E_IO, "file");
+        struct stat st;
+        bool there = fd >= 0 && fstat(fd, &st) == 0;
+        if (!there || S_ISDIR(st.st_mode)) {
+            return about(q->call, there ? "a folder, not a text:" : "file", path,
+                         sl_fail(there             ? SL_E_TYPE
+                                 : errno == ENOENT ? SL_E_NOT_FOUND
+                                                   : SL_E_IO));
         }
     }
     q->path = path;
@@ -460,8 +500,9 @@ static sl_res print_query(const query *q)
     SL_OWN(sl_buf, line, sl_buf_free) = { .max = 4096 };
     sl_echo_bar_end(&q->call->bar);
     if (!q->call->cli->json) {
-        printf("%zu file%s, %.2f MB: %zu match%s, %zu strong", q->files, q->files == 1 ? "" : "s",
-               (double)q->read / 1e6, q->matches, q->matches == 1 ? "" : "es", q->strong);
+        char text[16];
+        printf("%zu file%s, %s: %zu match%s, %zu strong", q->files, q->files == 1 ? "" : "s",
+               size_text(q->read, text), q->matches, q->matches == 1 ? "" : "es", q->strong);
         if (q->call->confirm_count != 0) {
             printf(", %zu confirmed", q->confirmed);
         }
@@ -487,8 +528,12 @@ static sl_res open_index(query *q, const char *path)
 {
     q->bytes.max = SL_ECHO_INDEX_BYTES_MAX;
     SL_TRY(load_key(q->call));
-    SL_TRY(sl_file_read(AT_FDCWD, path, &q->bytes));
-    SL_TRY(sl_echo_open(sl_buf_view(&q->bytes), q->call->key, &q->index));
+    SL_TRY(about(q->call, "index", path, sl_file_read(AT_FDCWD, path, &q->bytes)));
+    sl_res opened = sl_echo_open(sl_buf_view(&q->bytes), q->call->key, &q->index);
+    bool other = sl_is(opened, SL_E_KEY);
+    /* Not E_KEY: its exit status is the one of a match. */
+    SL_TRY(about(q->call, other ? "made under another key: index" : "index", path,
+                 other ? sl_fail(SL_E_SYNTAX) : opened));
     return sl_echo_scratch_new(NULL, &q->scratch);
 }
 
@@ -531,9 +576,12 @@ static sl_res print_stats(query *q, const char *path)
             (size_t)s.tokens[SL_ECHO_STRUCTURES], (size_t)s.fingerprints[SL_ECHO_STRUCTURES]));
         return sl_cli_line(sl_buf_view(&line));
     }
-    printf("%.2f MB for %.2f MB of text: %zu records and parts of %zu sources in %zu segment%s\n",
-           (double)s.bytes / 1e6, (double)s.source_bytes / 1e6, (size_t)s.records,
-           (size_t)s.sources, (size_t)s.segments, s.segments == 1 ? "" : "s");
+    char index[16];
+    char text[16];
+    printf("%s for %s of text: %zu record%s and parts of %zu source%s in %zu segment%s\n",
+           size_text(s.bytes, index), size_text(s.source_bytes, text), (size_t)s.records,
+           s.records == 1 ? "" : "s", (size_t)s.sources, s.sources == 1 ? "" : "s",
+           (size_t)s.segments, s.segments == 1 ? "" : "s");
     printf("words: %zu, %zu fingerprints, one in %u; numbers: %zu, %zu fingerprints, one in %u\n",
            (size_t)s.tokens[0], (size_t)s.fingerprints[0], s.stride_max[0], (size_t)s.tokens[1],
            (size_t)s.fingerprints[1], s.stride_max[1]);

@@ -46,7 +46,14 @@ grep -q '"summary":{"bytes":[0-9]*,"source_bytes":[0-9]*,"records":[0-9]*' out |
 [ "$(stat -c %a key)" = 600 ] || fail "the key is readable by others"
 want 3 "$stoplog" echo index --key-new key -o other.echo notes.txt
 want 3 "$stoplog" echo index --key key -o index.echo notes.txt
-grep -q . err || fail "no message"
+grep -q "index.echo" err || fail "the message names no file"
+# 1 would say that something was found.
+head -c 32 /dev/urandom >key.other
+want 3 "$stoplog" echo query --key key.other index.echo exact.txt
+grep -q "another key: index index.echo" err || fail "the message does not say that the key is another"
+want 3 "$stoplog" echo query --key notes.txt index.echo exact.txt
+want 3 "$stoplog" echo query --key key index.echo .
+want 3 "$stoplog" echo query --key key notes.txt exact.txt
 
 want 1 "$stoplog" --json echo query --key key index.echo --confirm . exact.txt
 grep -q '"source":"notes.txt".*"confirmed":true' out || fail "exact words were not confirmed"
@@ -80,7 +87,7 @@ want 1 "$stoplog" --json echo query --key key2 rows.echo --confirm . cell.txt
 grep -q '"source":"rows.csv","record":10,.*"confirmed":true' out || fail "cell: $(cat out)"
 
 # Another key, a changed index, a cut one, none.
-want 1 "$stoplog" echo query --key key2 index.echo exact.txt
+want 3 "$stoplog" echo query --key key2 index.echo exact.txt
 grep -qi key err || fail "another key: $(cat err)"
 cp index.echo bad.echo
 printf 'X' | dd of=bad.echo bs=1 seek=5000 conv=notrunc 2>/dev/null
