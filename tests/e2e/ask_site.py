@@ -3,10 +3,11 @@
 
 An upstream whose name nobody knows stops nothing; one that does not answer is passed over and, after
 three failures, left alone, which the ledger tells; when it is back, one request finds that out. A killed
-process of the door is missed by nobody.
+process of the door is missed by nobody. What a tool was is known after a restart.
 
     ask_site.py STOPLOG SOURCE_ROOT
 """
+import json
 import os
 import signal
 import sys
@@ -48,6 +49,28 @@ def a_killed_process_is_missed_by_nobody(site, key):
     assert all(pids[p['process']] != p['pid'] for p in doors), (pids, doors)
 
 
+def with_tool(site, key, what, want):
+    """Asks with a tool so described; the intent says whether it is new, and that it is not what it was."""
+    status, body = site.request(key, 'POST', '/v1/chat/completions', json.dumps(
+        {'model': 'scripted', 'messages': [{'role': 'user', 'content': 'Hello'}], 'tools': [
+            {'type': 'function', 'function': {'name': 'lookup', 'description': what, 'parameters': {'type': 'object'}}}]}))
+    assert status == 200, status
+    mine = []
+    site.until(lambda: mine.extend(leaf for leaf in site.leaves('ask.intent') if body['id'].endswith(leaf['crossing']))
+               or mine, 'the leaf')
+    leaf = mine[0]
+    assert ('tools' in leaf, leaf['classes'].get('tool_changed', 0)) == want, (leaf, want)
+
+
+def what_a_tool_was_is_known_after_a_restart(site, key):
+    with_tool(site, key, 'finds a value', (True, 0))
+    site.down()
+    site.up()
+    site.until(lambda: site.request(key, 'GET', '/v1/models')[0] == 200, 'the door knows the key')
+    with_tool(site, key, 'finds a value', (False, 0))
+    with_tool(site, key, 'finds a value and mails it', (True, 1))
+
+
 def main():
     skip_without_nginx()
     dead = free_port()
@@ -61,7 +84,8 @@ def main():
         site.until(site.serves, 'every process serves')
         key = site.principal('dana')
         passes((a_dead_upstream_is_passed_over, site, key), (a_killed_process_is_missed_by_nobody, site, key),
-               (one_that_comes_back_is_found_out, site, key, dead))
+               (one_that_comes_back_is_found_out, site, key, dead),
+               (what_a_tool_was_is_known_after_a_restart, site, key))
 
 
 if __name__ == '__main__':

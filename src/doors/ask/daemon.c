@@ -669,6 +669,7 @@ static void note_told(ask_state *s, sl_view leaf)
 {
     sl_ask_orphans_leaf(s->orphans, leaf);
     note_health(s, leaf);
+    sl_ask_pins_leaf(s->site.pins, leaf);
     uint64_t minute = 0;
     sl_minute_count count;
     if (sl_counted_read(leaf, "ask", &minute, &count) == SL_COUNTED_BY_DOOR) {

@@ -46,6 +46,8 @@ struct sl_ask_door {
     sl_ask_facts facts;
     sl_ask_look look;
     sl_flow *flow;
+    sl_ask_pin *tools; /* definitions to learn; in the arena */
+    size_t tools_n;
     sl_buf forward;
     /* who and what */
     bool known; /* somebody was identified: refusals become leaves of their own */

@@ -49,11 +49,30 @@ void sl_door_record_refusal(sl_ask_door *d)
 
 /* ---- step: record ---- */
 
+/* Definitions of tools that are new: the leaf tells the other processes and the ones to come. */
+static sl_res tell_tools(sl_ask_door *d, const sl_view **ret_tools)
+{
+    if (d->tools_n == 0) {
+        return SL_DONE;
+    }
+    sl_view *items = sl_arena_array(&d->arena, d->tools_n, sizeof *items);
+    SL_NEED(items != NULL, SL_E_MEMORY);
+    for (size_t i = 0; i < d->tools_n; i++) {
+        SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_ASK_PIN_CHARS };
+        SL_TRY(sl_ask_pin_put(&d->tools[i], &text));
+        SL_TRY(sl_arena_dup(&d->arena, sl_buf_view(&text), &items[i]));
+    }
+    *ret_tools = items;
+    return SL_DONE;
+}
+
 sl_res sl_door_record(sl_ask_door *d)
 {
     if (d->waiting == LEAF_INTENT) {
         return SL_DONE;
     }
+    const sl_view *tools = NULL;
+    SL_TRY(tell_tools(d, &tools));
     char source[SL_PREFIX_BYTES_MAX];
     sl_strangers_prefix(d->out.knock_source, source);
     sl_ask_leaf_head head = leaf_head(d);
@@ -68,6 +87,8 @@ sl_res sl_door_record(sl_ask_door *d)
                              .streamed = d->facts.stream,
                              .latency_us = elapsed_us(d),
                              .epoch = d->ticket.door_epoch,
+                             .tools = tools,
+                             .tools_n = d->tools_n,
                              .source = strcmp(source, "local") == 0 ? (sl_view){ 0 }
                                                                     : sl_view_str(source) };
     SL_TRY(sl_ask_leaf_intent(&head, &intent, &d->out.leaf));
@@ -254,6 +275,9 @@ void sl_ask_door_recorded(sl_ask_door *d, uint64_t index, sl_ask_now now)
     case LEAF_INTENT:
         d->intended = true;
         d->intent_index = index;
+        for (size_t i = 0; i < d->tools_n; i++) {
+            sl_ask_pins_learn(d->site->pins, &d->tools[i]);
+        }
         set_receipt(d, index);
         if (d->outcome == SL_OUTCOME_CLIENT_GONE) {
             sl_door_finish_with(d, SL_OUTCOME_CLIENT_GONE);

@@ -223,6 +223,42 @@ static sl_res open_commitments(sl_ask_door *d)
     return SL_DONE;
 }
 
+/* What a request says of one tool twice has to agree, too. */
+static sl_tool_state among_new(const sl_ask_door *d, const sl_ask_pin *pin, sl_tool_state state)
+{
+    for (size_t i = 0; i < d->tools_n; i++) {
+        if (memcmp(d->tools[i].who, pin->who, sizeof pin->who) == 0) {
+            bool same = memcmp(&d->tools[i], pin, sizeof *pin) == 0;
+            return same ? SL_TOOL_SAME : SL_TOOL_CHANGED;
+        }
+    }
+    return state;
+}
+
+static sl_res check_tool(sl_ask_door *d, sl_view principal, const sl_ask_tool *tool)
+{
+    sl_ask_pin pin = { 0 };
+    sl_tool_state state =
+        sl_ask_pins_check(d->site->pins, d->site->flow_rules, principal, tool, &pin);
+    bool by_rules = state == SL_TOOL_NOT_AS_PINNED;
+    if (state == SL_TOOL_LEARNED || state == SL_TOOL_CHANGED) {
+        state = among_new(d, &pin, state);
+    }
+    if (by_rules || state == SL_TOOL_CHANGED) {
+        SL_TRY(sl_ask_look_tool_changed(&d->look, by_rules ? 999 : 500));
+    }
+    bool learns = state == SL_TOOL_LEARNED || state == SL_TOOL_CHANGED;
+    if (!learns || d->tools_n == SL_ASK_PINS_TOLD_MAX) {
+        return SL_DONE;
+    }
+    if (d->tools == NULL) {
+        d->tools = sl_arena_array(&d->arena, SL_ASK_PINS_TOLD_MAX, sizeof *d->tools);
+        SL_NEED(d->tools != NULL, SL_E_MEMORY);
+    }
+    d->tools[d->tools_n++] = pin;
+    return SL_DONE;
+}
+
 /* Definitions of tools are what they were, or the policy says what follows. */
 static sl_res check_tools(sl_ask_door *d)
 {
@@ -238,14 +274,7 @@ static sl_res check_tools(sl_ask_door *d)
             continue; /* it runs at the model server, if that is granted: no definition to change */
         }
         SL_TRY(r);
-        sl_tool_state state =
-            sl_ask_pins_check(d->site->pins, d->site->flow_rules, principal, &tool);
-        if (state == SL_TOOL_CHANGED || state == SL_TOOL_NOT_AS_PINNED) {
-            SL_TRY(sl_ask_look_tool_changed(&d->look, state == SL_TOOL_CHANGED ? 500 : 999));
-        }
-        if (state == SL_TOOL_CHANGED) {
-            sl_ask_pins_learn(d->site->pins, principal, &tool);
-        }
+        SL_TRY(check_tool(d, principal, &tool));
     }
     return SL_DONE;
 }

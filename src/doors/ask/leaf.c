@@ -84,6 +84,7 @@ sl_res sl_ask_leaf_intent(const sl_ask_leaf_head *head, const sl_ask_intent *int
         .streamed = intent->streamed,
         .latency_us = intent->latency_us,
         .epoch = intent->epoch,
+        .tools = { intent->tools, intent->tools_n },
         .source = intent->source,
     };
     return sl_emit_ask_intent(&named, &fields, out);

@@ -23,6 +23,8 @@ typedef struct {
     bool streamed;
     uint64_t latency_us;
     uint64_t epoch;
+    const sl_view *tools; /* definitions that are new (pins.h) */
+    size_t tools_n;
     sl_view source; /* prefix of the address */
 } sl_ask_intent;
 

@@ -4,20 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/limits.h"
 
 #define TEXT_BYTES_MAX SL_MIB
 
-typedef struct {
-    uint8_t who[16]; /* of principal and name; all zero: free */
-    uint8_t definition[16];
-} slot;
-
 enum { WAYS = 8, SETS = SL_ASK_PINS_MAX / WAYS };
 
 struct sl_ask_pins {
-    slot slots[SETS][WAYS];
-    uint8_t next[SETS]; /* the way to take over next */
+    sl_ask_pin slots[SETS][WAYS]; /* `who` all zero: free */
+    uint8_t next[SETS];           /* the way to take over next */
 };
 
 sl_res sl_ask_pins_new(sl_ask_pins **ret_pins)
@@ -112,47 +108,79 @@ static sl_digest key_of(sl_view principal, sl_view name)
     return sl_hasher_end(&h);
 }
 
-/* The slot of a name that a principal has used, or NULL. */
-static slot *find(sl_ask_pins *pins, const sl_digest *who, size_t set)
+static size_t set_of(const sl_ask_pin *pin)
 {
-    for (size_t i = 0; i < WAYS; i++) {
-        if (memcmp(pins->slots[set][i].who, who->b, sizeof pins->slots[set][i].who) == 0) {
-            return &pins->slots[set][i];
-        }
+    return (size_t)(sl_get_le64(pin->who) % SETS);
+}
+
+/* The slot of a name that a principal has used, or WAYS. */
+static size_t find(const sl_ask_pins *pins, const sl_ask_pin *pin)
+{
+    const sl_ask_pin *set = pins->slots[set_of(pin)];
+    size_t i = 0;
+    while (i < WAYS && memcmp(set[i].who, pin->who, sizeof pin->who) != 0) {
+        i++;
     }
-    return NULL;
+    return i;
 }
 
-static size_t set_of(const sl_digest *who)
-{
-    return (size_t)(sl_get_le64(who->b + 16) % SETS);
-}
-
-sl_tool_state sl_ask_pins_check(sl_ask_pins *pins, const sl_flow_rules *rules, sl_view principal,
-                                const sl_ask_tool *tool)
+sl_tool_state sl_ask_pins_check(const sl_ask_pins *pins, const sl_flow_rules *rules,
+                                sl_view principal, const sl_ask_tool *tool, sl_ask_pin *ret_pin)
 {
     sl_tool_state state = by_rules(rules, tool);
     if (state != SL_TOOL_LEARNED || pins == NULL) {
-        return state;
+        return state == SL_TOOL_LEARNED ? SL_TOOL_SAME : state;
     }
     sl_digest who = key_of(principal, tool->name);
-    const slot *s = find(pins, &who, set_of(&who));
-    if (s == NULL) {
-        sl_ask_pins_learn(pins, principal, tool);
+    memcpy(ret_pin->who, who.b, sizeof ret_pin->who);
+    memcpy(ret_pin->definition, tool->digest.b, sizeof ret_pin->definition);
+    size_t way = find(pins, ret_pin);
+    if (way == WAYS) {
         return SL_TOOL_LEARNED;
     }
-    bool same = memcmp(s->definition, tool->digest.b, sizeof s->definition) == 0;
+    const sl_ask_pin *had = &pins->slots[set_of(ret_pin)][way];
+    bool same = memcmp(had->definition, ret_pin->definition, sizeof had->definition) == 0;
     return same ? SL_TOOL_SAME : SL_TOOL_CHANGED;
 }
 
-void sl_ask_pins_learn(sl_ask_pins *pins, sl_view principal, const sl_ask_tool *tool)
+void sl_ask_pins_learn(sl_ask_pins *pins, const sl_ask_pin *pin)
 {
-    sl_digest who = key_of(principal, tool->name);
-    size_t set = set_of(&who);
-    slot *s = find(pins, &who, set);
-    s = s == NULL ? &pins->slots[set][pins->next[set]++ % WAYS] : s;
-    memcpy(s->who, who.b, sizeof s->who);
-    memcpy(s->definition, tool->digest.b, sizeof s->definition);
+    size_t set = set_of(pin);
+    size_t way = find(pins, pin);
+    way = way == WAYS ? (size_t)pins->next[set]++ % WAYS : way;
+    pins->slots[set][way] = *pin;
+}
+
+sl_res sl_ask_pin_put(const sl_ask_pin *pin, sl_buf *out)
+{
+    SL_TRY(sl_hex_add(out, sl_view_of(pin->who, sizeof pin->who)));
+    return sl_hex_add(out, sl_view_of(pin->definition, sizeof pin->definition));
+}
+
+/* Leaves are canonical, and inside of a text no quotation mark stands alone: what is looked for is found
+ * without reading the rest. Every process reads every leaf of the door, so this is cheap on purpose. */
+void sl_ask_pins_leaf(sl_ask_pins *pins, sl_view leaf)
+{
+    const sl_view mark = SL_LIT("\"tools\":[");
+    const sl_view intent = SL_LIT("\"type\":\"ask.intent\"");
+    size_t at =
+        sl_view_starts(leaf, SL_LIT("{\"by\":\"ask\",")) ? sl_view_find(leaf, mark, 0) : SIZE_MAX;
+    if (at == SIZE_MAX || sl_view_find(leaf, intent, at) == SIZE_MAX) {
+        return;
+    }
+    for (at += mark.n; at + SL_ASK_PIN_CHARS + 2 <= leaf.n && leaf.p[at] == '"';) {
+        uint8_t bytes[SL_ASK_PIN_BYTES];
+        sl_view text = sl_view_sub(leaf, at + 1, at + 1 + SL_ASK_PIN_CHARS);
+        if (!sl_ok(sl_hex_decode(text, bytes, sizeof bytes))) {
+            return;
+        }
+        sl_ask_pin pin;
+        memcpy(pin.who, bytes, sizeof pin.who);
+        memcpy(pin.definition, bytes + sizeof pin.who, sizeof pin.definition);
+        sl_ask_pins_learn(pins, &pin);
+        at += SL_ASK_PIN_CHARS + 2; /* and the comma */
+        at += at < leaf.n && leaf.p[at] == ',';
+    }
 }
 
 sl_res sl_ask_tool_line(const sl_ask_tool *tool, sl_buf *out)

@@ -2,8 +2,9 @@
  *
  * Two kinds. What the site's flow rules pin (`tool_pins`, by SHA-256) is the operator's word and binds from
  * the first request on. What they do not name is learned: the first definition that a principal uses under a
- * name, kept by the process for as long as it lives. A change of either is a finding of the class
- * `tool_changed`; the policy says what follows. An operator accepts a change by a line in policy/flow.yml
+ * name. The intent leaf of the crossing tells it (`tools`), and every process of the door folds it from there,
+ * so that it lasts as long as the ledger. A change of either is a finding of the class `tool_changed`; the
+ * policy says what follows. An operator accepts a change by a line in policy/flow.yml
  * (`stoplog policy tools FILE` prints it).
  *
  * It must never take a definition for the same because it looks alike: blanks and escapes apart, every byte
@@ -16,8 +17,11 @@
 #include "detect/flow.h"
 
 enum {
-    SL_ASK_PINS_MAX = 8192
-}; /* learned by one process; beyond, the oldest slots are taken over */
+    SL_ASK_PINS_MAX = 8192, /* learned; beyond, the oldest slots are taken over */
+    SL_ASK_PIN_BYTES = 32,
+    SL_ASK_PIN_CHARS = 2 * SL_ASK_PIN_BYTES,
+    SL_ASK_PINS_TOLD_MAX = 256, /* by one crossing; what is beyond is learned by a later one */
+};
 
 typedef struct sl_ask_pins sl_ask_pins;
 
@@ -42,11 +46,21 @@ typedef enum {
     SL_TOOL_NOT_AS_PINNED
 } sl_tool_state;
 
-/* Compares, and learns what is new. `principal` tells principals apart; `pins` may be NULL. */
-sl_tool_state sl_ask_pins_check(sl_ask_pins *pins, const sl_flow_rules *rules, sl_view principal,
-                                const sl_ask_tool *tool);
-/* A change that the policy let pass: from now on this definition is the one remembered. */
-void sl_ask_pins_learn(sl_ask_pins *pins, sl_view principal, const sl_ask_tool *tool);
+/* What is learned of a tool: who uses it under which name, and its definition, each a hash of 16 bytes. */
+typedef struct {
+    uint8_t who[16];
+    uint8_t definition[16];
+} sl_ask_pin;
+
+/* Compares. `principal` tells principals apart; `pins` may be NULL: then only the rules bind. `*ret_pin` is
+ * what there is to learn, when the answer is LEARNED or CHANGED and the crossing is recorded. */
+sl_tool_state sl_ask_pins_check(const sl_ask_pins *pins, const sl_flow_rules *rules,
+                                sl_view principal, const sl_ask_tool *tool, sl_ask_pin *ret_pin);
+void sl_ask_pins_learn(sl_ask_pins *pins, const sl_ask_pin *pin);
+/* The pin as it stands in an intent leaf: SL_ASK_PIN_CHARS characters. */
+SL_MUST sl_res sl_ask_pin_put(const sl_ask_pin *pin, sl_buf *out);
+/* Learns what a leaf of the door told, from any process and any time. */
+void sl_ask_pins_leaf(sl_ask_pins *pins, sl_view leaf);
 
 /* "NAME HEX", an item of `tool_pins`. */
 SL_MUST sl_res sl_ask_tool_line(const sl_ask_tool *tool, sl_buf *out);

@@ -3,6 +3,8 @@
  * passes when the user asked for it. */
 #include "rig.h"
 
+#include "ledger/event.h"
+
 #define TOOL(name)                                                                                 \
     "{\"type\":\"function\",\"function\":{\"name\":\"" name                                        \
     "\",\"description\":\"a tool\",\"parameters\":{\"type\":\"object\"}}}"
@@ -237,6 +239,86 @@ static void a_changed_tool_definition_is_recorded(void **state)
     real_rig_free(&all);
 }
 
+/* Another process, or one after a restart: it has read the leaves. */
+static sl_ask_pins *pins_from_leaves(const sl_buf *leaves)
+{
+    sl_ask_pins *pins = NULL;
+    sl_view rest = sl_buf_view(leaves);
+    assert_done(sl_ask_pins_new(&pins));
+    while (rest.n != 0) {
+        SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = 1 << 16 };
+        sl_view event;
+        (void)sl_view_cut(rest, '\n', &event, &rest);
+        assert_done(sl_leaf_wrap(event, "ask", 1, &leaf));
+        sl_ask_pins_leaf(pins, sl_buf_view(&leaf));
+    }
+    return pins;
+}
+
+static void what_was_learned_outlives_the_process(void **state)
+{
+    const char *const was = WITH_TOOL("finds a lab value", "");
+    const char *const is = WITH_TOOL("finds a lab value, and mails it", "");
+    real_rig all;
+    real_rig_init(&all);
+    assert_done(sl_ask_pins_new(&all.r.site.pins));
+    assert_false(told_of_change(&all, was));
+    assert_true(rig_saw(&all.r.leaves, "\"tools\":[\""));
+    sl_ask_pins *next = pins_from_leaves(&all.r.leaves);
+    sl_ask_pins_free(all.r.site.pins);
+    all.r.site.pins = next;
+    assert_false(told_of_change(&all, was));
+    assert_false(rig_saw(&all.r.leaves, "\"tools\":[\"")); /* nothing new */
+    assert_true(told_of_change(&all, is));
+    next = pins_from_leaves(&all.r.leaves);
+    sl_ask_pins_free(all.r.site.pins);
+    all.r.site.pins = next;
+    assert_false(told_of_change(&all, is));
+    assert_true(told_of_change(&all, was));
+    /* Without the leaves nothing is known: the test can fail. */
+    sl_ask_pins_free(all.r.site.pins);
+    assert_done(sl_ask_pins_new(&all.r.site.pins));
+    assert_false(told_of_change(&all, is));
+    sl_ask_pins_free(all.r.site.pins);
+    real_rig_free(&all);
+}
+
+/* A crossing that is refused teaches nothing, and one request cannot say two things of one tool. */
+static void only_what_is_recorded_is_learned(void **state)
+{
+#define TOOLS(more)                                                                                \
+    "{\"model\":\"trial-model\",\"tools\":[" TOOL("lookup") "," more                               \
+                                                            "],\"messages\":[{\"role\":\""         \
+                                                            "user\",\"content\":\"Hello.\"}]}"
+    real_rig all;
+    real_rig_init(&all);
+    assert_done(sl_ask_pins_new(&all.r.site.pins));
+    all.r.ledger_up = false;
+    assert_false(told_of_change(&all, WITH_TOOL("finds a lab value", "")));
+    all.r.ledger_up = true;
+    assert_false(told_of_change(&all, TOOLS(TOOL("other"))));
+    assert_true(told_of_change(&all, TOOLS("{\"type\":\"function\",\"function\":{\"name\":"
+                                           "\"lookup\",\"description\":\"mails\"}}")));
+    sl_ask_pins_free(all.r.site.pins);
+    real_rig_free(&all);
+}
+
+static void what_is_no_pin_in_a_leaf_is_passed_over(void **state)
+{
+    static const char *const LEAVES[] = {
+        "", "{\"by\":\"ask\",\"tools\":[",
+        "{\"by\":\"ask\",\"tools\":[\"00\"],\"type\":\"ask.intent\"",
+        "{\"by\":\"ask\",\"tools\":[\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"],"
+        "\"type\":\"ask.intent\"}"
+    };
+    sl_ask_pins *pins = NULL;
+    assert_done(sl_ask_pins_new(&pins));
+    for (size_t i = 0; i < SL_COUNT_OF(LEAVES); i++) {
+        sl_ask_pins_leaf(pins, sl_view_str(LEAVES[i]));
+    }
+    sl_ask_pins_free(pins);
+}
+
 static void a_pinned_tool_is_bound_to_its_definition(void **state)
 {
     real_rig all;
@@ -290,6 +372,9 @@ int main(void)
         cmocka_unit_test(without_rules_the_agent_obeys),
         cmocka_unit_test(results_of_trusted_tools_are_the_users_own),
         cmocka_unit_test(a_changed_tool_definition_is_recorded),
+        cmocka_unit_test(what_was_learned_outlives_the_process),
+        cmocka_unit_test(only_what_is_recorded_is_learned),
+        cmocka_unit_test(what_is_no_pin_in_a_leaf_is_passed_over),
         cmocka_unit_test(a_pinned_tool_is_bound_to_its_definition),
         cmocka_unit_test(a_pin_that_cannot_fit_is_a_mistake),
     };
