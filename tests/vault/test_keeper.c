@@ -93,8 +93,7 @@ static void genesis(world *w, size_t persons)
     sl_genesis_roll g = { .site = SITE, .quorum = 1, .delay_ms = HOUR_MS };
     for (size_t i = 0; i < persons; i++) {
         char person[8] = { 'p', (char)('1' + i), 0 };
-        g.operators[g.operators_count++] =
-            help_operator(person, (uint8_t)(i + 1), SL_ROLE_OPERATOR);
+        g.operators[g.operators_count++] = help_operator(person, (uint8_t)(i + 1), SL_ROLE_ALL);
     }
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 32 * SL_KIB };
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
@@ -407,6 +406,124 @@ static void a_release_waits_for_the_valves(void **state)
     assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
     w->unturned = false;
     assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q));
+    end(w);
+}
+
+/* ---- the release door ---- */
+
+#define HELD "00000000000000000000000000000002"
+static const sl_digest SEALED = { { 9 } };
+
+static uint64_t tell_release(world *w, const char *what, const char *outcome)
+{
+    sl_event_head head = { .principal = SL_LIT(PRINCIPAL),
+                           .compartment = SL_LIT(ID_C),
+                           .door = SL_LIT("release"),
+                           .crossing = SL_LIT(HELD) };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_event_release_intent asks = { .object = SL_LIT(HELD),
+                                     .requester = SL_LIT("k1"),
+                                     .format = SL_LIT("text"),
+                                     .kind = SL_LIT("file"),
+                                     .purpose = SL_LIT("study") };
+    sl_event_release_held held = { .object = SL_LIT(HELD),
+                                   .sealed = SL_LIT(HELD),
+                                   .version = 1,
+                                   .digest = &SEALED,
+                                   .until_s = (uint64_t)(NOW_MS + 100 * HOUR_MS) / 1000 };
+    sl_event_release_outcome ends = { .object = SL_LIT(HELD), .outcome = sl_view_str(outcome) };
+    assert_done(strcmp(what, "intent") == 0 ? sl_emit_release_intent(&head, &asks, &out)
+                : strcmp(what, "held") == 0 ? sl_emit_release_held(&head, &held, &out)
+                                            : sl_emit_release_outcome(&head, &ends, &out));
+    assert_done(append_by(w, "release", sl_buf_view(&out)));
+    return w->count - 1;
+}
+
+/* p2 lets it out. */
+static uint64_t let_out(world *w)
+{
+    sl_statement s = help_on(SL_ACTION_RELEASE_APPROVE, "c");
+    memcpy(s.item, HELD, sizeof HELD);
+    s.hash = SEALED;
+    SL_OWN(sl_buf, text, sl_buf_free) = help_text(&s);
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_approval_need need;
+    assert_done(sl_keeper_follow(w->keeper));
+    assert_done(sl_roll_need(sl_keeper_roll(w->keeper), &s, &need));
+    sl_approval approval = help_approve(sl_buf_view(&text), need.epoch, 2);
+    approval.role = need.role;
+    SL_OWN(sl_sign_key, key, sl_sign_key_free) = help_key(2);
+    assert_done(sl_approval_sign(&approval, &key));
+    assert_done(sl_roll_event(sl_buf_view(&text), &approval, 1, &event));
+    assert_done(append_by(w, "warden", sl_buf_view(&event)));
+    return w->count - 1;
+}
+
+static world *with_request(void)
+{
+    world *w = with_compartment();
+    sl_statement grant =
+        help_grant("0011223344556688", "c", SL_DOOR_BIT(SL_DOOR_RELEASE), NOW_MS + 100 * HOUR_MS);
+    act(w, &grant, 1);
+    sl_statement s = help_on(SL_ACTION_RELEASE_REQUEST, "c");
+    memcpy(s.item, HELD, sizeof HELD);
+    help_name(s.kind, "file");
+    s.hash.b[0] = 1;
+    act(w, &s, 1);
+    return w;
+}
+
+static void the_release_door_opens_only_what_another_let_out(void **state)
+{
+    world *w = with_request();
+    uint64_t asked = w->count - 1;
+    /* Something else lies in the vault. */
+    sl_key_request other = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &other));
+    sl_key_request q = request(asked);
+    memcpy(q.name, HELD, sizeof HELD);
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_NEW, &q), SL_E_REFUSED); /* no intent */
+    q.intent = tell_release(w, "intent", NULL);
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_NEW, &q));
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_DENIED);
+    (void)tell_release(w, "held", NULL);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    q.intent = asked;
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    q.intent = let_out(w);
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q));
+    assert_true(last_leaf_is(w, "key.leased"));
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    memcpy(q.name, OBJECT, sizeof OBJECT);
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    memcpy(q.name, HELD, sizeof HELD);
+    w->closed = true;
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
+    w->closed = false;
+    (void)tell_release(w, "outcome", "released");
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED); /* once */
+    end(w);
+}
+
+static void the_release_door_forgets_only_what_is_over(void **state)
+{
+    world *w = with_request();
+    sl_key_request other = request(intent(w, "ingest", PRINCIPAL, OBJECT));
+    assert_done(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_NEW, &other));
+    sl_key_request q = request(tell_release(w, "intent", NULL));
+    memcpy(q.name, HELD, sizeof HELD);
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_NEW, &q));
+    uint64_t held = tell_release(w, "held", NULL);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    q.intent = held;
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_FORGET, &q), SL_E_REFUSED);
+    q.intent = tell_release(w, "outcome", "expired");
+    sl_key_request object = q;
+    memcpy(object.name, OBJECT, sizeof OBJECT);
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_FORGET, &object), SL_E_REFUSED);
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_FORGET, &q));
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_FORGET, &q)); /* after a crash, again */
+    assert_code(ask(w, SL_KEEPER_ASK, SL_KEEPER_KEY_FORGET, &q), SL_E_DENIED);
     end(w);
 }
 
@@ -732,6 +849,8 @@ int main(void)
         cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
         cmocka_unit_test(opens_for_a_rebuild_that_operators_approved),
         cmocka_unit_test(a_release_waits_for_the_valves),
+        cmocka_unit_test(the_release_door_opens_only_what_another_let_out),
+        cmocka_unit_test(the_release_door_forgets_only_what_is_over),
         cmocka_unit_test(an_outcome_ends_the_intent),
         cmocka_unit_test(leases_are_told_first_and_name_their_epoch),
         cmocka_unit_test(a_record_is_compared_with_its_own_keys_and_the_ledger_says_so),

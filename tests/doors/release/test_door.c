@@ -1,0 +1,495 @@
+/* The release door with a ledger and a keeper made of memory: what is held is what was signed for, it comes out once
+ * and only by two persons, and a failure of any part at any moment leaves nothing behind and lets nothing out. */
+#include "../../vault/vault_help.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "doors/release/door.h"
+#include "ledger/event.h"
+
+#ifdef SL_SANITIZED
+#define CONFINED false
+#else
+#define CONFINED true
+#endif
+
+#define RELEASE_ID "0123456789abcdef0123456789abcdee"
+#define OTHER_SITE "ff112233445566778899aabbccddeeff"
+
+static const char NOTE[] = "Visit report. SSN 999-17-5017, seen on 4 May 2021 in Springfield.\n";
+
+typedef struct {
+    sl_roll *roll;
+    uint64_t count;  /* leaves */
+    size_t outcomes; /* leaves release.outcome */
+    size_t keys;     /* made and not forgotten */
+    size_t opened;   /* keys that were given to hand something out */
+    uint8_t key[32];
+    int64_t now_ms;
+    long calls_left;  /* negative: never fail */
+    long pieces_left; /* likewise, of the valve */
+} world;
+
+static sl_res fail_now(world *w)
+{
+    if (w->calls_left >= 0 && w->calls_left-- == 0) {
+        return sl_fail(SL_E_UNAVAILABLE);
+    }
+    return SL_DONE;
+}
+
+static int64_t wall_ms(void *context)
+{
+    return ((world *)context)->now_ms;
+}
+
+static sl_res admit(void *context, const sl_release_request *request)
+{
+    return fail_now(context);
+}
+
+static sl_res still(void *context)
+{
+    world *w = context;
+    return w->pieces_left >= 0 && w->pieces_left-- == 0 ? sl_fail(SL_E_VALVE) : SL_DONE;
+}
+
+static sl_res append(void *context, sl_view event, uint64_t *ret_index)
+{
+    world *w = context;
+    bool containment = false;
+    sl_fold did = SL_FOLD_OTHER;
+    SL_OWN(sl_buf, leaf, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    SL_TRY(fail_now(w));
+    assert_done(sl_event_check(event, "release", &containment));
+    assert_true(sl_view_find(event, SL_LIT("999-17"), 0) == SIZE_MAX);
+    w->outcomes += sl_view_find(event, SL_LIT("release.outcome"), 0) != SIZE_MAX;
+    assert_done(sl_leaf_wrap(event, "release", (uint64_t)w->now_ms, &leaf));
+    *ret_index = sl_roll_next(w->roll);
+    assert_done(sl_roll_fold(w->roll, *ret_index, sl_buf_view(&leaf), &did));
+    return SL_DONE;
+}
+
+static sl_res key_of(void *context, uint16_t type, const sl_key_request *q, uint8_t *ret_key)
+{
+    world *w = context;
+    if (type == SL_KEEPER_KEY_FORGET) {
+        w->keys--;
+        return SL_DONE;
+    }
+    SL_TRY(fail_now(w));
+    if (type == SL_KEEPER_KEY_NEW) {
+        w->key[0]++;
+        w->keys++;
+    } else {
+        assert_int_equal(q->intent, sl_roll_release(w->roll, SL_LIT(RELEASE_ID))->approved_leaf);
+        w->opened++;
+    }
+    memcpy(ret_key, w->key, sizeof w->key);
+    return SL_DONE;
+}
+
+static sl_res draw(void *context, void *p, size_t n)
+{
+    SL_TRY(fail_now(context));
+    return sl_random_bytes(p, n);
+}
+
+static sl_res protect(void *context, const char *compartment, sl_detect *set)
+{
+    assert_string_equal(compartment, "c");
+    return fail_now(context);
+}
+
+static sl_release_world calls_of(world *w)
+{
+    return (sl_release_world){ .context = w,
+                               .confined = CONFINED,
+                               .wall_ms = wall_ms,
+                               .admit = admit,
+                               .still = still,
+                               .append = append,
+                               .key = key_of,
+                               .random = draw,
+                               .protect = protect };
+}
+
+/* ---- a folder for each test ---- */
+
+static char folder[64];
+static int held_fd = -1;
+
+static int make_folder(void **state)
+{
+    (void)snprintf(folder, sizeof folder, "/tmp/sl-release-XXXXXX");
+    return mkdtemp(folder) == NULL || !sl_ok(sl_dir_open(AT_FDCWD, folder, &held_fd));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static int drop_folder(void **state)
+{
+    sl_fd_close(&held_fd);
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static size_t files;
+static char data_path[256];
+
+static int count_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    files += type == FTW_F ? 1 : 0;
+    if (strcmp(path + ftw->base, "data") == 0) {
+        (void)snprintf(data_path, sizeof data_path, "%s", path);
+    }
+    return 0;
+}
+
+static size_t files_held(void)
+{
+    files = 0;
+    assert_int_equal(nftw(folder, count_file, 8, FTW_PHYS), 0);
+    return files;
+}
+
+/* ---- persons ---- */
+
+/* p1 with the keys 1 and 4, p2 and p3 with one each; all may do all. */
+static world begin(int64_t quorum)
+{
+    world w = { .now_ms = NOW_MS, .calls_left = -1, .pieces_left = -1 };
+    sl_genesis_roll g = { .site = SITE, .quorum = quorum, .delay_ms = 0 };
+    static const char *const persons[] = { "p1", "p2", "p3", "p1" };
+    for (size_t i = 0; i < SL_COUNT_OF(persons); i++) {
+        g.operators[g.operators_count++] = help_operator(persons[i], (uint8_t)(i + 1), SL_ROLE_ALL);
+    }
+    assert_done(sl_roll_new(&w.roll));
+    assert_done(sl_roll_begin(w.roll, &g));
+    sl_statement create = help_create("c");
+    assert_done(help_do(w.roll, &create, 1, NOW_MS));
+    return w;
+}
+
+static void end(world *w)
+{
+    sl_roll_free(w->roll);
+}
+
+/* Signed by these keys, for this site, in the role and at the epoch that are needed. */
+static sl_res sign(world *w, const sl_statement *s, const char *keys, const char *site)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = help_text(s);
+    sl_approval_need need = { 0 };
+    sl_approval list[4];
+    size_t count = strlen(keys);
+    SL_TRY(sl_roll_need(w->roll, s, &need));
+    for (size_t i = 0; i < count; i++) {
+        uint8_t n = (uint8_t)(keys[i] - '0');
+        list[i] = help_approve(sl_buf_view(&text), need.epoch, n);
+        list[i].role = need.role;
+        list[i].expiry_ms = w->now_ms + HOUR_MS;
+        memcpy(list[i].site, site, sizeof list[i].site);
+        SL_OWN(sl_sign_key, key, sl_sign_key_free) = help_key(n);
+        SL_TRY(sl_approval_sign(&list[i], &key));
+    }
+    sl_statement admitted;
+    SL_TRY(sl_roll_admit(w->roll, sl_buf_view(&text), list, count, w->now_ms, &admitted));
+    return sl_roll_apply(w->roll, &admitted, list, count, 1 + w->count++, w->now_ms);
+}
+
+static const uint8_t SALT[SL_RELEASE_SALT_BYTES] = { 5 };
+
+static int file_of(const char *bytes, size_t n)
+{
+    int fd = memfd_create("data", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_done(sl_fd_write_all(fd, sl_view_of(bytes, n)));
+    return fd;
+}
+
+static const sl_release *release(const world *w)
+{
+    return sl_roll_release(w->roll, SL_LIT(RELEASE_ID));
+}
+
+static sl_res ask(world *w, int fd, const char *kind, const char *keys)
+{
+    sl_statement s = help_on(SL_ACTION_RELEASE_REQUEST, "c");
+    memcpy(s.item, RELEASE_ID, sizeof RELEASE_ID);
+    help_name(s.kind, kind);
+    assert_done(sl_release_commit(fd, SALT, &s.hash));
+    return sign(w, &s, keys, SITE);
+}
+
+static sl_release_request request_of(const world *w)
+{
+    sl_release_request r = { .asked = *release(w),
+                             .purpose = "study",
+                             .held_ms_max = 100 * HOUR_MS };
+    memcpy(r.compartment_id, "aaaaaaaabbbbbbbbccccccccdddddddd", 33);
+    memcpy(r.principal, PRINCIPAL, 33);
+    memcpy(r.salt, SALT, sizeof SALT);
+    (void)snprintf(r.file_name, sizeof r.file_name, "report.txt");
+    return r;
+}
+
+static sl_res cross(world *w, int fd, sl_release_result *ret)
+{
+    sl_release_world calls = calls_of(w);
+    sl_release_request request = request_of(w);
+    return sl_release_cross(&calls, held_fd, fd, &request, ret);
+}
+
+static sl_res approve(world *w, const char *keys, const char *site)
+{
+    sl_statement s = help_on(SL_ACTION_RELEASE_APPROVE, "c");
+    memcpy(s.item, RELEASE_ID, sizeof RELEASE_ID);
+    s.hash = release(w)->held;
+    return sign(w, &s, keys, site);
+}
+
+static sl_res take(world *w, sl_buf *out)
+{
+    sl_digest digest;
+    uint64_t bytes = 0;
+    sl_release_world calls = calls_of(w);
+    sl_release_request request = request_of(w);
+    SL_OWN(int, fd, sl_fd_close) = memfd_create("out", MFD_CLOEXEC);
+    sl_res r = sl_release_hand_out(&calls, held_fd, fd, w->roll, &request, &digest, &bytes);
+    sl_buf_clear(out);
+    assert_true(lseek(fd, 0, SEEK_SET) == 0);
+    assert_done(sl_fd_read_all(fd, out));
+    return r;
+}
+
+/* Asked for by p1, and held. */
+static void hold_note(world *w)
+{
+    sl_release_result result;
+    SL_OWN(int, fd, sl_fd_close) = file_of(NOTE, sizeof NOTE - 1);
+    assert_done(ask(w, fd, "file", "1"));
+    assert_done(cross(w, fd, &result));
+    assert_int_equal(result.verdict, SL_VERDICT_HOLD);
+    assert_true(result.classes[SL_CLASS_SSN] > 0);
+    assert_int_equal(release(w)->state, SL_RELEASE_HELD);
+    assert_int_equal(w->keys, 1);
+}
+
+/* ---- tests ---- */
+
+static void comes_out_once_by_two_persons(void **state)
+{
+    world w = begin(2);
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_MIB };
+    hold_note(&w);
+    assert_code(take(&w, &out), SL_E_APPROVAL);
+    assert_int_equal(out.n + w.opened, 0);
+    assert_done(approve(&w, "2", SITE));
+    assert_done(take(&w, &out));
+    assert_true(sl_view_eq_str(sl_buf_view(&out), NOTE));
+    assert_int_equal(w.outcomes, 1);
+    assert_code(take(&w, &out), SL_E_APPROVAL);
+    assert_int_equal(out.n, 0);
+    assert_int_equal(w.opened, 1);
+    end(&w);
+}
+
+static void who_asked_cannot_let_it_out(void **state)
+{
+    world w = begin(2);
+    hold_note(&w);
+    assert_code(approve(&w, "1", SITE), SL_E_APPROVAL);
+    assert_code(approve(&w, "4", SITE), SL_E_APPROVAL); /* another key of the same person */
+    assert_code(approve(&w, "24", SITE), SL_E_APPROVAL);
+    assert_code(approve(&w, "2", OTHER_SITE), SL_E_APPROVAL);
+    assert_int_equal(release(&w)->state, SL_RELEASE_HELD);
+    end(&w);
+}
+
+static void the_quorum_counts_who_asked_and_one_asks(void **state)
+{
+    world w = begin(3);
+    SL_OWN(int, fd, sl_fd_close) = file_of(NOTE, sizeof NOTE - 1);
+    assert_code(ask(&w, fd, "file", "12"), SL_E_APPROVAL);
+    hold_note(&w);
+    assert_code(approve(&w, "2", SITE), SL_E_APPROVAL);
+    assert_done(approve(&w, "23", SITE));
+    assert_int_equal(release(&w)->approved_persons, 2);
+    end(&w);
+}
+
+static void an_approval_is_for_these_bytes_and_ends(void **state)
+{
+    world w = begin(2);
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_MIB };
+    hold_note(&w);
+    sl_statement other = help_on(SL_ACTION_RELEASE_APPROVE, "c");
+    memcpy(other.item, RELEASE_ID, sizeof RELEASE_ID);
+    other.hash = release(&w)->held;
+    other.hash.b[0] ^= 1;
+    assert_code(sign(&w, &other, "2", SITE), SL_E_REFUSED);
+    assert_done(approve(&w, "2", SITE));
+    assert_code(approve(&w, "3", SITE), SL_E_EXISTS);
+    w.now_ms += SL_RELEASE_APPROVAL_MS_MAX;
+    assert_code(take(&w, &out), SL_E_APPROVAL);
+    w.now_ms = NOW_MS;
+    assert_done(sl_roll_contain(w.roll, SL_LIT("c"), SL_COMPARTMENT_CLOSED));
+    assert_code(take(&w, &out), SL_E_APPROVAL);
+    sl_statement opens = help_on(SL_ACTION_COMPARTMENT_OPEN, "c");
+    assert_done(help_do(w.roll, &opens, 1, NOW_MS));
+    assert_code(take(&w, &out), SL_E_APPROVAL); /* of the state before */
+    assert_int_equal(w.opened + out.n, 0);
+    end(&w);
+}
+
+static void only_what_was_signed_for_is_held(void **state)
+{
+    world w = begin(2);
+    sl_release_result result;
+    SL_OWN(int, fd, sl_fd_close) = file_of(NOTE, sizeof NOTE - 1);
+    SL_OWN(int, changed, sl_fd_close) = file_of(NOTE, sizeof NOTE - 2);
+    assert_done(ask(&w, fd, "file", "1"));
+    assert_code(cross(&w, changed, &result), SL_E_INTEGRITY);
+    assert_int_equal(files_held(), 0);
+    assert_code(cross(&w, fd, &result), SL_E_APPROVAL); /* a request is used once */
+    end(&w);
+    w = begin(2);
+    assert_done(ask(&w, fd, "file", "1"));
+    w.now_ms += SL_RELEASE_ASK_MS_MAX;
+    assert_code(cross(&w, fd, &result), SL_E_APPROVAL);
+    end(&w);
+}
+
+static void what_runs_code_is_refused(void **state)
+{
+    static const char pickle[] = "\x80\x02"
+                                 "cos\nsystem\nX\x0a\0\0\0echo inert\x85R.";
+    world w = begin(2);
+    sl_release_result result;
+    SL_OWN(int, fd, sl_fd_close) = file_of(pickle, sizeof pickle - 1);
+    assert_done(ask(&w, fd, "model", "1"));
+    assert_code(cross(&w, fd, &result), SL_E_ARTEFACT);
+    assert_int_equal(files_held() + w.keys, 0);
+    assert_int_equal(release(&w)->state, SL_RELEASE_ENDED);
+    assert_int_equal(w.outcomes, 1);
+    end(&w);
+}
+
+static void a_failure_at_any_call_holds_nothing(void **state)
+{
+    for (long calls = 0;; calls++) {
+        world w = begin(2);
+        sl_release_result result;
+        SL_OWN(int, fd, sl_fd_close) = file_of(NOTE, sizeof NOTE - 1);
+        assert_done(ask(&w, fd, "file", "1"));
+        w.calls_left = calls;
+        sl_res r = cross(&w, fd, &result);
+        bool done = sl_ok(r);
+        if (!done) {
+            assert_code(r, SL_E_UNAVAILABLE);
+            assert_int_equal(files_held() + w.keys, 0);
+            assert_int_equal(release(&w)->state, SL_RELEASE_ENDED);
+        }
+        end(&w);
+        if (done) {
+            assert_true(calls > 5);
+            return;
+        }
+    }
+}
+
+static void nothing_leaves_before_its_leaf_or_through_a_closed_valve(void **state)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_MIB };
+    world w = begin(2);
+    hold_note(&w);
+    assert_done(approve(&w, "2", SITE));
+    for (long calls = 0; calls < 3; calls++) { /* admit, key, leaf */
+        w.calls_left = calls;
+        assert_code(take(&w, &out), SL_E_UNAVAILABLE);
+        assert_int_equal(out.n + w.outcomes, 0);
+    }
+    w.calls_left = -1;
+    w.pieces_left = 0;
+    assert_code(take(&w, &out), SL_E_VALVE);
+    assert_int_equal(out.n + w.outcomes, 0);
+    /* Closed behind the leaf: it counts as released, and takes another approval. */
+    w.pieces_left = 1;
+    assert_code(take(&w, &out), SL_E_VALVE);
+    assert_int_equal(out.n, 0);
+    assert_int_equal(w.outcomes, 1);
+    w.pieces_left = -1;
+    assert_code(take(&w, &out), SL_E_APPROVAL);
+    assert_done(approve(&w, "3", SITE));
+    assert_done(take(&w, &out));
+    assert_true(sl_view_eq_str(sl_buf_view(&out), NOTE));
+    end(&w);
+}
+
+static void a_changed_byte_on_the_disk_lets_nothing_out(void **state)
+{
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_MIB };
+    world w = begin(2);
+    hold_note(&w);
+    assert_done(approve(&w, "2", SITE));
+    assert_true(files_held() > 0);
+    assert_int_equal(chmod(data_path, 0600), 0);
+    SL_OWN(int, fd, sl_fd_close) = open(data_path, O_RDWR | O_CLOEXEC);
+    uint8_t byte = 0;
+    assert_done(sl_fd_pread_all(fd, &byte, 1, 70));
+    byte ^= 1;
+    assert_done(sl_fd_pwrite_all(fd, sl_view_of(&byte, 1), 70));
+    assert_code(take(&w, &out), SL_E_INTEGRITY);
+    assert_int_equal(out.n + w.outcomes, 0);
+    end(&w);
+}
+
+static void what_is_over_is_destroyed(void **state)
+{
+    world w = begin(2);
+    hold_note(&w);
+    sl_statement s = help_on(SL_ACTION_RELEASE_REJECT, "c");
+    memcpy(s.item, RELEASE_ID, sizeof RELEASE_ID);
+    assert_done(sign(&w, &s, "1", SITE)); /* who asked may take it back */
+    assert_code(approve(&w, "2", SITE), SL_E_REFUSED);
+    sl_release_world calls = calls_of(&w);
+    sl_release gone = *release(&w);
+    w.calls_left = 0;
+    assert_code(
+        sl_release_end(&calls, held_fd, &gone, "aaaaaaaabbbbbbbbccccccccdddddddd", "rejected"),
+        SL_E_UNAVAILABLE);
+    assert_true(files_held() > 0); /* the leaf comes first */
+    w.calls_left = -1;
+    assert_done(
+        sl_release_end(&calls, held_fd, &gone, "aaaaaaaabbbbbbbbccccccccdddddddd", "rejected"));
+    assert_int_equal(files_held() + w.keys, 0);
+    assert_int_equal(release(&w)->state, SL_RELEASE_ENDED);
+    end(&w);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(comes_out_once_by_two_persons),
+        IN_FOLDER(who_asked_cannot_let_it_out),
+        IN_FOLDER(the_quorum_counts_who_asked_and_one_asks),
+        IN_FOLDER(an_approval_is_for_these_bytes_and_ends),
+        IN_FOLDER(only_what_was_signed_for_is_held),
+        IN_FOLDER(what_runs_code_is_refused),
+        IN_FOLDER(a_failure_at_any_call_holds_nothing),
+        IN_FOLDER(nothing_leaves_before_its_leaf_or_through_a_closed_valve),
+        IN_FOLDER(a_changed_byte_on_the_disk_lets_nothing_out),
+        IN_FOLDER(what_is_over_is_destroyed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
