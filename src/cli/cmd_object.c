@@ -3,11 +3,13 @@
 #include "base/json.h"
 #include "cli/admin.h"
 #include "cli/cli.h"
+#include "cli/release.h"
 #include "doors/ingest/protocol.h"
 
 #define USAGE                                                                                      \
     "object list [COMPARTMENT] | show|verify|canaries COMPARTMENT OBJECT[@VERSION]\n"              \
-    "       stoplog object rebuild COMPARTMENT [--key FILE]..."
+    "       stoplog object rebuild COMPARTMENT [--key FILE]...\n"                                  \
+    "       stoplog object export COMPARTMENT OBJECT[@VERSION] [--key FILE]"
 
 static sl_res ask_for(const char *compartment, const char *object, sl_ingest_ask *ret)
 {
@@ -171,6 +173,23 @@ static int rebuild(sl_cli *cli, int argc, char **argv)
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "object rebuild", r);
 }
 
+/* A release of what is sealed: the release door holds it until somebody else signs. */
+static int export(sl_cli *cli, int argc, char **argv)
+{
+    sl_ingest_ask ask;
+    SL_OWN(sl_admin, admin, sl_admin_close) = { 0 };
+    SL_OWN(sl_buf, shown, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    sl_res r = ask_for(argv[2], argv[3], &ask);
+    for (int i = 4; i < argc; i++) {
+        if (!sl_admin_key_option(&admin, argc, argv, &i, &r)) {
+            return sl_cli_usage(cli, USAGE);
+        }
+    }
+    r = sl_ok(r) ? sl_ingest_call(cli->site, SL_INGEST_SHOW, &ask, -1, &shown) : r;
+    return sl_ok(r) ? sl_cli_release_object(cli, &admin, argv[2], sl_buf_view(&shown))
+                    : sl_cli_fail(cli, "object export", r);
+}
+
 int sl_cmd_object(sl_cli *cli, int argc, char **argv)
 {
     if (argc >= 2 && argc <= 3 && strcmp(argv[1], "list") == 0) {
@@ -187,6 +206,9 @@ int sl_cmd_object(sl_cli *cli, int argc, char **argv)
     }
     if (argc >= 3 && strcmp(argv[1], "rebuild") == 0) {
         return rebuild(cli, argc, argv);
+    }
+    if (argc >= 4 && strcmp(argv[1], "export") == 0) {
+        return export(cli, argc, argv);
     }
     return sl_cli_usage(cli, USAGE);
 }

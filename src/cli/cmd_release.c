@@ -1,4 +1,4 @@
-/* stoplog release: lets something out of a compartment, by two persons. Arguments, the file that is written, and
+/* stoplog release and object export: lets something out of a compartment, by two persons. Arguments, the file that is written, and
  * printing; what happens is in src/doors/release. */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "cli/admin.h"
 #include "cli/cli.h"
+#include "cli/release.h"
 #include "doors/release/protocol.h"
 
 #define USAGE                                                                                      \
@@ -193,6 +194,38 @@ static sl_res ask_for(const sl_cli *cli, sl_admin *admin, const wish *w)
     (void)snprintf(ask.file_name, sizeof ask.file_name, "%s", slash == NULL ? w->path : slash + 1);
     SL_TRY(sl_release_call(cli->site, SL_RELEASE_FILE, &ask, fd, &reply));
     return tell_held(cli, sl_buf_view(&reply));
+}
+
+static sl_res ask_for_object(const sl_cli *cli, sl_admin *admin, const char *compartment,
+                             sl_view shown)
+{
+    sl_release_ask ask = { 0 };
+    sl_statement s = { .action = SL_ACTION_RELEASE_REQUEST };
+    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+    SL_TRY(sl_json_parse(shown, &doc));
+    SL_TRY(draw_id(&ask));
+    SL_TRY(sl_digest_parse(word(&doc, "digest"), &s.hash));
+    SL_TRY(sl_name_set(s.about, word(&doc, "id")));
+    SL_TRY(sl_name_set(s.says, word(&doc, "object")));
+    SL_TRY(sl_name_set(s.kind, SL_LIT("object")));
+    SL_TRY(sl_name_set(s.compartment, sl_view_str(compartment)));
+    SL_TRY(sl_item_set(s.item, sl_view_str(ask.id)));
+    s.count = (int64_t)number(&doc, "version");
+    SL_OWN(sl_buf, answer, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    SL_TRY(sl_admin_open(cli, admin));
+    SL_TRY(sl_admin_keys_default(admin));
+    memcpy(s.site, admin->site, sizeof s.site);
+    SL_TRY(sl_admin_submit(admin, &s, &answer));
+    SL_TRY(sl_release_call(cli->site, SL_RELEASE_OBJECT, &ask, -1, &reply));
+    return tell_held(cli, sl_buf_view(&reply));
+}
+
+int sl_cli_release_object(const sl_cli *cli, sl_admin *admin, const char *compartment,
+                          sl_view shown)
+{
+    sl_res r = ask_for_object(cli, admin, compartment, shown);
+    return sl_ok(r) ? 1 : sl_cli_fail(cli, "object export", r);
 }
 
 static int request(sl_cli *cli, int argc, char **argv)

@@ -112,6 +112,25 @@ def closing_stops_it(site):
     assert not os.path.exists(out)
 
 
+def a_sealed_object_goes_the_same_way(site):
+    site.signed('grant', 'loader', 'c', '--door', 'ingest', '--purpose', 'study', '--until', '30d')
+    rows = 'USUBJID,FIRST,LAST,SSN,AGE\n' + ''.join(
+        '01-701-%d,Maynard,Mosciski,999-17-%04d,63\n' % (1015 + i, 5017 + i) for i in range(5000))
+    site.run('ingest', 'c', site.write('subjects.csv', rows))
+    held = site.signed('object', 'export', 'c', 'subjects.csv', want=1)[-1]
+    assert held['state'] == 'held' and held['kind'] == 'object' and held['bytes'] == len(rows), held
+    assert held['classes']['ssn'] >= 5000 and not site.held_files(), held
+    out = site.file('exported.csv')
+    site.refused('E_APPROVAL', 'release', 'take', held['id'], out)
+    site.refused('E_APPROVAL', 'release', 'approve', held['id'], '--key', site.key('alice'))
+    site.run('release', 'approve', held['id'], '--key', site.key('bob'))
+    site.run('release', 'take', held['id'], out)
+    with open(out, encoding='ascii') as source:
+        assert source.read() == rows
+    site.run('release', 'reject', held['id'], '--key', site.key('bob'))
+    site.run('object', 'verify', 'c', 'subjects.csv')  # what lies in the vault stays
+
+
 def a_killed_door_begins_where_it_was(site):
     ident = site.ask_out('c', site.write('table.csv', TABLE))['id']
     site.run('release', 'approve', ident, '--key', site.key('bob'))
@@ -129,7 +148,7 @@ def main():
         site.up()
         site.until_open()
         for check in (prepare, held_until_another_lets_it_out, rejected_is_destroyed, dangerous_never_waits,
-                      closing_stops_it, a_killed_door_begins_where_it_was):
+                      a_sealed_object_goes_the_same_way, closing_stops_it, a_killed_door_begins_where_it_was):
             check(site)
             print('ok', check.__name__, flush=True)
         assert not site.crashes(), site.crashes()

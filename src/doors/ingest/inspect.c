@@ -13,6 +13,7 @@
 
 typedef struct {
     int fd;
+    const sl_ingest_taker *taker; /* gives the bytes if it can */
     uint64_t bytes;
     sl_buf piece;
 } source;
@@ -22,7 +23,7 @@ static void free_source(source *s)
     sl_buf_free(&s->piece);
 }
 
-static sl_res open_source(int fd, source *ret)
+static sl_res size_of(int fd, uint64_t *ret_bytes)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -31,11 +32,20 @@ static sl_res open_source(int fd, source *ret)
     if (!S_ISREG(st.st_mode)) {
         return sl_fail_at(SL_E_TYPE, "file", SL_NOWHERE);
     }
-    if ((uint64_t)st.st_size > SL_OBJECT_BYTES_MAX) {
+    *ret_bytes = (uint64_t)st.st_size;
+    return SL_DONE;
+}
+
+static sl_res open_source(int fd, const sl_ingest_taker *taker, source *ret)
+{
+    uint64_t bytes = taker->bytes;
+    SL_TRY(taker->read == NULL ? size_of(fd, &bytes) : SL_DONE);
+    if (bytes > SL_OBJECT_BYTES_MAX) {
         return sl_fail_at(SL_E_LIMIT, "file", SL_OBJECT_BYTES_MAX);
     }
     ret->fd = fd;
-    ret->bytes = (uint64_t)st.st_size;
+    ret->taker = taker;
+    ret->bytes = bytes;
     ret->piece.max = SL_READER_PIECE_BYTES;
     return sl_buf_reserve(&ret->piece, SL_READER_PIECE_BYTES);
 }
@@ -45,6 +55,9 @@ static sl_res read_at(void *ctx, uint64_t offset, uint8_t *p, size_t n, size_t *
     source *s = ctx;
     uint64_t left = offset < s->bytes ? s->bytes - offset : 0;
     *ret_n = left < n ? (size_t)left : n;
+    if (s->taker->read != NULL) {
+        return s->taker->read(s->taker->ctx, offset, p, *ret_n);
+    }
     sl_res read = sl_fd_pread_all(s->fd, p, *ret_n, offset);
     return sl_is(read, SL_E_TRUNCATED) ? sl_fail_at(SL_E_AGAIN, "file", offset) : read;
 }
@@ -295,7 +308,7 @@ sl_res sl_ingest_inspect(int fd, sl_view name, sl_view record_id, sl_ingest_take
     SL_OWN(sl_tagger *, tagger, free_tagger) = NULL;
     SL_OWN(sl_survey, survey, sl_survey_free) = { 0 };
     sl_inspection found = { 0 };
-    SL_TRY(open_source(fd, &s));
+    SL_TRY(open_source(fd, &taker, &s));
     SL_TRY(identify_file(&s, name, &found));
     SL_TRY(scan_file(&s, name, taker.allow, &found));
     if (sl_ingest_judge(&found) == SL_VERDICT_REFUSE) {

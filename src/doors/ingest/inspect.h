@@ -29,6 +29,9 @@ typedef struct {
     sl_res (*text)(void *ctx, const sl_ingest_text *text);
     const sl_allow *allow; /* NULL: the pack that the program carries */
     bool headers;          /* names of columns and members are texts too */
+    /* Where the bytes come from instead of a file: exactly `n` of them, inside of `bytes`. NULL: from the file. */
+    sl_res (*read)(void *ctx, uint64_t offset, uint8_t *p, size_t n);
+    uint64_t bytes;
 } sl_ingest_taker;
 
 enum { SL_INSPECTION_RULES = 8 };

@@ -3,7 +3,8 @@
  * A frame: u8 kind, u8 class, u16 zero, u32 length, u64 number, then `length` bytes, little endian.
  * 'I' an identifier (number: its record), 'T' a record's text (class: 1 to be kept, 2 it continues;
  * number: the record's offset; bytes: its length, then the text), 'R' a piece of the report, 'E' an error (number: its code,
- * bytes: its offset), 'D' the end (bytes: the inspection in numbers). */
+ * bytes: its offset), 'D' the end (bytes: the inspection in numbers), 'Q' it asks for bytes (number: from
+ * where, bytes: how many, u32), which come through a pipe of their own. */
 #include "doors/ingest/worker.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "base/confine_worker.h"
 #include "base/file.h"
+#include "base/secret.h"
 #include "crypto/crypto.h"
 
 enum { HEADER_BYTES = 16, FRAME_BYTES_MAX = 65536 };
@@ -28,8 +30,12 @@ enum { HEADER_BYTES = 16, FRAME_BYTES_MAX = 65536 };
 #define DONE_NUMBERS (DONE_RULES + (size_t)2 * SL_INSPECTION_RULES)
 #define DONE_BYTES (DONE_NUMBERS * 8 + SL_DIGEST_BYTES)
 
+/* What is asked for at once fits into an empty pipe: who gives it never waits for who asked. */
+enum { PIECE_BYTES_MAX = 32768 };
+
 typedef struct {
     int fd;
+    int in; /* bytes that were asked for; -1: there is a file */
     sl_buf out;
 } sender;
 
@@ -116,6 +122,34 @@ static sl_res send_error(sender *s, sl_res why)
     return flush(s);
 }
 
+static sl_res receive(int fd, uint8_t *p, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t got = read(fd, p + at, n - at);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        SL_NEED(got > 0, SL_E_CLOSED);
+        at += (size_t)got;
+    }
+    return SL_DONE;
+}
+
+static sl_res ask_bytes(void *ctx, uint64_t offset, uint8_t *p, size_t n)
+{
+    sender *s = ctx;
+    for (size_t at = 0; at < n;) {
+        uint8_t count[4];
+        size_t part = n - at < PIECE_BYTES_MAX ? n - at : PIECE_BYTES_MAX;
+        sl_put_le32(count, (uint32_t)part);
+        SL_TRY(send_frame(s, 'Q', 0, offset + at, sl_view_of(count, sizeof count)));
+        SL_TRY(flush(s));
+        SL_TRY(receive(s->in, p + at, part));
+        at += part;
+    }
+    return SL_DONE;
+}
+
 static sl_res work(sender *s, int fd, sl_view name, sl_view record_id, const sl_ingest_taker *asked)
 {
     sl_inspection found;
@@ -124,18 +158,20 @@ static sl_res work(sender *s, int fd, sl_view name, sl_view record_id, const sl_
                               .take = send_identifier,
                               .text = asked->text != NULL ? send_text : NULL,
                               .allow = asked->allow,
-                              .headers = asked->headers };
+                              .headers = asked->headers,
+                              .read = asked->read != NULL ? ask_bytes : NULL,
+                              .bytes = asked->bytes };
     SL_TRY(sl_ingest_inspect(fd, name, record_id, taker, &found, &report));
     SL_TRY(send_report(s, sl_buf_view(&report)));
     return send_done(s, &found);
 }
 
-/* What the child does; never returns. */
+/* What the child does; never returns. `fd`: the file, or where the bytes come that it asks for. */
 static _Noreturn void run_child(int fd, int pipe_fd, sl_view name, sl_view record_id,
                                 const sl_ingest_taker *asked, bool confined)
 {
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4 * FRAME_BYTES_MAX };
-    sender s = { .fd = pipe_fd, .out = out };
+    sender s = { .fd = pipe_fd, .in = fd, .out = out };
     const int keep[] = { fd, pipe_fd };
     sl_res r = confined ? sl_confine_worker(keep, SL_COUNT_OF(keep)) : SL_DONE;
     if (sl_ok(r)) {
@@ -217,6 +253,20 @@ static sl_res take_text(sl_worker_frames *frames, uint8_t about, uint64_t offset
     return frames->taker.text(frames->taker.ctx, &text);
 }
 
+static sl_res give_bytes(sl_worker_frames *frames, uint64_t offset, sl_view asked)
+{
+    uint8_t piece[PIECE_BYTES_MAX];
+    SL_NEED(frames->taker.read != NULL && asked.n == 4, SL_E_SYNTAX);
+    size_t n = sl_get_le32(asked.p);
+    SL_NEED(n <= sizeof piece && offset <= frames->taker.bytes && n <= frames->taker.bytes - offset,
+            SL_E_SYNTAX);
+    SL_TRY(frames->taker.read(frames->taker.ctx, offset, piece, n));
+    ssize_t given = n == 0 ? 0 : write(frames->give_fd, piece, n);
+    sl_wipe(piece, sizeof piece);
+    /* One that asks again before it has read is none of ours. */
+    return given == (ssize_t)n ? SL_DONE : sl_fail(SL_E_SYNTAX);
+}
+
 static sl_res take_frame(sl_worker_frames *frames, const uint8_t header[HEADER_BYTES],
                          sl_view bytes)
 {
@@ -230,6 +280,8 @@ static sl_res take_frame(sl_worker_frames *frames, const uint8_t header[HEADER_B
         return take_text(frames, header[1], number, bytes);
     case 'R':
         return sl_buf_add(frames->report, bytes);
+    case 'Q':
+        return give_bytes(frames, number, bytes);
     case 'E':
         return take_error(number, bytes);
     case 'D':
@@ -284,11 +336,39 @@ static sl_res listen_to(int pipe_fd, sl_worker_frames *frames)
     }
 }
 
+/* Hears the child out, or ends it. */
+static sl_res hear(pid_t child, int in, sl_worker_frames *frames)
+{
+    sl_res heard = listen_to(in, frames);
+    sl_detail detail = *sl_detail_get();
+    if (!sl_ok(heard)) {
+        (void)kill(child, SIGKILL);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    return sl_ok(heard) ? SL_DONE : sl_fail_at((sl_code)heard.code, detail.field, detail.offset);
+}
+
+/* A pipe for the bytes that the worker asks for, its near end never waiting. */
+static sl_res open_giving(int *ret_theirs, int *ret_ours)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return sl_fail_os(SL_E_IO, "pipe");
+    }
+    *ret_theirs = ends[0];
+    *ret_ours = ends[1];
+    return fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0 ? SL_DONE : sl_fail_os(SL_E_IO, "pipe");
+}
+
 sl_res sl_ingest_worker(int fd, sl_view name, sl_view record_id, bool confined,
                         sl_ingest_taker taker, sl_inspection *ret_inspection, sl_buf *report)
 {
     int ends[2];
+    SL_OWN(int, theirs, sl_fd_close) = -1;
+    SL_OWN(int, ours, sl_fd_close) = -1;
     SL_TRY(sl_crypto_init()); /* the child may not open the provider's files any more */
+    SL_TRY(taker.read == NULL ? SL_DONE : open_giving(&theirs, &ours));
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return sl_fail_os(SL_E_IO, "pipe");
     }
@@ -299,20 +379,12 @@ sl_res sl_ingest_worker(int fd, sl_view name, sl_view record_id, bool confined,
         return sl_fail_os(SL_E_IO, "fork");
     }
     if (child == 0) {
-        run_child(fd, out, name, record_id, &taker, confined);
+        sl_fd_close(&ours); /* so that the end of the door ends it */
+        run_child(taker.read == NULL ? fd : theirs, out, name, record_id, &taker, confined);
     }
     sl_fd_close(&out);
-    sl_worker_frames frames = { .taker = taker, .report = report };
-    sl_res heard = listen_to(in, &frames);
-    sl_detail detail = *sl_detail_get();
-    if (!sl_ok(heard)) {
-        (void)kill(child, SIGKILL);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    if (!sl_ok(heard)) {
-        return sl_fail_at((sl_code)heard.code, detail.field, detail.offset);
-    }
+    sl_worker_frames frames = { .taker = taker, .report = report, .give_fd = ours };
+    SL_TRY(hear(child, in, &frames));
     *ret_inspection = frames.inspection;
     return SL_DONE;
 }

@@ -26,6 +26,7 @@ typedef struct {
     sl_ingest_taker taker;
     sl_inspection inspection;
     sl_buf *report;
+    int give_fd;  /* where bytes go that it asks for; it never waits */
     bool keeping; /* the second time of the texts has begun */
     bool done;
 } sl_worker_frames;

@@ -64,6 +64,7 @@ struct daemon_state {
     sl_ipc *keeper;           /* NULL: lost */
     sl_release_known known;
     int held_fd;
+    int vault_fd;
     sl_valve_ticket ticket; /* of the crossing that runs */
     sl_buf roster;          /* likewise, what its engines look up */
     sl_buf echo;
@@ -438,7 +439,7 @@ static sl_res do_file(daemon_state *d, const sl_release_ask *ask, int fd, sl_buf
     SL_TRY(follow(d));
     SL_TRY(fill_request(d, ask, &request));
     SL_TRY(read_policy(&request));
-    sl_res crossed = sl_release_cross(&world, d->held_fd, fd, &request, &result);
+    sl_res crossed = sl_release_cross(&world, d->held_fd, d->vault_fd, fd, &request, &result);
     sl_buf_free(&d->roster);
     sl_buf_free(&d->echo);
     if (!sl_ok(crossed)) {
@@ -485,8 +486,8 @@ static sl_res do_take(daemon_state *d, const sl_release_ask *ask, int fd, sl_buf
     SL_TRY(is_empty_file(fd));
     SL_TRY(follow(d));
     SL_TRY(fill_request(d, ask, &request));
-    sl_res out =
-        sl_release_hand_out(&world, d->held_fd, fd, d->known.roll, &request, &digest, &bytes);
+    int at_fd = strcmp(request.asked.kind, "object") == 0 ? d->vault_fd : d->held_fd;
+    sl_res out = sl_release_hand_out(&world, at_fd, fd, d->known.roll, &request, &digest, &bytes);
     if (!sl_ok(out)) {
         return write_failure(ask, out, reply);
     }
@@ -586,7 +587,8 @@ static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
     SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
     sl_res done = sl_release_ask_decode(msg->body, &ask);
     if (sl_ok(done)) {
-        done = type == SL_RELEASE_FILE   ? do_file(d, &ask, fd, &reply)
+        bool asks = type == SL_RELEASE_FILE || type == SL_RELEASE_OBJECT;
+        done = asks                      ? do_file(d, &ask, fd, &reply)
                : type == SL_RELEASE_LIST ? do_list(d, &ask, &reply)
                : type == SL_RELEASE_TAKE ? do_take(d, &ask, fd, &reply)
                                          : do_settle(d, &reply);
@@ -600,6 +602,7 @@ static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
 #define ASK_BYTES SL_RELEASE_ASK_BYTES, SL_RELEASE_ASK_BYTES
 static const sl_ipc_rule client_rules[] = {
     { SL_RELEASE_FILE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
+    { SL_RELEASE_OBJECT, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
     { SL_RELEASE_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
     { SL_RELEASE_TAKE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
     { SL_RELEASE_SETTLE, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
@@ -734,6 +737,7 @@ static sl_res serve(daemon_state *d)
     SL_TRY(take_link(d, "ledgerd"));
     SL_TRY(take_link(d, "keeper"));
     SL_TRY(sl_dir_open(AT_FDCWD, "/held", &d->held_fd));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &d->vault_fd));
     SL_TRY(sl_release_known_init(&d->known));
     SL_TRY(recover(d));
     SL_TRY(sl_loop_add(d->loop, listening, SL_LOOP_READ, on_accept, d));
@@ -753,6 +757,7 @@ static void drop_all(daemon_state *d)
     sl_buf_free(&d->roster);
     sl_buf_free(&d->echo);
     sl_fd_close(&d->held_fd);
+    sl_fd_close(&d->vault_fd);
     sl_loop_free(d->loop);
 }
 
@@ -760,6 +765,7 @@ static sl_res entry(sl_proc *self)
 {
     SL_OWN(daemon_state, d, drop_all) = { .self = self,
                                           .held_fd = -1,
+                                          .vault_fd = -1,
                                           .roster = { .max = ROSTER_BYTES_MAX },
                                           .echo = { .max = SL_ECHO_INDEX_BYTES_MAX },
                                           .result = SL_DONE };

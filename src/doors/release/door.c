@@ -12,8 +12,10 @@ typedef struct {
     const sl_release_request *request;
     sl_release_result *result;
     int held_fd;
+    int vault_fd;
     int fd;
     sl_object_ref ref;
+    sl_object *object; /* a sealed one, opened when the worker first asks for its bytes */
     sl_release_look look;
     bool looking;
     sl_buf report;
@@ -24,6 +26,7 @@ typedef struct {
 static void end_crossing(crossing *c)
 {
     sl_release_look_free(&c->look);
+    sl_object_close(&c->object);
     sl_draft_free(&c->draft);
     sl_buf_free(&c->report);
 }
@@ -46,15 +49,84 @@ static sl_event_head head_of(const sl_release_request *request)
 
 /* ---- identify ---- */
 
+static bool is_object(const sl_release *r)
+{
+    return strcmp(r->kind, "object") == 0;
+}
+
 static sl_res identify(const crossing *c)
 {
     const sl_release *asked = &c->request->asked;
     int64_t age_ms = c->world->wall_ms(c->world->context) - asked->asked_ms;
-    if (asked->state != SL_RELEASE_ASKED || strcmp(asked->kind, "object") == 0 ||
+    if (asked->state != SL_RELEASE_ASKED || is_object(asked) != (c->fd < 0) ||
         age_ms >= SL_RELEASE_ASK_MS_MAX) {
         return sl_fail_at(SL_E_APPROVAL, "request", asked->asked_leaf);
     }
     return c->world->admit(c->world->context, c->request);
+}
+
+/* A sealed object is known by its id; its name stands in its manifest. */
+typedef struct {
+    int vault_fd;
+    const sl_release *asked;
+    const char *object;
+    sl_manifest *ret;
+    bool found;
+} finding;
+
+static sl_res find_version(void *ctx, const char *name)
+{
+    finding *f = ctx;
+    sl_manifest m;
+    uint64_t version = 0;
+    SL_TRY(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
+    if (f->found || version != f->asked->version) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_manifest_read(f->vault_fd, f->asked->compartment, f->object, version, &m));
+    if (strcmp(m.ref.uid, f->asked->object) == 0) {
+        f->found = true;
+        *f->ret = m;
+    }
+    return SL_DONE;
+}
+
+static sl_res find_name(void *ctx, const char *name)
+{
+    finding *f = ctx;
+    f->object = name;
+    return sl_vault_list(f->vault_fd, f->asked->compartment, name, find_version, f);
+}
+
+/* The manifest of what the release is about, and whether it is the one that was signed for or told as held. */
+static sl_res find_sealed(int at_fd, const sl_release *r, const sl_digest *digest, sl_manifest *ret)
+{
+    sl_object_ref ref;
+    finding f = { .vault_fd = at_fd, .asked = r, .ret = ret };
+    if (is_object(r)) {
+        SL_TRY(sl_vault_list(at_fd, r->compartment, NULL, find_name, &f));
+        SL_NEED(f.found, SL_E_NOT_FOUND);
+    } else {
+        sl_release_ref(r, &ref);
+        SL_TRY(sl_manifest_read(at_fd, ref.compartment, ref.object, ref.version, ret));
+    }
+    return sl_digest_eq(&ret->digest, digest)
+               ? SL_DONE
+               : sl_fail_at(SL_E_INTEGRITY, "manifest", r->asked_leaf);
+}
+
+/* The key of something sealed: `leaf` is why, a request to look at it or an approval to hand it out. */
+static sl_res open_sealed(const sl_release_world *world, int at_fd, const sl_release *r,
+                          uint64_t leaf, const sl_manifest *m, sl_object **ret_object)
+{
+    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
+    sl_key_request q = { .version = r->version, .intent = leaf, .kind = SL_WRAP_OBJECT };
+    memcpy(q.compartment, r->compartment, sizeof q.compartment);
+    memcpy(q.name, r->object, sizeof r->object);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
+    SL_TRY(world->key(world->context, SL_KEEPER_KEY_OPEN, &q, key.p));
+    return sl_object_open(at_fd, m, SL_PART_DATA, key.p, &m->parts[SL_PART_DATA].root, ret_object);
 }
 
 /* ---- inspect ---- */
@@ -146,14 +218,39 @@ static sl_res check_request(const crossing *c)
                : sl_fail_at(SL_E_INTEGRITY, "request", c->request->asked.asked_leaf);
 }
 
+/* Bytes of a sealed object for the worker, which was forked before the key came. */
+static sl_res read_object(void *ctx, uint64_t offset, uint8_t *p, size_t n)
+{
+    crossing *c = ctx;
+    size_t got = 0;
+    SL_TRY(c->world->still(c->world->context));
+    if (c->object == NULL) {
+        SL_TRY(open_sealed(c->world, c->vault_fd, &c->request->asked, c->request->asked.asked_leaf,
+                           &c->result->manifest, &c->object));
+    }
+    for (size_t at = 0; at < n; at += got) {
+        SL_TRY(sl_object_read(c->object, offset + at, p + at, n - at, &got));
+        SL_NEED(got != 0, SL_E_TRUNCATED);
+    }
+    return SL_DONE;
+}
+
 static sl_res inspect(crossing *c)
 {
+    const sl_release *asked = &c->request->asked;
     sl_ingest_taker taker = {
         .ctx = c, .take = take_identifier, .text = take_text, .headers = true
     };
-    SL_TRY(check_request(c));
-    SL_TRY(sl_ingest_worker(c->fd, sl_view_str(c->request->file_name), SL_LIT(""),
-                            c->world->confined, taker, &c->result->inspection, &c->report));
+    if (is_object(asked)) {
+        SL_TRY(find_sealed(c->vault_fd, asked, &asked->asked, &c->result->manifest));
+        taker.read = read_object;
+        taker.bytes = c->result->manifest.parts[SL_PART_DATA].plain_bytes;
+    } else {
+        SL_TRY(check_request(c));
+    }
+    const char *name = is_object(asked) ? c->result->manifest.ref.object : c->request->file_name;
+    SL_TRY(sl_ingest_worker(c->fd, sl_view_str(name), SL_LIT(""), c->world->confined, taker,
+                            &c->result->inspection, &c->report));
     return judge_survey(c);
 }
 
@@ -322,6 +419,9 @@ static sl_res begin_draft(crossing *c)
 static sl_res hold(crossing *c)
 {
     SL_TRY(c->world->still(c->world->context));
+    if (is_object(&c->request->asked)) {
+        return record_held(c); /* it lies sealed already */
+    }
     SL_TRY(begin_draft(c));
     SL_TRY(seal_file(c));
     SL_TRY(sl_draft_settle(c->draft, &c->result->manifest));
@@ -367,7 +467,7 @@ static sl_res cross(crossing *c)
     return hold(c);
 }
 
-sl_res sl_release_cross(const sl_release_world *world, int held_fd, int fd,
+sl_res sl_release_cross(const sl_release_world *world, int held_fd, int vault_fd, int fd,
                         const sl_release_request *request, sl_release_result *ret_result)
 {
     *ret_result = (sl_release_result){ .intent_index = UINT64_MAX, .outcome_index = UINT64_MAX };
@@ -375,6 +475,7 @@ sl_res sl_release_cross(const sl_release_world *world, int held_fd, int fd,
                                           .request = request,
                                           .result = ret_result,
                                           .held_fd = held_fd,
+                                          .vault_fd = vault_fd,
                                           .fd = fd,
                                           .report = { .max = SL_REPORT_BYTES_MAX } };
     sl_release_ref(&request->asked, &c.ref);
@@ -424,21 +525,6 @@ static sl_res pass(handing *h, sl_digest *ret_digest)
     return SL_DONE;
 }
 
-static sl_res open_held(const sl_release_world *world, int at_fd, const sl_release *r,
-                        const sl_manifest *m, sl_object **ret_object)
-{
-    SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
-    sl_key_request q = { .version = r->version,
-                         .intent = r->approved_leaf,
-                         .kind = SL_WRAP_OBJECT };
-    memcpy(q.compartment, r->compartment, sizeof q.compartment);
-    memcpy(q.name, r->object, sizeof r->object);
-    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
-    SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
-    SL_TRY(world->key(world->context, SL_KEEPER_KEY_OPEN, &q, key.p));
-    return sl_object_open(at_fd, m, SL_PART_DATA, key.p, &m->parts[SL_PART_DATA].root, ret_object);
-}
-
 static sl_res record_released(const sl_release_world *world, const sl_release_request *request,
                               const sl_digest *digest, uint64_t bytes)
 {
@@ -466,20 +552,15 @@ sl_res sl_release_hand_out(const sl_release_world *world, int at_fd, int out_fd,
 {
     sl_manifest m;
     sl_digest digest;
-    sl_object_ref ref;
     const sl_release *r = &request->asked;
     SL_OWN(handing, h, end_handing) = { .world = world,
                                         .piece = { .max = SL_READER_PIECE_BYTES },
                                         .out_fd = -1 };
     SL_TRY(sl_roll_release_ready(roll, r, world->wall_ms(world->context)));
     SL_TRY(world->admit(world->context, request));
-    sl_release_ref(r, &ref);
-    SL_TRY(sl_manifest_read(at_fd, ref.compartment, ref.object, ref.version, &m));
-    if (!sl_digest_eq(&m.digest, &r->held)) {
-        return sl_fail_at(SL_E_INTEGRITY, "manifest", r->held_leaf);
-    }
+    SL_TRY(find_sealed(at_fd, r, &r->held, &m));
     SL_TRY(sl_buf_reserve(&h.piece, SL_READER_PIECE_BYTES));
-    SL_TRY(open_held(world, at_fd, r, &m, &h.object));
+    SL_TRY(open_sealed(world, at_fd, r, r->approved_leaf, &m, &h.object));
     SL_TRY(pass(&h, &digest)); /* whole, before anything says that it left */
     SL_TRY(record_released(world, request, &digest, sl_object_bytes(h.object)));
     h.out_fd = out_fd;

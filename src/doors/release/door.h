@@ -55,10 +55,11 @@ typedef struct {
 SL_MUST sl_res sl_release_commit(int fd, const uint8_t salt[SL_RELEASE_SALT_BYTES],
                                  sl_digest *ret_digest);
 
-/* Takes the regular file `fd` in, to be held below `held_fd`. On failure nothing is held; the outcome leaf says why.
+/* Takes the regular file `fd` in, to be held below `held_fd`; a sealed object (`fd` -1) is looked at where it lies,
+ * below `vault_fd`, and held there. On failure nothing is held; the outcome leaf says why.
  * Errors: SL_E_APPROVAL (no live request), SL_E_ARTEFACT, SL_E_REFUSED (policy), SL_E_INTEGRITY with
  * "request" (not the bytes that were signed for), those of the worker and of the object store. */
-SL_MUST sl_res sl_release_cross(const sl_release_world *world, int held_fd, int fd,
+SL_MUST sl_res sl_release_cross(const sl_release_world *world, int held_fd, int vault_fd, int fd,
                                 const sl_release_request *request, sl_release_result *ret_result);
 
 /* Writes what is held below `at_fd` (the vault's folder, or the held one) to `out_fd`, once it is approved. The

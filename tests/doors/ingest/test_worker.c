@@ -187,6 +187,49 @@ static void frames_of_a_stranger_are_refused(void **state)
                                    "x"))); /* not whole yet */
 }
 
+static sl_res give_twos(void *ctx, uint64_t offset, uint8_t *p, size_t n)
+{
+    ++*(size_t *)ctx;
+    memset(p, '2', n);
+    return SL_DONE;
+}
+
+/* Asks `times` for `n` bytes at `offset` of 100,000, and reads none of them. */
+static sl_res ask_bytes(size_t times, uint64_t offset, uint32_t n, size_t *ret_given)
+{
+    int ends[2];
+    SL_OWN(sl_buf, pending, sl_buf_free) = { .max = SL_MIB };
+    SL_OWN(sl_buf, report, sl_buf_free) = { .max = 16 };
+    assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    for (size_t i = 0; i < times; i++) {
+        uint8_t frame[20] = { 'Q', 0, 0, 0, 4 };
+        sl_put_le64(frame + 8, offset);
+        sl_put_le32(frame + 16, n);
+        assert_done(sl_buf_add(&pending, sl_view_of(frame, sizeof frame)));
+    }
+    *ret_given = 0;
+    sl_worker_frames frames = { .taker = { .ctx = ret_given, .read = give_twos, .bytes = 100000 },
+                                .report = &report,
+                                .give_fd = ends[1] };
+    sl_res r = sl_worker_take(&frames, &pending);
+    assert_int_equal(close(ends[0]) + close(ends[1]), 0);
+    return r;
+}
+
+static void bytes_are_given_inside_of_the_object_and_never_waited_for(void **state)
+{
+    size_t given = 0;
+    assert_done(ask_bytes(2, 99000, 1000, &given));
+    assert_int_equal(given, 2);
+    assert_code(ask_bytes(1, 99001, 1000, &given), SL_E_SYNTAX);
+    assert_code(ask_bytes(1, UINT64_MAX, 2, &given), SL_E_SYNTAX);
+    assert_code(ask_bytes(1, 0, 32769, &given), SL_E_SYNTAX);
+    assert_int_equal(given, 0);
+    assert_code(ask_bytes(1000, 0, 32768, &given), SL_E_SYNTAX); /* a full pipe is not waited for */
+    assert_true(given < 100);
+    assert_code(take_frames(SL_LIT("Q\0\0\0\4\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0")), SL_E_SYNTAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_confined_worker_cannot),
         cmocka_unit_test(a_confined_worker_keeps_only_its_descriptors),
         cmocka_unit_test(frames_of_a_stranger_are_refused),
+        cmocka_unit_test(bytes_are_given_inside_of_the_object_and_never_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
