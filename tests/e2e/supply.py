@@ -55,6 +55,17 @@ def prepare(site):
     site.until(lambda: len(site.leaves('key.created')) == 2, 'keys of both')
 
 
+def a_pack_that_nobody_signed_stops_the_door(site):
+    table = site.write('table.csv', b'a,b\n1,2\n')
+    pack = os.path.join(site.folder, 'policy', 'scan.pack')
+    with open(pack, 'wb') as out:
+        out.write(b'pack 2099.01.01\ncall os.system\n')
+    told = site.ingest('c', table, want=3)
+    assert 'E_CONFIG' in told, told
+    os.remove(pack)
+    site.ingest('c', table)
+
+
 def held_until_two_let_it_in(site):
     held = site.write('net.pkl', HELD)
     other = site.write('not.pkl', OTHER)
@@ -224,7 +235,7 @@ def main():
     with Supply(STOPLOG) as site:
         site.up()
         site.until_open()
-        for check in (prepare, held_until_two_let_it_in, vendors_and_the_shadow,
+        for check in (prepare, a_pack_that_nobody_signed_stops_the_door, held_until_two_let_it_in, vendors_and_the_shadow,
                       drift_is_told, vulnerabilities_are_told, a_loaded_model_is_compared):
             check(site)
             print('ok', check.__name__)

@@ -178,7 +178,9 @@ static sl_res do_put(sl_ingestd *d, const sl_ingest_ask *ask, int fd, sl_buf *re
     }
     fill_request(d, ask, &request);
     SL_TRY(read_policy(&request));
-    SL_TRY(read_names(&allow));
+    if (!sl_ok(read_names(&allow))) { /* not the file that was sent */
+        return sl_fail_at(SL_E_CONFIG, "policy/scan.pack", SL_NOWHERE);
+    }
     world.allow = allow;
     sl_res crossed = sl_ingest_cross(&world, d->vault_fd, fd, &request, &result);
     sl_detail where = *sl_detail_get();

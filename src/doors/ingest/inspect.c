@@ -178,9 +178,29 @@ static sl_res scan_file(source *s, sl_view name, const sl_allow *allow, sl_inspe
     return same ? SL_DONE : sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
 }
 
+/* A rule that is not about rows and columns: text that somebody loads, runs or renders. */
+static bool acts(sl_rule rule)
+{
+    static const char *const families[] = { "code.", "notebook.", "template.", "keras.", "config.",
+                                            "xml.",  "skops.",    "boost.",    "pickle." };
+    sl_view name = sl_view_str(sl_rule_get(rule)->name);
+    for (size_t i = 0; i < SL_COUNT_OF(families); i++) {
+        if (sl_view_starts(name, sl_view_str(families[i]))) {
+            return sl_rule_get(rule)->class != SL_SCAN_CLEAN;
+        }
+    }
+    return false;
+}
+
 bool sl_ingest_is_artefact(const sl_inspection *inspection)
 {
-    return inspection->format == SL_FORMAT_BINARY && inspection->artefact_kind != SL_KIND_NONE;
+    bool artefact =
+        inspection->format == SL_FORMAT_BINARY || inspection->artefact_kind == SL_KIND_CODE;
+    for (size_t i = 0; i < SL_INSPECTION_RULES && !artefact; i++) {
+        artefact =
+            inspection->artefact_rules[i].count != 0 && acts(inspection->artefact_rules[i].rule);
+    }
+    return artefact;
 }
 
 sl_verdict sl_ingest_judge(const sl_inspection *inspection)

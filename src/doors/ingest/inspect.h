@@ -59,10 +59,11 @@ typedef struct {
 } sl_inspection;
 
 /* What the door does with a file that the scan spoke of: refuses what is dangerous in any format, and
- * among files without records what is malformed; holds what the scan could not clear, unless the format
- * is none it knows: such a file is opaque and no door that must inspect lets it through. */
+ * among artefacts what is malformed; holds the artefacts that the scan could not clear, also those of no
+ * format that it knows. Rows and passages, whatever a spreadsheet makes of them, are for the survey. */
 sl_verdict sl_ingest_judge(const sl_inspection *inspection);
-/* Is it an artefact rather than data: a file without records in a format that the scan knows? */
+/* Is it an artefact rather than data: a file without records, or text that is loaded, run or rendered
+ * (source code, a notebook, a chat template, a model's description)? */
 bool sl_ingest_is_artefact(const sl_inspection *inspection);
 
 /* Reads the regular file `fd`. A file that is refused is not surveyed. `name`: its file name; `record_id`: a column's name or empty;

