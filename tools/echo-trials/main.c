@@ -39,6 +39,16 @@ static const char *const CHANGE_NAMES[CHANGES] = {
     "every word replaced, numbers kept",
 };
 
+/* How much evidence there was, in bits from what is needed: so far below and above. */
+enum { CURVE_BELOW = 24, CURVE_PLACES = 41 };
+
+typedef struct {
+    size_t trials; /* exact fragments of fifteen words */
+    size_t right[CURVE_PLACES];
+    size_t wrong[CURVE_PLACES];
+    size_t unrelated[CURVE_PLACES];
+} curve;
+
 typedef struct {
     sl_buf text;
     size_t *at;
@@ -47,6 +57,7 @@ typedef struct {
     sl_echo_index *index;
     sl_echo_scratch *scratch;
     note_maker maker;
+    curve curve;
 } collection;
 
 typedef struct {
@@ -56,6 +67,7 @@ typedef struct {
     size_t confirmed;
     size_t wrong; /* another record was confirmed */
     size_t own; /* trials whose fragment is of the record's own words: a full stretch not common */
+    size_t own_suspected;
     size_t own_confirmed;
 } tally;
 
@@ -251,23 +263,59 @@ static bool is_own(sl_view fragment)
     return true;
 }
 
-static sl_res judge(const collection *c, size_t record, bool own, sl_view text, tally *t)
+/* Where evidence stands against what is needed. */
+static size_t place_on(const sl_echo_verdict *v)
+{
+    int64_t at = (int64_t)v->bits - (int64_t)v->bits_needed + CURVE_BELOW;
+    return at < 0 ? 0 : at >= CURVE_PLACES ? CURVE_PLACES - 1 : (size_t)at;
+}
+
+static size_t reaches(const size_t places[CURVE_PLACES], size_t from)
+{
+    size_t n = 0;
+    for (size_t i = from; i < CURVE_PLACES; i++) {
+        n += places[i];
+    }
+    return n;
+}
+
+/* What another threshold would have confirmed. */
+static void print_curve(const curve *c)
+{
+    double trials = (double)(c->trials == 0 ? 1 : c->trials) / 100;
+    printf(
+        "bits from what is needed: exact fragments of 15 words confirmed, another record with them, unrelated\n");
+    for (size_t at = CURVE_BELOW % 4; at < CURVE_PLACES; at += 4) {
+        printf("%+4d %7.1f %% %7.1f %% %8zu\n", (int)at - CURVE_BELOW,
+               (double)reaches(c->right, at) / trials, (double)reaches(c->wrong, at) / trials,
+               reaches(c->unrelated, at));
+    }
+}
+
+static sl_res judge(collection *c, size_t record, bool own, sl_view text, bool on_curve, tally *t)
 {
     SL_OWN(sl_echo_matches, found, sl_echo_matches_free) = { 0 };
     bool right = false;
     bool strong = false;
     bool confirmed = false;
     bool wrong = false;
+    size_t best[2] = { 0 }; /* of the record, of others */
     SL_TRY(scan(c, text, &found));
     for (size_t i = 0; i < found.n; i++) {
         const sl_echo_match *m = &found.items[i];
         static sl_echo_verdict v;
         SL_TRY(confirm(c, text, m, &v));
         bool same = m->record == record;
+        best[!same] = place_on(&v) > best[!same] ? place_on(&v) : best[!same];
         right = right || same;
         strong = strong || (same && sl_echo_is_strong(m));
         confirmed = confirmed || (same && v.confirmed);
         wrong = wrong || (!same && v.confirmed);
+    }
+    if (on_curve) {
+        c->curve.trials++;
+        c->curve.right[best[0]]++;
+        c->curve.wrong[best[1]]++;
     }
     t->trials++;
     t->suspected += right;
@@ -275,6 +323,7 @@ static sl_res judge(const collection *c, size_t record, bool own, sl_view text, 
     t->confirmed += confirmed;
     t->wrong += wrong;
     t->own += own;
+    t->own_suspected += own && right;
     t->own_confirmed += own && confirmed;
     return SL_DONE;
 }
@@ -326,13 +375,14 @@ static sl_res run_trials(collection *c, change kind, size_t words, size_t trials
         }
         sl_buf_clear(&changed);
         SL_TRY(change_text(&c->maker, kind, fragment, &changed));
-        SL_TRY(judge(c, record, is_own(fragment), sl_buf_view(&changed), &t));
+        SL_TRY(judge(c, record, is_own(fragment), sl_buf_view(&changed),
+                     kind == EXACT && words == 15, &t));
     }
     double n = (double)(t.trials == 0 ? 1 : t.trials) / 100;
     double own = (double)(t.own == 0 ? 1 : t.own) / 100;
-    printf("%-42s %4zu %7.1f %7.1f %7.1f %12.1f %6zu\n", CHANGE_NAMES[kind], words,
+    printf("%-42s %4zu %7.1f %7.1f %7.1f %11.1f %10.1f %6zu\n", CHANGE_NAMES[kind], words,
            (double)t.suspected / n, (double)t.strong / n, (double)t.confirmed / n,
-           (double)t.own_confirmed / own, t.wrong);
+           (double)t.own_suspected / own, (double)t.own_confirmed / own, t.wrong);
     (void)fflush(stdout);
     return SL_DONE;
 }
@@ -363,6 +413,7 @@ static sl_res run_unrelated(collection *c, size_t bytes, const char *path)
             static sl_echo_verdict v;
             SL_TRY(confirm(c, sl_buf_view(&text), &found.items[i], &v));
             strong += sl_echo_is_strong(&found.items[i]);
+            c->curve.unrelated[place_on(&v)]++;
             confirmed += v.confirmed;
             most = v.bits > most ? v.bits : most;
             needed = v.bits_needed;
@@ -382,6 +433,7 @@ static sl_res run_unrelated(collection *c, size_t bytes, const char *path)
         "of %u\n",
         (double)seen / 1e6, suspected, (double)suspected * 1e6 / (double)seen, strong, confirmed,
         most, needed);
+    print_curve(&c->curve);
     return SL_DONE;
 }
 
@@ -414,8 +466,8 @@ static sl_res run(const settings *s, collection *c)
     SL_TRY(s->records == NULL ? generate(c, s->bytes) : load(c, s->records));
     SL_TRY(build(c));
     print_index(c);
-    printf("%-42s %4s %7s %7s %7s %12s %6s\n", "change", "words", "found%", "strong%", "conf.%",
-           "conf. own%", "wrong");
+    printf("%-42s %4s %7s %7s %7s %11s %10s %6s\n", "change", "words", "found%", "strong%",
+           "conf.%", "found own%", "conf. own%", "wrong");
     for (int kind = EXACT; kind < CHANGES && s->trials > 0; kind++) {
         for (size_t l = 0; l < SL_COUNT_OF(LENGTHS); l++) {
             SL_TRY(run_trials(c, (change)kind, LENGTHS[l], s->trials));
