@@ -166,12 +166,12 @@ static void take_answer(ask_state *s, const sl_ipc_msg *msg)
         if (w->id != msg->id || w->id == 0 || w->answered) {
             continue;
         }
-        sl_confirm_answer answer;
-        sl_res r = msg->type == SL_IPC_FAILED ? sl_ipc_failed_res(msg)
-                                              : sl_confirm_answer_decode(msg->body, &answer);
+        sl_confirm_answer answer = { 0 };
+        bool compared = msg->type == SL_IPC_OK;
+        sl_res r = compared ? sl_confirm_answer_decode(msg->body, &answer) : sl_ipc_failed_res(msg);
         w->answered = true;
-        w->answer = SL_ECHO_UNKNOWN;
-        if (sl_ok(r)) {
+        w->answer = SL_ECHO_UNKNOWN; /* a failure refutes nothing */
+        if (compared && sl_ok(r)) {
             w->answer = answer.confirmed ? SL_ECHO_SAME : SL_ECHO_OTHER;
         } else if (!sl_is(r, SL_E_NOT_FOUND) && !sl_is(r, SL_E_LIMIT) &&
                    !sl_is(r, SL_E_UNSUPPORTED)) {
