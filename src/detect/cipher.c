@@ -251,35 +251,47 @@ static sl_res take_word(sl_view text, sl_ciphers *c, trail *trails, size_t start
     return SL_DONE;
 }
 
-/* The first byte from `i` on that is a letter, or that is none. */
-static size_t next_letter(sl_view t, size_t i, bool wanted)
+/* Words of letters alone, while they are gone through. */
+typedef struct {
+    sl_view text;
+    sl_ciphers *ciphers;
+    trail trails[MODES];
+    size_t start; /* of the open word */
+    size_t index; /* of the word */
+} word_walk;
+
+/* Letters begin at `at`, or end there. */
+static sl_res on_edge(word_walk *w, size_t at, bool letters)
 {
-    for (; i + SL_MASK_BYTES <= t.n; i += SL_MASK_BYTES) {
-        unsigned mask = sl_mask_letters(t.p + i);
-        mask = wanted ? mask : ~mask & 0xFFFFU;
-        if (mask != 0) {
-            return i + (size_t)__builtin_ctz(mask);
-        }
+    if (!letters) {
+        w->start = at;
+        return SL_DONE;
     }
-    while (i < t.n && sl_is_letter(t.p[i]) != wanted) {
-        i++;
-    }
-    return i;
+    return take_word(w->text, w->ciphers, w->trails, w->start, at, w->index++);
 }
 
 static sl_res find_shifts(sl_view text, sl_ciphers *c)
 {
-    trail trails[MODES] = { 0 };
-    size_t index = 0;
-    for (size_t i = 0; i < text.n; index++) {
-        size_t start = next_letter(text, i, true);
-        i = next_letter(text, start, false);
-        if (start < i) {
-            SL_TRY(take_word(text, c, trails, start, i, index));
+    word_walk w = { .text = text, .ciphers = c };
+    unsigned letters = 0; /* was the byte before one? */
+    size_t i = 0;
+    for (; i + SL_MASK_BYTES <= text.n; i += SL_MASK_BYTES) {
+        unsigned mask = sl_mask_letters(text.p + i);
+        unsigned edges = (mask ^ (mask << 1 | letters)) & 0xFFFFU;
+        for (; edges != 0; edges &= edges - 1) {
+            SL_TRY(on_edge(&w, i + (size_t)__builtin_ctz(edges), letters != 0));
+            letters ^= 1U;
+        }
+    }
+    for (; i <= text.n; i++) {
+        bool is_letter = i < text.n && sl_is_letter(text.p[i]);
+        if (is_letter != (letters != 0)) {
+            SL_TRY(on_edge(&w, i, letters != 0));
+            letters ^= 1U;
         }
     }
     for (unsigned mode = 1; mode < MODES; mode++) {
-        SL_TRY(close_trail(text, c, &trails[mode], mode));
+        SL_TRY(close_trail(text, c, &w.trails[mode], mode));
     }
     return SL_DONE;
 }

@@ -5,8 +5,8 @@
 #include "detect/patterns_set.h"
 
 #define MATCHES_MAX ((size_t)1 << 20)
-/* From the end of a match back so far, and further to a blank, its beginning is looked for. */
-#define CONFIRM_BACK ((size_t)160)
+/* Ends that stand no further apart are asked together; a beginning is looked for back to a blank, but no further. */
+#define CONFIRM_APART ((size_t)80)
 #define CONFIRM_TOKEN ((size_t)4096)
 /* Texts shorter than this are scanned whole. */
 #define WHOLE_BYTES ((size_t)256)
@@ -210,9 +210,9 @@ static int end_order(const void *a, const void *b)
     return x->end < y->end ? -1 : (x->end > y->end ? 1 : 0);
 }
 
-static size_t confirm_start(sl_view t, size_t end)
+static size_t confirm_start(sl_view t, size_t end, size_t back)
 {
-    size_t at = end > CONFIRM_BACK ? end - CONFIRM_BACK : 0;
+    size_t at = end > back ? end - back : 0;
     size_t limit = at > CONFIRM_TOKEN ? at - CONFIRM_TOKEN : 0;
     while (at > limit && !sl_pattern_is_blank(t.p[at - 1])) {
         at--;
@@ -265,9 +265,9 @@ static sl_res confirm_all(const sl_patterns *p, sl_pattern_work *w, sl_view text
     for (size_t i = 0; i < w->ends_n;) {
         size_t first = i;
         uint32_t id = w->ends[i].id;
-        size_t from = confirm_start(text, w->ends[i].end);
+        size_t from = confirm_start(text, w->ends[i].end, p->patterns[id].back);
         size_t to = w->ends[i].end;
-        for (i++; i < w->ends_n && w->ends[i].id == id && w->ends[i].end - to <= CONFIRM_BACK / 2;
+        for (i++; i < w->ends_n && w->ends[i].id == id && w->ends[i].end - to <= CONFIRM_APART;
              i++) {
             to = w->ends[i].end;
         }

@@ -54,8 +54,27 @@ static sl_res compile_group(sl_patterns *p, sl_pattern_group group,
     return SL_DONE;
 }
 
+/* How wide a match can be, where the pattern bounds it, and one byte more for the word's boundary. */
+static sl_res measure(sl_patterns *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        hs_expr_info_t *info = NULL;
+        hs_compile_error_t *error = NULL;
+        if (hs_expression_info(p->patterns[i].expression, flags_of(&p->patterns[i]), &info,
+                               &error) != HS_SUCCESS) {
+            return compile_failed(error, i);
+        }
+        unsigned width = info->max_width;
+        free(info);
+        p->patterns[i].back =
+            width < SL_PATTERN_BACK_MAX ? (uint16_t)(width + 1) : SL_PATTERN_BACK_MAX;
+    }
+    return SL_DONE;
+}
+
 static sl_res compile(sl_patterns *p, const hs_platform_info_t *machine)
 {
+    SL_TRY(measure(p));
     SL_TRY(compile_single(p, machine));
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
         SL_TRY(compile_group(p, (sl_pattern_group)group, machine));
@@ -105,7 +124,8 @@ static sl_res save_automaton(const hs_database_t *db, sl_buf *out)
     return r;
 }
 
-/* Layout: tables, the groups' automata, each pattern's automaton; each with its length in 32 bits. */
+/* Layout: tables, the groups' automata, each pattern's automaton, how far back each looks (16 bits); each with its
+ * length in 32 bits. */
 sl_res sl_patterns_save(const sl_patterns *patterns, sl_buf *out)
 {
     SL_TRY(save_bytes(sl_buf_view(&patterns->tables), out));
@@ -115,7 +135,11 @@ sl_res sl_patterns_save(const sl_patterns *patterns, sl_buf *out)
     for (size_t i = 0; i < patterns->count; i++) {
         SL_TRY(save_automaton(patterns->single[i], out));
     }
-    return SL_DONE;
+    uint8_t back[2 * SL_PATTERNS_MAX];
+    for (size_t i = 0; i < patterns->count; i++) {
+        sl_put_le16(back + 2 * i, patterns->patterns[i].back);
+    }
+    return save_bytes(sl_view_of(back, 2 * patterns->count), out);
 }
 
 static sl_res open_bytes(sl_view *rest, sl_view *ret)
@@ -148,7 +172,12 @@ static sl_res open_automata(sl_patterns *p, sl_view rest)
         SL_TRY(open_automaton(&rest, &p->single[i]));
         SL_NEED(p->single[i] != NULL, SL_E_TRUNCATED);
     }
-    SL_NEED(rest.n == 0, SL_E_TRAILING);
+    sl_view back;
+    SL_TRY(open_bytes(&rest, &back));
+    SL_NEED(back.n == 2 * p->count && rest.n == 0, SL_E_TRAILING);
+    for (size_t i = 0; i < p->count; i++) {
+        p->patterns[i].back = sl_get_le16(back.p + 2 * i);
+    }
     return SL_DONE;
 }
 

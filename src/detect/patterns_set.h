@@ -14,6 +14,7 @@
 #define SL_PATTERN_SETS_MAX ((size_t)64)
 #define SL_PATTERN_MACROS_MAX ((size_t)16)
 #define SL_PATTERN_CONTEXTS ((size_t)3)
+#define SL_PATTERN_BACK_MAX ((uint16_t)160)
 #define SL_PATTERN_TABLE_BYTES_MAX ((size_t)1 << 20)
 
 typedef enum { VALUE_ALL, VALUE_LAST, VALUE_DIGIT, VALUE_REST } sl_pattern_value;
@@ -29,6 +30,7 @@ typedef struct {
     uint8_t context_count;
     bool negative[SL_PATTERN_CONTEXTS];
     uint8_t context[SL_PATTERN_CONTEXTS];
+    uint16_t back; /* from a match's end so far back its beginning is looked for */
     const char *expression;
 } sl_pattern;
 
