@@ -4,12 +4,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/secret.h"
 
 struct sl_ipc {
@@ -56,6 +61,44 @@ sl_res sl_ipc_pair(int ret_fds[2])
     }
     ret_fds[0] = fds[0];
     ret_fds[1] = fds[1];
+    return SL_DONE;
+}
+
+sl_res sl_ipc_dial(const char *site, const char *name, int *ret_fd)
+{
+    SL_OWN(int, site_fd, sl_fd_close) = -1;
+    SL_OWN(int, run_fd, sl_fd_close) = -1;
+    sl_res found = sl_dir_open(AT_FDCWD, site, &site_fd);
+    if (sl_is(found, SL_E_NOT_FOUND)) {
+        return sl_fail(SL_E_NO_SITE);
+    }
+    SL_TRY(found);
+    found = sl_dir_open(site_fd, "run", &run_fd);
+    if (sl_is(found, SL_E_NOT_FOUND)) {
+        return sl_fail_at(SL_E_UNAVAILABLE, "the site is not up", SL_NOWHERE);
+    }
+    SL_TRY(found);
+    SL_OWN(int, fd, sl_fd_close) = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return sl_fail_os(SL_E_IO, "socket");
+    }
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int n = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s.sock", run_fd,
+                     name);
+    SL_NEED(n > 0 && (size_t)n < sizeof address.sun_path, SL_E_RANGE);
+    union {
+        const struct sockaddr_un *un;
+        const struct sockaddr *any;
+    } to = { .un = &address };
+    if (connect(fd, to.any, sizeof address) != 0) {
+        return errno == EACCES ? sl_fail_os(SL_E_DENIED, "a socket of run/")
+                               : sl_fail_at(SL_E_UNAVAILABLE, "the site is not up", SL_NOWHERE);
+    }
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) { /* only now: a full queue is waited for */
+        return sl_fail_os(SL_E_IO, "socket");
+    }
+    *ret_fd = fd;
+    fd = -1;
     return SL_DONE;
 }
 

@@ -65,6 +65,11 @@ typedef struct {
 /* A pair of connected sockets, both close-on-exec and non-blocking. */
 SL_MUST sl_res sl_ipc_pair(int ret_fds[2]);
 
+/* Connects to SITE/run/NAME.sock, however long the site's path is (a socket's address holds 107 bytes). The
+ * descriptor is close-on-exec and non-blocking. SL_E_NO_SITE: there is no such folder; SL_E_UNAVAILABLE: the site is
+ * not up; SL_E_DENIED: it is, but not for this user. */
+SL_MUST sl_res sl_ipc_dial(const char *site, const char *name, int *ret_fd);
+
 /* Wrap `fd` (owned by the link from now on, also when this fails). `table` is borrowed and must
  * outlive the link. The link is in phase 0. */
 SL_MUST sl_res sl_ipc_open(int fd, const sl_ipc_table *table, sl_ipc **ret_link);

@@ -1,12 +1,8 @@
 /* The admin link and signing (see admin.h). */
 #include "cli/admin.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,36 +31,6 @@ void sl_admin_close(sl_admin *admin)
     admin->keys_count = 0;
 }
 
-/* By a path relative to the run folder: a site's path may be longer than a socket's address. */
-static sl_res connect_in(const char *site, int *ret_fd)
-{
-    SL_OWN(sl_buf, path, sl_buf_free) = { .max = KEY_PATH_BYTES_MAX };
-    SL_TRY(sl_buf_addf(&path, "%s/run", site));
-    const char *run_text = sl_buf_cstr(&path);
-    SL_NEED(run_text != NULL, SL_E_MEMORY);
-    SL_OWN(int, run, sl_fd_close) = -1;
-    sl_res found = sl_dir_open(AT_FDCWD, run_text, &run);
-    if (!sl_ok(found)) {
-        return sl_fail_at(SL_E_NOT_FOUND, "site", SL_NOWHERE);
-    }
-    SL_OWN(int, fd, sl_fd_close) = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/admin.sock", run);
-    union {
-        const struct sockaddr_un *un;
-        const struct sockaddr *any;
-    } to = { .un = &address };
-    if (fd < 0 || connect(fd, to.any, sizeof address) != 0) {
-        return sl_fail_os(errno == EACCES ? SL_E_DENIED : SL_E_UNAVAILABLE, "run/admin.sock");
-    }
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
-        return sl_fail_os(SL_E_IO, "run/admin.sock");
-    }
-    *ret_fd = fd;
-    fd = -1;
-    return SL_DONE;
-}
-
 static sl_res read_site(sl_admin *admin)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
@@ -80,7 +46,7 @@ static sl_res read_site(sl_admin *admin)
 sl_res sl_admin_open(const sl_cli *cli, sl_admin *admin)
 {
     int fd = -1;
-    SL_TRY(connect_in(cli->site, &fd));
+    SL_TRY(sl_ipc_dial(cli->site, "admin", &fd));
     SL_TRY(sl_ipc_open(fd, &answers, &admin->link));
     return read_site(admin);
 }

@@ -18,7 +18,9 @@ typedef struct {
 typedef int (*sl_cli_call)(sl_cli *cli, int argc, char **argv);
 
 #define C(name, call, help) int call(sl_cli *cli, int argc, char **argv);
+#define S C
 #include "cli/commands.def"
+#undef S
 #undef C
 
 /* Prints a failure with its place and remedy (and `what` was tried, a literal or a name of ours) on

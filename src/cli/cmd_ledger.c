@@ -2,9 +2,11 @@
  * Arguments and printing; the work is in src/ledger. Reading needs no site: a directory or a URL of
  * any C2SP tlog-tiles log will do.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/encode.h"
 #include "base/file.h"
@@ -82,6 +84,7 @@ static sl_res open_place(const ledger_call *call, const char *place, opened *ret
     if (place == NULL) {
         (void)snprintf(site_ledger, sizeof site_ledger, "%s/ledger", call->cli->site);
         place = site_ledger;
+        SL_NEED(access(place, F_OK) == 0 || errno != ENOENT, SL_E_NO_SITE);
     }
     if (call->key != NULL) {
         SL_TRY(parse_key(call->key, &key));

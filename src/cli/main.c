@@ -1,6 +1,7 @@
 /* The program: picks the command and prints help. All work is in the commands' files and below. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <unistd.h>
 
@@ -12,9 +13,12 @@ static const struct {
     const char *name;
     sl_cli_call call;
     const char *help;
+    bool of_a_site;
 } commands[] = {
-#define C(name, call, help) { name, call, help },
+#define C(name, call, help) { name, call, help, false },
+#define S(name, call, help) { name, call, help, true },
 #include "cli/commands.def"
+#undef S
 #undef C
 };
 
@@ -95,6 +99,23 @@ static int help(FILE *out, int status)
     return status;
 }
 
+/* Whoever forgot --site, or where he stands, is told that and nothing of what was then not found. */
+static bool has_site(const sl_cli *cli)
+{
+    SL_OWN(sl_buf, path, sl_buf_free) = { .max = 64 * SL_KIB };
+    if (!sl_ok(sl_buf_addf(&path, "%s/config.yml", cli->site)) || sl_buf_cstr(&path) == NULL) {
+        return true; /* the command itself will say what is wrong */
+    }
+    return access(sl_buf_cstr(&path), F_OK) == 0 || errno != ENOENT;
+}
+
+static int no_site(const sl_cli *cli)
+{
+    char what[160];
+    (void)snprintf(what, sizeof what, "%s: '%.100s'", cli->command, cli->site);
+    return sl_cli_fail(cli, what, sl_fail(SL_E_NO_SITE));
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], SL_PROC_ARGUMENT) == 0) {
@@ -129,7 +150,9 @@ int main(int argc, char **argv)
             cli.help = argc - at > 1 &&
                        (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0);
             opterr = cli.help ? 0 : opterr; /* no option is wrong when help was asked for */
-            return commands[i].call(&cli, argc - at, argv + at);
+            return commands[i].of_a_site && !cli.help && !has_site(&cli)
+                       ? no_site(&cli)
+                       : commands[i].call(&cli, argc - at, argv + at);
         }
     }
     if (at < argc) {

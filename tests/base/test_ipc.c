@@ -3,9 +3,13 @@
 #include "base/ipc.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,6 +280,44 @@ static void late_answers_do_not_lengthen_the_wait(void **state)
     assert_int_equal(waitpid(peer, NULL, 0), peer);
 }
 
+/* A folder far deeper than a socket's address is long. */
+static void a_site_is_dialled_by_its_folder(void **state)
+{
+    char site[512] = "/tmp/stoplog-ipc-XXXXXX";
+    int fd = -1;
+    assert_non_null(mkdtemp(site));
+    size_t top = strlen(site);
+    assert_int_equal(sl_ipc_dial("/tmp/stoplog-ipc-no-such-site", "admin", &fd).code, SL_E_NO_SITE);
+    for (int i = 0; i < 6; i++) {
+        (void)snprintf(site + strlen(site), sizeof site - strlen(site), "/%030d", i);
+        assert_int_equal(mkdir(site, 0700), 0);
+    }
+    assert_int_equal(sl_ipc_dial(site, "admin", &fd).code, SL_E_UNAVAILABLE);
+    size_t folder = strlen(site);
+    (void)snprintf(site + folder, sizeof site - folder, "/run");
+    assert_int_equal(mkdir(site, 0700), 0);
+    int run = open(site, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(run >= 0);
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/admin.sock", run);
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&at, sizeof at), 0);
+    site[folder] = 0;
+    assert_int_equal(sl_ipc_dial(site, "admin", &fd).code, SL_E_UNAVAILABLE); /* nobody listens */
+    assert_int_equal(listen(listener, 1), 0);
+    assert_true(sl_ok(sl_ipc_dial(site, "admin", &fd)));
+    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_int_equal(sl_ipc_dial(site, "another", &(int){ -1 }).code, SL_E_UNAVAILABLE);
+    (void)close(fd);
+    (void)close(listener);
+    assert_int_equal(unlinkat(run, "admin.sock", 0), 0);
+    (void)close(run);
+    for (site[folder] = '/'; strlen(site) > top; *strrchr(site, '/') = 0) {
+        assert_int_equal(rmdir(site), 0);
+    }
+    assert_int_equal(rmdir(site), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_says_again_and_loses_nothing),
         cmocka_unit_test(a_failed_answer_carries_its_code),
         cmocka_unit_test(a_secret_link_forgets_what_it_received),
+        cmocka_unit_test(a_site_is_dialled_by_its_folder),
         cmocka_unit_test(late_answers_do_not_lengthen_the_wait),
         cmocka_unit_test(dispatch_handles_what_waits_and_stops_at_a_failing_handler),
     };

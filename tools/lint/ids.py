@@ -12,7 +12,7 @@ QUERY = re.compile(r'^\s*query:\s*"((?:[^"\\]|\\.)*)"', re.M)
 CHECK_ID = re.compile(r"^\s*- id:\s*(\S+)", re.M)
 # A name behind a comparison or IN is a setting of the site, not an event.
 REFERENCE = re.compile(r"(?<![<>=.])(?<![<>=] )(?<!IN )\b([a-z]+\.[a-z_]+)\b")
-COMMAND = re.compile(r'^C\("([^"]+)",\s*(\w+),', re.M)
+COMMAND = re.compile(r'^[CS]\("([^"]+)",\s*(\w+),', re.M)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 problems = []

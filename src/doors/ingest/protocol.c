@@ -1,13 +1,7 @@
 /* The ingest process's requests as bytes, and the command's side of its socket (protocol.h). */
 #include "doors/ingest/protocol.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "base/file.h"
+#include <string.h>
 
 static sl_res add_padded(sl_buf *out, const char *text, size_t room)
 {
@@ -66,29 +60,6 @@ static const sl_ipc_rule answer_rules[] = {
 };
 static const sl_ipc_table answer_table = { "ingest", answer_rules, SL_COUNT_OF(answer_rules) };
 
-/* A socket's address is short, a site's path may be long: through the folder's descriptor. */
-static sl_res connect_at(const char *site, const char *name, int fd)
-{
-    SL_OWN(int, site_fd, sl_fd_close) = -1;
-    SL_OWN(int, run_fd, sl_fd_close) = -1;
-    SL_TRY(sl_dir_open(AT_FDCWD, site, &site_fd));
-    sl_res found = sl_dir_open(site_fd, "run", &run_fd);
-    if (!sl_ok(found)) {
-        return sl_fail_at(SL_E_UNAVAILABLE, "the site is not up", SL_NOWHERE);
-    }
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    (void)snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s.sock", run_fd, name);
-    union {
-        const struct sockaddr_un *un;
-        const struct sockaddr *any;
-    } to = { .un = &at };
-    if (connect(fd, to.any, sizeof at) != 0) {
-        return errno == EACCES ? sl_fail_os(SL_E_DENIED, "a socket of run/")
-                               : sl_fail_at(SL_E_UNAVAILABLE, "the site is not up", SL_NOWHERE);
-    }
-    return SL_DONE;
-}
-
 static sl_res wait_answer(sl_ipc *link, uint64_t id, sl_buf *reply)
 {
     sl_ipc_msg answer;
@@ -112,14 +83,9 @@ sl_res sl_door_call(const char *site, const char *name, uint16_t type, sl_view b
                     sl_buf *reply)
 {
     SL_OWN(sl_ipc *, link, sl_ipc_close_at) = NULL;
-    SL_OWN(int, socket_fd, sl_fd_close) = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (socket_fd < 0) {
-        return sl_fail_os(SL_E_IO, "socket");
-    }
-    SL_TRY(connect_at(site, name, socket_fd));
-    int owned = socket_fd;
-    socket_fd = -1;
-    SL_TRY(sl_ipc_open(owned, &answer_table, &link));
+    int socket_fd = -1;
+    SL_TRY(sl_ipc_dial(site, name, &socket_fd));
+    SL_TRY(sl_ipc_open(socket_fd, &answer_table, &link));
     uint64_t id = sl_ipc_next_id(link);
     SL_TRY(sl_ipc_send_fds(link, type, id, body, &fd, fd < 0 ? 0 : 1));
     return wait_answer(link, id, reply);
