@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/confine_landlock.h"
 #include "base/confine_seccomp.h"
 #include "base/limits.h"
 
@@ -406,104 +406,17 @@ static void set_limits(confine_work *w)
     }
 }
 
-/* ---- Landlock: the kernel's numbers, because Debian 12's headers end at ABI 2 ---- */
-
-#define LANDLOCK_FILE_RIGHTS (UINT64_C(0x7) | UINT64_C(1) << 14 | UINT64_C(1) << 15)
-
-typedef struct {
-    uint64_t fs;
-    uint64_t net;
-    uint64_t scoped;
-} landlock_ruleset;
-
-static uint64_t landlock_rights(uint32_t may, uint64_t handled)
-{
-    uint64_t rights = 0;
-    if ((may & SL_PATH_READ) != 0) {
-        rights |= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-    }
-    if ((may & SL_PATH_WRITE) != 0) {
-        rights |= LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
-                  LANDLOCK_ACCESS_FS_MAKE_REG | UINT64_C(1) << 13 | UINT64_C(1) << 14;
-    }
-    if ((may & SL_PATH_EXEC) != 0) {
-        rights |= LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE;
-    }
-    return rights & handled;
-}
-
-static sl_res landlock_allow(const confine_work *w, int rules, const sl_confine_path *path,
-                             uint64_t handled)
-{
-    char full[4096];
-    const char *name = path->at;
-    if (!has(w, SL_LAYER_ROOT)) { /* the host's paths are in sight then */
-        int n = path->from[0] == '/'
-                    ? snprintf(full, sizeof full, "%s", path->from)
-                    : snprintf(full, sizeof full, "%s/%s", w->place->site, path->from);
-        SL_NEED(n > 0 && (size_t)n < sizeof full, SL_E_LIMIT);
-        name = full;
-    }
-    int fd = open(name, O_PATH | O_CLOEXEC);
-    if (fd < 0) {
-        return (path->may & (SL_PATH_OPTIONAL | SL_PATH_EMPTY)) != 0
-                   ? SL_DONE
-                   : sl_fail_os(SL_E_IO, "path of a profile");
-    }
-    struct stat st;
-    uint64_t rights = landlock_rights(path->may, handled);
-    if (fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        rights &= LANDLOCK_FILE_RIGHTS;
-    }
-    struct landlock_path_beneath_attr rule = { .allowed_access = rights, .parent_fd = fd };
-    long added = rights == 0
-                     ? 0
-                     : syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    sl_res done = added == 0 ? SL_DONE : sl_fail_os(SL_E_IO, "Landlock rule");
-    (void)close(fd);
-    return done;
-}
-
-static sl_res landlock_restrict(confine_work *w, int rules, uint64_t handled)
-{
-    for (size_t i = 0; i < w->profile->path_count; i++) {
-        SL_TRY(landlock_allow(w, rules, &w->profile->paths[i], handled));
-    }
-    return syscall(SYS_landlock_restrict_self, rules, 0) == 0
-               ? SL_DONE
-               : sl_fail_os(SL_E_IO, "restrict by Landlock");
-}
-
 static void enter_landlock(confine_work *w)
 {
     if (!wanted(w, SL_LAYER_LANDLOCK)) {
         return;
     }
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (abi < 1) {
-        lacks(w, SL_LAYER_LANDLOCK, errno);
-        return;
-    }
-    landlock_ruleset set = { .fs = (UINT64_C(1) << 13) - 1 };
-    set.fs |= abi >= 2 ? UINT64_C(1) << 13 : 0;                        /* refer */
-    set.fs |= abi >= 3 ? UINT64_C(1) << 14 : 0;                        /* truncate */
-    set.fs |= abi >= 5 ? UINT64_C(1) << 15 : 0;                        /* device ioctl */
-    set.net = abi >= 4 && (w->profile->may & SL_MAY_NET) == 0 ? 3 : 0; /* TCP */
-    set.scoped = abi >= 6 ? 3 : 0;                                     /* abstract, signals */
-    size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
-    int rules = (int)syscall(SYS_landlock_create_ruleset, &set, size, 0);
-    if (rules < 0) {
-        lacks(w, SL_LAYER_LANDLOCK, errno);
-        return;
-    }
-    sl_res done = landlock_restrict(w, rules, set.fs);
-    if (sl_ok(done)) {
+    int error = sl_landlock_enter(w->profile, has(w, SL_LAYER_ROOT) ? NULL : w->place->site);
+    if (error == 0) {
         holds(w, SL_LAYER_LANDLOCK);
     } else {
-        lacks(w, SL_LAYER_LANDLOCK, sl_detail_get()->os_error);
+        lacks(w, SL_LAYER_LANDLOCK, error);
     }
-    (void)close(rules);
 }
 
 /* ---- all in order ---- */
