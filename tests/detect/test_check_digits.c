@@ -76,12 +76,26 @@ static void numbers_that_are_never_issued_do_not_hold(void **state)
     assert_null(sl_check_digit_by_name(SL_LIT("nonesuch")));
 }
 
+static void ranges_and_fractions_are_no_numbers_of_a_person(void **state)
+{
+    sl_check_digit_fn *range = sl_check_digit_by_name(SL_LIT("no_range"));
+    sl_check_digit_fn *phone = sl_check_digit_by_name(SL_LIT("phone"));
+    assert_false(range(SL_LIT("138-312")));
+    assert_false(range(SL_LIT("1998-2003")));
+    assert_true(range(SL_LIT("1042-2007")));
+    assert_true(range(SL_LIT("042-107")));
+    assert_true(range(SL_LIT("312-138")));
+    assert_false(phone(SL_LIT("0.17-0.44")));
+    assert_true(phone(SL_LIT("555-0134")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_examples_hold),
         cmocka_unit_test(a_changed_last_character_does_not_hold),
         cmocka_unit_test(numbers_that_are_never_issued_do_not_hold),
+        cmocka_unit_test(ranges_and_fractions_are_no_numbers_of_a_person),
     };
     return cmocka_run_group_tests_name("check digits", tests, NULL, NULL);
 }

@@ -57,6 +57,32 @@ static void names_and_places_are_found(void **state)
     }
 }
 
+static void an_age_behind_a_name_is_found(void **state)
+{
+    assert_int_equal(count_in("Should Mrs. Ruth Holloway (93) stop it?", SL_CLASS_AGE90, "93"), 1);
+    assert_int_equal(count_in("Mrs. Ruth Holloway, 96, lives alone.", SL_CLASS_AGE90, "96"), 1);
+    assert_int_equal(count_in("Mrs. Ruth Holloway (73) may stop.", SL_CLASS_AGE90, NULL), 0);
+}
+
+static void figures_are_no_identifiers(void **state)
+{
+    static const char *const TEXTS[] = {
+        "Is CPT 99497 billable on the same day?",
+        "Summarise KEYNOTE-775 for the tumour board.",
+        "BRCA1 5382insC is a founder variant.",
+        "Fasting glucose is 180-220 on Lantus.",
+        "Mean blood loss was 1161 (+/-472) mL versus 796 mL.",
+        "Tinetti 10, Berg 41, Borg 2.",
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(TEXTS); i++) {
+        if (count_in(TEXTS[i], SL_CLASS_OTHER_ID, NULL) +
+                count_in(TEXTS[i], SL_CLASS_LOCATION, NULL) !=
+            0) {
+            fail_msg("touched: %s", TEXTS[i]);
+        }
+    }
+}
+
 static void clinical_words_are_no_names(void **state)
 {
     static const char *const CLEAN[] = {
@@ -94,6 +120,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_places_are_found),
+        cmocka_unit_test(an_age_behind_a_name_is_found),
+        cmocka_unit_test(figures_are_no_identifiers),
         cmocka_unit_test(clinical_words_are_no_names),
         cmocka_unit_test(a_damaged_pack_is_refused),
     };
