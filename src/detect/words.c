@@ -4,10 +4,11 @@
 bool sl_is_title(sl_view word)
 {
     static const char *const TITLES[] = {
-        "dr",  "mr",   "mrs",    "ms",     "miss",     "mister",  "mx",         "prof", "professor",
-        "sir", "rev",  "doctor", "nurse",  "sister",   "dra",     "doctora",    "sra",  "srta",
-        "sr",  "don",  "dona",   "herr",   "frau",     "med",     "pd",         "oa",   "schwester",
-        "mme", "mlle", "m",      "madame", "monsieur", "docteur", "professeur", "pr",
+        "dr",        "mr",      "mrs",        "ms",        "miss",  "mister", "mx",    "prof",
+        "professor", "sir",     "rev",        "doctor",    "nurse", "sister", "dra",   "doctora",
+        "sra",       "srta",    "sr",         "don",       "dona",  "herr",   "herrn", "frau",
+        "med",       "pd",      "oa",         "schwester", "mme",   "mlle",   "m",     "madame",
+        "monsieur",  "docteur", "professeur", "pr",
     };
     for (size_t i = 0; i < SL_COUNT_OF(TITLES); i++) {
         if (sl_view_eq_nocase(word, sl_view_str(TITLES[i]))) {

@@ -263,7 +263,7 @@ static void add_literals(trainer *t)
         "school hospitals clinics associates pediatrics orthopedics klinik krankenhaus "
         "clinique hopital clinica");
     add_literal(t, SL_LIST_TITLE,
-                "dr mr mrs ms miss doctor prof professor nurse sir dra sra herr "
+                "dr mr mrs ms miss doctor prof professor nurse sir dra sra herr herrn "
                 "frau monsieur madame md do rn np pa phd dds facs mbbs lpn aprn");
     add_literal(t, SL_LIST_CALENDAR,
                 "january february march april may june july august september october november "
