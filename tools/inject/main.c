@@ -16,7 +16,7 @@
 #define ATTACKS ((size_t)22000)
 #define BENIGN ((size_t)26000)
 #define SEED 20240607U
-#define FALSE_ALARMS 0.003
+#define FALSE_ALARMS 0.01
 #define FALSE_ALARMS_DATA 0.003
 /* Of the texts that set a pack's threshold; those for the user channel are harder than most prompts. */
 #define CALIBRATED 0.005
@@ -183,8 +183,7 @@ static bool is_ordinary(const row *r, const void *context)
     return is(r->source, "alpaca_harmless_train") || is(r->source, "alpaca_harmless_test");
 }
 
-/* Of ordinary texts. For what people type it is stricter than the 1 % that attacks would leave room for,
- * so that what looks like an attack and is none passes too. */
+/* Of ordinary texts. A document is read by an agent many times a day, so fewer of them may be taken for attacks. */
 static double false_alarms(const job *j)
 {
     return j->channel == SL_INJECT_USER ? FALSE_ALARMS : FALSE_ALARMS_DATA;
@@ -204,10 +203,10 @@ static sl_res print_source(job *j, const model *m, const char *source, int label
     return r;
 }
 
-/* Trains without what `h` holds out; the threshold lets through 99 % of ordinary texts. */
+/* Trains without what `h` holds out; the threshold lets all but a share of ordinary texts through. */
 static sl_res learn(job *j, const holdout *h, model *m, scores *ordinary, double *ret_threshold)
 {
-    SL_TRY(model_init(m));
+    SL_TRY(model_init(m, j->channel));
     SL_TRY(model_learn(m, &j->all, is_learned, h, SEED));
     SL_TRY(score_rows(j, m, is_ordinary, j, ordinary));
     *ret_threshold = threshold_of(ordinary, false_alarms(j));
@@ -423,7 +422,7 @@ static sl_res judge_fold(job *j, const char *const *sources, size_t n, scores *a
     model m;
     scores s = { 0 };
     memcpy(h.sources, sources, n * sizeof *sources);
-    SL_TRY(model_init(&m));
+    SL_TRY(model_init(&m, j->channel));
     SL_TRY(model_learn(&m, &j->all, is_learned, &h, SEED));
     SL_TRY(score_rows(j, &m, ships_ordinary, &o, &s));
     float *more = realloc(all->items, (all->n + s.n + 1) * sizeof *more);
@@ -460,7 +459,7 @@ static sl_res train(job *j, const char *out)
     double threshold = 0;
     model m;
     SL_TRY(calibrate(j, &threshold));
-    SL_TRY(model_init(&m));
+    SL_TRY(model_init(&m, j->channel));
     SL_TRY(model_learn(&m, &j->all, is_learned, &h, SEED));
     SL_TRY(model_pack(&m, &j->all, j->channel, threshold, &pack));
     model_free(&m);

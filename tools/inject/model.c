@@ -6,11 +6,17 @@
 
 #define RATE 0.25f
 #define DECAY 2e-6f
-#define HARD_WEIGHT 8.0f
+#define EPOCHS_AVERAGED 3
+/* How much more a harmless text counts that looks like an attack. People ask about attacks, play roles and take
+ * back what they wrote all day; documents rarely do. */
+#define HARD_TYPED 50.0f
+#define HARD_DATA 8.0f
 
-sl_res model_init(model *m)
+sl_res model_init(model *m, sl_inject_channel channel)
 {
-    *m = (model){ .w = calloc(BUCKETS, sizeof *m->w), .g = calloc(BUCKETS, sizeof *m->g) };
+    *m = (model){ .w = calloc(BUCKETS, sizeof *m->w),
+                  .g = calloc(BUCKETS, sizeof *m->g),
+                  .hard = channel == SL_INJECT_USER ? HARD_TYPED : HARD_DATA };
     SL_NEED(m->w != NULL && m->g != NULL, SL_E_MEMORY);
     for (size_t i = 0; i < BUCKETS; i++) {
         m->g[i] = 0.02f;
@@ -137,7 +143,7 @@ static void learn_row(model *m, const row *r, sl_prng *prng)
 
 /* Small sources speak louder a row, so that breadth counts more than volume; both labels weigh the
  * same in all. */
-static void set_weights(rows *all, const size_t *order, size_t n)
+static void set_weights(rows *all, const size_t *order, size_t n, float hard)
 {
     double mass[2] = { 0, 0 };
     for (size_t i = 0; i < n; i++) {
@@ -163,8 +169,33 @@ static void set_weights(rows *all, const size_t *order, size_t n)
     for (size_t i = 0; i < n; i++) {
         row *r = &all->items[order[i]];
         r->weight *= (float)((double)n / 2 / (mass[r->label] + 1));
-        r->weight *= r->kind == KIND_HARD ? HARD_WEIGHT : 1;
+        r->weight *= r->kind == KIND_HARD ? hard : 1;
     }
+}
+
+/* The mean of the weights after each of the last epochs depends less on the order of the rows. */
+static sl_res add_share(model *sum, const model *m)
+{
+    if (sum->w == NULL) {
+        sum->w = calloc(BUCKETS, sizeof *sum->w);
+        SL_NEED(sum->w != NULL, SL_E_MEMORY);
+    }
+    for (size_t i = 0; i < BUCKETS; i++) {
+        sum->w[i] += m->w[i] / (float)EPOCHS_AVERAGED;
+    }
+    for (size_t i = 0; i < SL_COUNT_OF(sum->biases); i++) {
+        sum->biases[i] += m->biases[i] / (float)EPOCHS_AVERAGED;
+    }
+    sum->decoded += m->decoded / (float)EPOCHS_AVERAGED;
+    return SL_DONE;
+}
+
+static void take_mean(model *m, model *sum)
+{
+    memcpy(m->w, sum->w, BUCKETS * sizeof *m->w);
+    memcpy(m->biases, sum->biases, sizeof m->biases);
+    m->decoded = sum->decoded;
+    free(sum->w);
 }
 
 sl_res model_learn(model *m, rows *all, row_filter *use, const void *context, uint64_t seed)
@@ -180,7 +211,8 @@ sl_res model_learn(model *m, rows *all, row_filter *use, const void *context, ui
             order[n++] = i;
         }
     }
-    set_weights(all, order, n);
+    set_weights(all, order, n, m->hard);
+    model sum = { 0 };
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         for (size_t i = n; i > 1; i--) {
             size_t k = (size_t)sl_prng_below(&prng, i);
@@ -191,7 +223,9 @@ sl_res model_learn(model *m, rows *all, row_filter *use, const void *context, ui
         for (size_t i = 0; i < n; i++) {
             learn_row(m, &all->items[order[i]], &prng);
         }
+        SL_TRY(epoch < EPOCHS - EPOCHS_AVERAGED ? SL_DONE : add_share(&sum, m));
     }
+    take_mean(m, &sum);
     free(order);
     return SL_DONE;
 }

@@ -53,6 +53,7 @@ typedef struct {
     float bias_g[8];
     float decoded;
     float decoded_g;
+    float hard; /* how much more a harmless text that looks like an attack counts */
 } model;
 
 /* Word list of concepts: "concept: word word* ..." a line. */
@@ -69,7 +70,7 @@ SL_MUST sl_res rows_look(rows *all, const grammar *g, sl_inject_channel channel,
                          uint64_t seed);
 SL_MUST sl_res rows_cache(rows *all, row *r);
 
-SL_MUST sl_res model_init(model *m);
+SL_MUST sl_res model_init(model *m, sl_inject_channel channel);
 void model_free(model *m);
 /* The worst window's logit; gives the window when `ret_text` is not NULL. */
 float model_score(const model *m, const row *r, cached **ret_text, int *ret_scale, size_t *ret_from,
