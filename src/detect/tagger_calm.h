@@ -1,7 +1,7 @@
 /* Tokens that nobody need ask about: plain words, small words and signs of running text whose neighbours cannot be part
  * of a name either. They are outside every name, so tagging spends nothing on them. Where a text has no case, no word
  * is calm. What is said of a token follows from its word alone; sl_tag_is_plain then looks at the neighbours.
- * Internal to src/detect; training asks about every token all the same (data/models/names.md). */
+ * Internal to src/detect; training asks about every token all the same (docs/detection.md, Speed). */
 #ifndef SL_DETECT_TAGGER_CALM_H
 #define SL_DETECT_TAGGER_CALM_H
 
