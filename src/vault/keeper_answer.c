@@ -73,7 +73,8 @@ static sl_res check_rebuild(sl_keeper *k, uint16_t type, const sl_key_request *q
     SL_NEED(type == SL_KEEPER_KEY_OPEN && q->kind == SL_WRAP_OBJECT, SL_E_DENIED);
     SL_TRY(catch_up(k));
     SL_TRY(sl_keeper_compartment(k, q->compartment, &c));
-    SL_TRY(sl_keeper_opened_for_data(k, SL_DOOR_INGEST, c, &epoch));
+    /* A valve that nobody has turned yet is no obstacle: the doors that would turn it wait for what is rebuilt. */
+    SL_NEED(k->world.open(k->world.context, SL_DOOR_INGEST, NULL, c->id, &epoch), SL_E_VALVE);
     for (size_t i = 0; i < REBUILDS_MAX; i++) {
         const sl_keeper_rebuild *r = &k->rebuilds[i];
         if (r->live && r->index == q->intent && strcmp(r->compartment, q->compartment) == 0 &&

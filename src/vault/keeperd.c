@@ -19,9 +19,8 @@
 enum {
     LINKS_MAX = 2 * SL_PROC_INSTANCES_MAX + 4,
     LEDGER_WAIT_MS = 5000,
-    CONFIRM_WAIT_MS = 200,  /* a stream waits; who is late is no help to it */
-    CONFIRM_REST_MS = 2000, /* and is not asked again for a while, so that leases need not wait */
-    TICK_MS = 200,          /* a sealed compartment's keys are gone within this time */
+    CONFIRM_WAIT_MS = 200, /* a stream waits; who is late is no help to it */
+    TICK_MS = 200,         /* a sealed compartment's keys are gone within this time */
     BATCH_MESSAGES = 16,
     UNLOCK_AGAIN_MS = 5000,
 };
@@ -59,8 +58,7 @@ struct daemon_state {
     peer_link links[LINKS_MAX];
     sl_ipc *kms_link; /* NULL: this site has no token, or it is being started again */
     sl_ipc *confirm;  /* NULL: being started again */
-    uint64_t confirm_again_ms;
-    sl_kms *token; /* owned by the keeper's core once it is open */
+    sl_kms *token;    /* owned by the keeper's core once it is open */
     sl_res result;
     bool told_key_file;
     int32_t locked_why;       /* the code told last; 0: none */
@@ -213,13 +211,10 @@ static sl_res world_compare(void *context, sl_view body, sl_confirm_answer *ret_
 {
     daemon_state *d = context;
     sl_ipc_msg answer;
-    SL_NEED(d->confirm != NULL && world_boot_ms(d) >= d->confirm_again_ms, SL_E_UNAVAILABLE);
+    SL_NEED(d->confirm != NULL, SL_E_UNAVAILABLE);
     sl_res asked = sl_ipc_ask(d->confirm, SL_CONFIRM_COMPARE, body, CONFIRM_WAIT_MS, &answer);
     if (sl_is(asked, SL_E_CLOSED)) {
         sl_ipc_close_at(&d->confirm);
-    }
-    if (sl_is(asked, SL_E_TIMEOUT)) {
-        d->confirm_again_ms = world_boot_ms(d) + CONFIRM_REST_MS;
     }
     SL_TRY(asked);
     sl_res r = sl_confirm_answer_decode(answer.body, ret_answer);
