@@ -35,7 +35,7 @@ static int64_t lifetime(const sl_evaluator *e)
 
 /* The state of one kept leaf: fresh, enough trials, condition holds? */
 static sl_state judge_leaf(const sl_evaluator *e, const sl_table_entry *kept, int64_t now_ms,
-                           sl_evaluator_names *names, const char **ret_why)
+                           const sl_evaluator_names *about, const char **ret_why)
 {
     if (now_ms > kept->time_ms + lifetime(e)) {
         *ret_why = "the evidence has expired";
@@ -54,8 +54,9 @@ static sl_state judge_leaf(const sl_evaluator *e, const sl_table_entry *kept, in
             return SL_STATE_UNKNOWN;
         }
     }
-    names->leaf = &leaf;
-    sl_names all = { sl_evaluator_look_up, names, (double)now_ms / 1000.0 };
+    sl_evaluator_names names = *about;
+    names.leaf = &leaf;
+    sl_names all = { sl_evaluator_look_up, &names, (double)now_ms / 1000.0 };
     sl_truth holds = sl_condition_test(e->query->satisfies, &all);
     *ret_why = holds == SL_TRUTH_TRUE    ? "the newest evidence holds"
                : holds == SL_TRUTH_FALSE ? "the newest evidence says otherwise"
