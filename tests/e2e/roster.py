@@ -49,6 +49,24 @@ def rebuilt(site, what):
     assert again.returncode != 0, (what, 'one approval served twice', again.stdout)
 
 
+def a_changed_object_is_told(site):
+    """A byte of a sealed object is flipped while the site is down: reading it back says so, and the watch raises it."""
+    site.until(lambda: site.leaves('seal.verified'), 'the object is read back')
+    assert all(leaf['ok'] for leaf in site.leaves('seal.verified')), 'a whole object is said to be changed'
+    site.down()
+    folder = os.path.join(site.folder, 'vault/trial/people.csv/1')
+    path = max((os.path.join(folder, name) for name in os.listdir(folder)), key=os.path.getsize)
+    os.chmod(path, 0o644)
+    with open(path, 'r+b') as file:
+        file.seek(os.path.getsize(path) // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([255 - byte[0]]))
+    site.up()
+    site.until(lambda: not all(leaf['ok'] for leaf in site.leaves('seal.verified')), 'the changed object is told')
+    site.until(lambda: any(leaf.get('rule') == 'seal_broken' for leaf in site.leaves('watch.signal')), 'the watch raises it')
+
+
 def main():
     with RecitingSite(sys.argv[1], sys.argv[2]) as site:
         site.rebuilt = 0
@@ -76,6 +94,7 @@ def main():
             rebuilt(site, what)
             leaked, answer = recited(site, site.principal('trudy-' + what.replace(' ', '-')))
             assert not leaked, (what, answer)
+        a_changed_object_is_told(site)
     return 0
 
 

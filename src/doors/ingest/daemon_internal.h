@@ -33,9 +33,11 @@ struct sl_ingestd {
     sl_ingest_client clients[SL_INGEST_CLIENTS_MAX];
     sl_res result;
     struct {
-        sl_buf queue; /* lines "COMPARTMENT OBJECT VERSION", still to be read back */
+        sl_buf queue;   /* lines "COMPARTMENT OBJECT VERSION", still to be read back */
+        size_t waiting; /* lines */
         uint64_t begun_ms;
-        uint64_t next_ms; /* when all are due again */
+        uint64_t look_ms; /* when the first of them is due */
+        uint64_t pass_ms; /* when all are due again */
     } sweep;
 };
 

@@ -1,6 +1,7 @@
 /* Sealed objects read back and compared with the ledger, without any key, each at least once a day: what was changed
- * or lost on the disk is known before somebody needs it (daemon_internal.h). One version in a turn, so that commands
- * wait for no more than one of them. It must never say that something is well which it did not read. */
+ * or lost on the disk is known before somebody needs it (daemon_internal.h). A pass is spread over half a day, so that
+ * commands wait for few of them and the ledger is not always growing. It must never say that something is well which
+ * it did not read. */
 #include "doors/ingest/daemon_internal.h"
 
 #include <stdio.h>
@@ -9,7 +10,13 @@
 #include "base/log.h"
 #include "ledger/events.gen.h"
 
-enum { TURN_MS = 1000, FIRST_MS = 5 * 1000, LINE_BYTES_MAX = 256 };
+enum {
+    TURN_MS = 1000,
+    FIRST_MS = 5 * 1000,
+    REST_MS_MAX = 30 * 1000, /* between two of them, where there are few */
+    LOOKS_MAX = 8,           /* in one turn, where there are very many */
+    LINE_BYTES_MAX = 256,
+};
 
 /* Evidence counts for a day (data/checks/seal.yml): half of that, so that a slow pass is no gap. */
 #define PASS_MS UINT64_C(43200000)
@@ -18,6 +25,7 @@ static sl_res add_line(sl_ingestd *d, const char *compartment, const char *objec
                        const char *version)
 {
     sl_buf *queue = &d->sweep.queue;
+    d->sweep.waiting++;
     return sl_buf_addf(queue, "%s %s %s\n", compartment, object, version);
 }
 
@@ -104,29 +112,45 @@ static sl_res look_at_line(sl_ingestd *d, sl_view line)
     return look_at(d, compartment, object, version);
 }
 
+static sl_res look_at_first(sl_ingestd *d)
+{
+    sl_buf *queue = &d->sweep.queue;
+    char line[LINE_BYTES_MAX] = { 0 };
+    sl_view first;
+    sl_view rest;
+    (void)sl_view_cut(sl_buf_view(queue), '\n', &first, &rest);
+    size_t taken = queue->n - rest.n;
+    if (first.n < sizeof line) {
+        memcpy(line, first.p, first.n);
+    }
+    sl_buf_drop_front(queue, taken);
+    d->sweep.waiting = queue->n == 0 ? 0 : d->sweep.waiting - 1;
+    return look_at_line(d, sl_view_str(line));
+}
+
+static uint64_t rest_ms(const sl_ingestd *d)
+{
+    uint64_t even = PASS_MS / (d->sweep.waiting + 1);
+    return even < REST_MS_MAX ? even : REST_MS_MAX;
+}
+
 static void on_turn(void *context)
 {
     sl_ingestd *d = context;
-    sl_buf *queue = &d->sweep.queue;
     uint64_t now_ms = sl_clock_boot_ns() / 1000000;
     if (d->ledger == NULL || now_ms < d->sweep.begun_ms + FIRST_MS) {
         return;
     }
     sl_res r = SL_DONE;
-    if (queue->n == 0 && now_ms >= d->sweep.next_ms) {
-        d->sweep.next_ms = now_ms + PASS_MS;
+    if (d->sweep.queue.n == 0 && now_ms >= d->sweep.pass_ms) {
+        d->sweep.pass_ms = now_ms + PASS_MS;
         r = sl_vault_list(d->vault_fd, NULL, NULL, walk_compartment, &(walk){ .daemon = d });
-    } else if (queue->n != 0) {
-        char line[LINE_BYTES_MAX] = { 0 };
-        sl_view first;
-        sl_view rest;
-        (void)sl_view_cut(sl_buf_view(queue), '\n', &first, &rest);
-        size_t taken = queue->n - rest.n;
-        if (first.n < sizeof line) {
-            memcpy(line, first.p, first.n);
-        }
-        sl_buf_drop_front(queue, taken);
-        r = look_at_line(d, sl_view_str(line));
+    }
+    for (int i = 0;
+         i < LOOKS_MAX && sl_ok(r) && d->sweep.queue.n != 0 && now_ms >= d->sweep.look_ms; i++) {
+        r = look_at_first(d);
+        uint64_t due_ms = d->sweep.look_ms + TURN_MS > now_ms ? d->sweep.look_ms : now_ms - TURN_MS;
+        d->sweep.look_ms = due_ms + rest_ms(d);
     }
     if (!sl_ok(r)) {
         sl_log_res(SL_LOG_WARN, "a sealed object could not be read back", r);
