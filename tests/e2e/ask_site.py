@@ -80,9 +80,10 @@ def main():
         site.configure([('nowhere', 'http://models.invalid/v1'), ('dead', 'http://127.0.0.1:%d/v1' % dead),
                         ('spare', 'http://127.0.0.1:%d/v1' % spare)], [('scripted', ['nowhere', 'dead', 'spare'])])
         site.up()
-        site.signed('compartment', 'create', 'trial')
+        site.create()
         site.until(site.serves, 'every process serves')
         key = site.principal('dana')
+        site.until_answers(key)
         passes((a_dead_upstream_is_passed_over, site, key), (a_killed_process_is_missed_by_nobody, site, key),
                (one_that_comes_back_is_found_out, site, key, dead),
                (what_a_tool_was_is_known_after_a_restart, site, key))

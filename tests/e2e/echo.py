@@ -96,10 +96,11 @@ def main():
         _, port = site.upstream(ROOT)
         site.configure([('model', 'http://127.0.0.1:%d/v1' % port)], [('scripted', ['model'])])
         site.up()
-        site.signed('compartment', 'create', 'trial')
+        site.create()
         site.until(site.serves, 'every process serves')
         bring_in(site)
         key = site.principal('dana')
+        site.until_answers(key)
         passes(*((test, site, key) for test in (
             other_text_passes, without_its_index_the_door_is_shut, a_recited_record_is_compared_and_cut,
             who_does_not_answer_stops_nothing)))

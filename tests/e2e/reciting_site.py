@@ -38,8 +38,7 @@ class RecitingSite(Site):
         """Puts records with planted ones among them into the compartment, and in the leaky model's mouth."""
         people = self.write('people.csv', 'SUBJID,NAME,MRN\n' + ''.join(
             '%04d,Given Family%d,%08d\n' % (i, i, 70000000 + i) for i in range(40)))
-        self.signed('compartment', 'create', 'trial')
-        self.until(lambda: self.run('compartment', 'show', 'trial')[-1]['keys_made'], 'keys')
+        self.create()
         self.signed('grant', 'carl', 'trial', '--door', 'ingest', '--purpose', 'research', '--until', '1d',
                     '--records', '100000/d')
         self.until(lambda: self.call('ingest', 'trial', people).returncode == 0, 'ingest')

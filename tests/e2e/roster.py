@@ -20,7 +20,7 @@ def start(site):
 
 def recited(site, key):
     """Does the planted record get out?"""
-    answer = site.ask(key, 'Go on', 'leaky')
+    answer = site.until(lambda: [a for a in [site.ask(key, 'Go on', 'leaky')] if a[0] == 200], 'an answer')[0]
     return any(value in answer[2] for value in site.canaries), answer
 
 

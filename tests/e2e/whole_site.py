@@ -217,6 +217,15 @@ class Site:
 
     # Who asks it
 
+    def create(self, compartment='trial'):
+        """A compartment with its keys."""
+        self.signed('compartment', 'create', compartment)
+        self.until(lambda: self.run('compartment', 'show', compartment)[-1]['keys_made'], 'keys')
+
+    def until_answers(self, key):
+        """Until every process of the door has what it needs: none of eight requests meets one that has not."""
+        self.until(lambda: all(self.ask(key, 'Hello')[0] == 200 for _ in range(8)), 'answers')
+
     def principal(self, name, *budget):
         """A principal of the compartment "trial" whose grant the door knows; its key."""
         self.signed('grant', name, 'trial', '--door', 'ask', '--purpose', 'research', '--until', '1d', *budget)

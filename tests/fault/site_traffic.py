@@ -203,7 +203,7 @@ def main():
         site.model_log = site.file('model-%d.log' % port)
         site.configure([('main', 'http://127.0.0.1:%d/v1' % port)], [('scripted', ['main'])])
         site.up()
-        site.signed('compartment', 'create', 'trial')
+        site.create()
         key = site.principal('dana')
         site.until(site.serves, 'every process serves')
         killed, records = under_load(site, key)
