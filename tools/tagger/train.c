@@ -264,7 +264,11 @@ static void add_literals(trainer *t)
         "clinique hopital clinica");
     add_literal(t, SL_LIST_TITLE,
                 "dr mr mrs ms miss doctor prof professor nurse sir dra sra herr herrn "
-                "frau monsieur madame md do rn np pa phd dds facs mbbs lpn aprn");
+                "frau monsieur madame md do rn np pa phd dds facs mbbs lpn aprn "
+                "officer deputy detective sgt sergeant lt lieutenant capt captain cpl col colonel "
+                "trooper coach councillor alderman judge mayor senator pastor reverend rabbi imam "
+                "deacon chaplain matron midwife paramedic aunt auntie uncle grandma grandpa granny "
+                "nana oma opa abuela abuelo");
     add_literal(t, SL_LIST_CALENDAR,
                 "january february march april may june july august september october november "
                 "december monday tuesday wednesday thursday friday saturday sunday jan feb mar apr "
@@ -272,9 +276,13 @@ static void add_literals(trainer *t)
     add_literal(t, SL_LIST_STREET,
                 "street st avenue ave road rd drive lane ln blvd boulevard court "
                 "ct way place apt suite calle avenida plaza rue strasse");
-    add_literal(t, SL_LIST_RELATION,
-                "wife husband daughter son mother father sister brother patient pt name attending "
-                "physician surgeon caregiver partner signed dictated subject paciente nombre");
+    add_literal(
+        t, SL_LIST_RELATION,
+        "wife husband daughter son mother father sister brother patient pt name attending "
+        "physician surgeon caregiver partner signed dictated subject paciente nombre "
+        "mom dad mum grandmother grandfather nephew niece cousin girlfriend boyfriend "
+        "fiance roommate neighbor neighbour friend guardian proxy interpreter gentleman lady "
+        "twins siblings bed bay");
 }
 
 static void set_gold(trainer *t, const document *d)
