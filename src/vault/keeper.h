@@ -96,7 +96,8 @@ typedef struct {
     /* The leaf with this index; SL_E_NOT_FOUND behind the end. */
     sl_res (*leaf)(void *context, uint64_t index, sl_buf *out);
     /* Are site, door, principal (NULL: none) and compartment open? The compartment's epoch; 0 with true: nobody
-     * has turned a valve in this life of the site, enough for derived keys and not for data keys. */
+     * has turned a valve in this life of the site, enough for derived keys and for what operators had rebuilt (the doors
+     * that would turn it wait for that), and not for other data keys. */
     bool (*open)(void *context, sl_door door, const char *principal, const char *compartment_id,
                  uint64_t *ret_epoch);
     uint64_t (*boot_ms)(void *context);
