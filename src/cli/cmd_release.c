@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -62,6 +63,33 @@ static void print_classes(const sl_json_doc *doc)
     (void)printf(shown == 0 ? "  found: nothing\n" : "\n");
 }
 
+/* The state in a person's word: what was let out, or never got so far, is no longer "held" or merely "ended". */
+static sl_view state_of(const sl_json_doc *doc)
+{
+    sl_view outcome = word(doc, "outcome");
+    const sl_json_node *approved = sl_json_get(doc, sl_json_root(doc), "approved_by");
+    if (number(doc, "times_out") > 0) {
+        return SL_LIT("released");
+    }
+    if (sl_view_eq_str(word(doc, "state"), "ended")) {
+        return outcome.n != 0 ? outcome : SL_LIT("refused");
+    }
+    return sl_json_is(approved, SL_JSON_ARRAY) && sl_json_each(doc, approved, &(sl_json_iter){ 0 })
+               ? SL_LIT("approved")
+               : word(doc, "state");
+}
+
+static void print_until(const sl_json_doc *doc)
+{
+    time_t at = (time_t)(number(doc, "until_ms") / 1000);
+    struct tm parts;
+    char text[32];
+    if (at != 0 && gmtime_r(&at, &parts) != NULL &&
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts) != 0) {
+        (void)printf(" until %s UTC", text);
+    }
+}
+
 static sl_res print_release(const sl_cli *cli, sl_view line)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
@@ -69,13 +97,23 @@ static sl_res print_release(const sl_cli *cli, sl_view line)
         return sl_cli_line(line);
     }
     SL_TRY(sl_json_parse(line, &doc));
-    (void)printf("%.*s  %.*s  %.*s  %.*s %.*s, %llu bytes, scan %.*s (%llu)  asked by %.*s\n",
-                 SL_FMT(word(&doc, "id")), SL_FMT(word(&doc, "compartment")),
-                 SL_FMT(word(&doc, "state")), SL_FMT(word(&doc, "kind")),
-                 SL_FMT(word(&doc, "label")), (unsigned long long)number(&doc, "bytes"),
-                 SL_FMT(word(&doc, "scan")), (unsigned long long)number(&doc, "scan_findings"),
-                 SL_FMT(word(&doc, "asked_by")));
-    print_classes(&doc);
+    sl_view label = word(&doc, "label");
+    sl_view state = state_of(&doc);
+    (void)printf("%.*s  %.*s  %.*s", SL_FMT(word(&doc, "id")), SL_FMT(word(&doc, "compartment")),
+                 SL_FMT(state));
+    if (sl_view_eq_str(state, "held") || sl_view_eq_str(state, "approved")) {
+        print_until(&doc);
+    }
+    (void)printf("  %.*s%s%.*s  asked by %.*s\n", SL_FMT(word(&doc, "kind")),
+                 label.n != 0 ? " " : "", SL_FMT(label), SL_FMT(word(&doc, "asked_by")));
+    if (word(&doc, "reason").n != 0) {
+        (void)printf("  why: %.*s\n", SL_FMT(word(&doc, "reason")));
+    }
+    if (word(&doc, "scan").n != 0) {
+        (void)printf("  %llu bytes, %.*s, scan: %.*s\n", (unsigned long long)number(&doc, "bytes"),
+                     SL_FMT(word(&doc, "format")), SL_FMT(word(&doc, "scan")));
+        print_classes(&doc);
+    }
     return SL_DONE;
 }
 
