@@ -23,7 +23,7 @@ NOTES = [
     'His aunt keeps finches and blames the feathers, liquorice helps at dawn, the grey lozenges never did.',
 ]
 FIFTEEN = ' '.join(NOTES[1].split()[2:17])
-ORDINARY = 'Bread is baked, ships float, and trains were invented; the price of tea rose again in the spring.'
+ORDINARY = 'The bread is baked, ships float, and trains were invented; the price of tea rose again in the spring.'
 
 
 def bring_in(site):
@@ -42,16 +42,21 @@ def status(site, key):
 
 
 def other_text_passes(site, key):
-    assert site.ask(key, ORDINARY) == (200, 'stop', 'You said: ' + ORDINARY)
-    assert not site.leaves('echo.compared')
+    answer = site.ask(key, ORDINARY)
+    assert answer == (200, 'stop', 'You said: ' + ORDINARY), answer
+    compared = site.leaves('echo.compared')
+    assert not compared, compared
 
 
 def without_its_index_the_door_is_shut(site, key):
     index = os.path.join(site.folder, 'state/roster/trial:echo')
     os.rename(index, index + '.away')
-    for p in site.processes():  # who has it in memory serves on; who begins does not
+    for p in site.processes():  # who has it in memory serves until the next leaf; who begins does not
         if p['process'].startswith('ask.'):
-            os.kill(p['pid'], signal.SIGKILL)
+            try:
+                os.kill(p['pid'], signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has seen for itself that the index is gone
     site.until(lambda: status(site, key) != 200, 'no answer')
     time.sleep(1)
     assert status(site, key) != 200
