@@ -97,11 +97,14 @@ class Site:
             at = os.path.getsize(self.log) if os.path.exists(self.log) else 0
             self.begin()
             text = ''
-            while 'the site is up' not in text and self.supervisor.poll() is None:
+            while 'the site is up;' not in text and self.supervisor.poll() is None:
                 time.sleep(0.05)
                 text = self.last_words(at)
-            if 'the site is up' in text:
+            if 'the site is up;' in text:
                 return
+            if 'it exists already' in text:  # a process of the one that was killed still ends
+                time.sleep(0.2)
+                continue
             missing = set(re.findall(r'--accept-missing ([a-z-]+)', text)) - set(self.accept)
             assert missing, 'the site did not come up:\n' + text[-3000:]
             for layer in sorted(missing):
