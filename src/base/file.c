@@ -126,7 +126,9 @@ sl_res sl_file_read(int dir_fd, const char *path, sl_buf *out)
     if (fstat(fd, &st) != 0) {
         return sl_fail_os(SL_E_IO, "stat");
     }
-    SL_NEED(S_ISREG(st.st_mode), SL_E_TYPE);
+    if (!S_ISREG(st.st_mode)) {
+        return sl_fail_at(SL_E_TYPE, "it is no regular file", SL_NOWHERE);
+    }
     size_t start = out->n;
     for (;;) {
         /* one byte more than the ceiling tells "just fits" from "too large" */

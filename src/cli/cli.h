@@ -26,6 +26,8 @@ typedef int (*sl_cli_call)(sl_cli *cli, int argc, char **argv);
 /* Prints a failure with its place and remedy (and `what` was tried, a literal or a name of ours) on
  * stderr, or with --json as {"error":{...}} on stdout, and returns the exit status. */
 int sl_cli_fail(const sl_cli *cli, const char *what, sl_res r);
+/* Appends the file `path`, which the caller's words named, to `out`. When it cannot be read, sl_cli_fail names it. */
+SL_MUST sl_res sl_cli_read(const char *path, sl_buf *out);
 /* Prints how the command is called, and returns 2; on stdout, and 0, when that was asked for. */
 int sl_cli_usage(const sl_cli *cli, const char *usage);
 /* Prints `line` (one JSON value) and a newline on stdout; SL_E_IO if stdout is gone. */

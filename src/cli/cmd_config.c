@@ -14,7 +14,7 @@ static sl_res check(const sl_cli *cli, sl_buf *sentence)
     SL_TRY(sl_buf_addf(&path, "%s/config.yml", cli->site));
     const char *name = sl_buf_cstr(&path);
     SL_NEED(name != NULL, SL_E_MEMORY);
-    SL_TRY(sl_file_read(AT_FDCWD, name, &text));
+    SL_TRY(sl_cli_read(name, &text));
     static sl_site_config config;
     sl_res done = sl_site_config_read(&arena, sl_buf_view(&text), &config);
     if (!sl_ok(done)) {

@@ -147,7 +147,7 @@ static sl_res join_old(const echo_call *e, sl_buf *fresh)
 {
     SL_OWN(sl_buf, old, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
     SL_OWN(sl_buf, both, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
-    SL_TRY(sl_file_read(AT_FDCWD, e->out, &old));
+    SL_TRY(sl_cli_read(e->out, &old));
     sl_view parts[] = { sl_buf_view(&old), sl_buf_view(fresh) };
     SL_TRY(sl_echo_join(e->key, parts, 2, &both));
     sl_buf_free(fresh);

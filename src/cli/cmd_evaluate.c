@@ -237,7 +237,7 @@ static sl_res take_document(evaluation *e, const sl_json_doc *doc, uint64_t line
 static sl_res evaluate_file(evaluation *e, const char *path)
 {
     SL_OWN(sl_buf, gold, sl_buf_free) = { .max = GOLD_BYTES_MAX };
-    SL_TRY(sl_file_read(AT_FDCWD, path, &gold));
+    SL_TRY(sl_cli_read(path, &gold));
     sl_view rest = sl_buf_view(&gold);
     for (uint64_t number = 1; rest.n != 0; number++) {
         sl_view line;
@@ -430,7 +430,7 @@ static sl_res run(evaluation *e, bool names, const char *pack, const char *path)
 {
     SL_TRY(sl_detect_build_with((sl_view){ 0 }, false, (sl_view){ 0 }, &e->detect));
     if (pack != NULL) {
-        SL_TRY(sl_file_read(AT_FDCWD, pack, &e->pack));
+        SL_TRY(sl_cli_read(pack, &e->pack));
         SL_TRY(sl_detect_add_names_of(e->detect, sl_buf_view(&e->pack)));
     } else if (names) {
         SL_TRY(sl_detect_add_names(e->detect));

@@ -194,8 +194,7 @@ static sl_res inspect_one(inspection *in, const char *path)
     SL_OWN(sl_findings, all, sl_findings_free) = { .max = FINDINGS_MAX };
     sl_inspect_seen seen;
     bool standard_input = strcmp(path, "-") == 0;
-    SL_TRY(standard_input ? sl_fd_read_all(STDIN_FILENO, &bytes)
-                          : sl_file_read(AT_FDCWD, path, &bytes));
+    SL_TRY(standard_input ? sl_fd_read_all(STDIN_FILENO, &bytes) : sl_cli_read(path, &bytes));
     sl_inspect_job job = { .detect = in->detect,
                            .scratch = in->scratch,
                            .channel = in->context.channel,
@@ -226,7 +225,7 @@ static sl_res load_policy(const char *path, sl_policy **ret)
     if (path == NULL) {
         return sl_policy_load_default(ret);
     }
-    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
+    SL_TRY(sl_cli_read(path, &text));
     return sl_policy_load(sl_buf_view(&text), ret);
 }
 
@@ -237,10 +236,10 @@ static sl_res prepare(inspection *in, const sources *from)
     uint8_t key[32];
     SL_TRY(load_policy(from->policy, &in->policy));
     if (from->patterns != NULL) {
-        SL_TRY(sl_file_read(AT_FDCWD, from->patterns, &patterns));
+        SL_TRY(sl_cli_read(from->patterns, &patterns));
     }
     if (from->hosts != NULL) {
-        SL_TRY(sl_file_read(AT_FDCWD, from->hosts, &hosts));
+        SL_TRY(sl_cli_read(from->hosts, &hosts));
     }
     SL_TRY(sl_detect_build_with(sl_buf_view(&patterns), from->hosts != NULL, sl_buf_view(&hosts),
                                 &in->detect));

@@ -123,7 +123,7 @@ static sl_res read_dependencies(inventory *in, const char *path, bool named)
     if (!candidate) {
         return SL_DONE;
     }
-    sl_res r = sl_file_read(AT_FDCWD, path, &content);
+    sl_res r = sl_cli_read(path, &content);
     sl_lockfile_kind kind = sl_lockfile_detect(name, sl_buf_view(&content));
     if (sl_ok(r) && kind == SL_LOCKFILE_NONE && !named) {
         return SL_DONE;
@@ -317,7 +317,7 @@ static sl_res read_exploited(inventory *in)
                    : sl_fail_at(SL_E_MISSING_FIELD, "--exploited FILE (CISA's list, carried in)",
                                 SL_NOWHERE);
     }
-    SL_TRY(sl_file_read(AT_FDCWD, in->exploited, &in->exploited_text));
+    SL_TRY(sl_cli_read(in->exploited, &in->exploited_text));
     SL_TRY(sl_json_parse(sl_buf_view(&in->exploited_text), &in->exploited_doc));
     const sl_json_node *list = sl_json_get_kind(
         &in->exploited_doc, sl_json_root(&in->exploited_doc), "vulnerabilities", SL_JSON_ARRAY);

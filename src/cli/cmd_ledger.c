@@ -44,7 +44,7 @@ enum { TAIL_LEAVES = 10, FOLLOW_EVERY_MS = 250 };
 static sl_res read_text(const char *path, size_t max, sl_buf *ret)
 {
     *ret = (sl_buf){ .max = max };
-    return sl_file_read(AT_FDCWD, path, ret);
+    return sl_cli_read(path, ret);
 }
 
 /* A verifier key as an argument: the text itself, or a file that holds it. */

@@ -24,7 +24,7 @@ static sl_res load(const char *path, sl_policy **ret)
     if (path == NULL) {
         return sl_policy_load_default(ret);
     }
-    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
+    SL_TRY(sl_cli_read(path, &text));
     sl_res r = sl_policy_load(sl_buf_view(&text), ret);
     SL_OWN(sl_buf, sentence, sl_buf_free) = { .max = 4096 };
     if (!sl_ok(r) && sl_ok(sl_yaml_explain(r, path, &sentence))) {
@@ -62,7 +62,7 @@ static sl_res print_tools(const char *path)
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 * SL_MIB };
     SL_OWN(sl_buf, name, sl_buf_free) = { .max = SL_KIB };
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
-    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
+    SL_TRY(sl_cli_read(path, &text));
     SL_TRY(sl_json_parse(sl_buf_view(&text), &doc));
     const sl_json_node *root = sl_json_root(&doc);
     const sl_json_node *tools = sl_json_is(root, SL_JSON_ARRAY)

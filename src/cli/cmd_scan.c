@@ -230,10 +230,10 @@ static sl_res load_pack(const allow_options *options, sl_allow **ret_allow)
     }
     SL_TRY(sl_allow_keys_own(&keys));
     if (options->keys != NULL) {
-        SL_TRY(sl_file_read(AT_FDCWD, options->keys, &text));
+        SL_TRY(sl_cli_read(options->keys, &text));
         SL_TRY(sl_allow_keys_read(sl_buf_view(&text), &keys));
     }
-    SL_TRY(sl_file_read(AT_FDCWD, options->pack, &note));
+    SL_TRY(sl_cli_read(options->pack, &note));
     sl_view oldest = sl_view_str(options->oldest == NULL ? "" : options->oldest);
     return sl_allow_open(sl_buf_view(&note), &keys, oldest, ret_allow);
 }
@@ -247,7 +247,7 @@ static sl_res load_allow(scanning *s, const allow_options *options)
     if (path == NULL) {
         return SL_DONE;
     }
-    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
+    SL_TRY(sl_cli_read(path, &text));
     SL_TRY(sl_allow_add(s->allow, sl_buf_view(&text), sl_clock_wall_ms() / 86400000, &expired));
     if (expired != 0) {
         (void)fprintf(stderr, "stoplog: %zu entr%s of %s no longer hold%s: their day is over\n",

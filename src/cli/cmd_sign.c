@@ -53,7 +53,7 @@ static sl_res put_receipt(sl_json_writer *w, const char *path)
     sl_receipt receipt;
     sl_note note;
     sl_checkpoint checkpoint;
-    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
+    SL_TRY(sl_cli_read(path, &text));
     SL_TRY(sl_receipt_parse(sl_buf_view(&text), &receipt));
     SL_TRY(sl_note_split(receipt.checkpoint_note, &note));
     SL_TRY(sl_checkpoint_parse(note.text, &checkpoint));
@@ -93,7 +93,7 @@ static sl_res extension(const signing *s, sl_buf *out)
     }
     if (s->policy != NULL) {
         SL_OWN(sl_buf, policy, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
-        SL_TRY(sl_file_read(AT_FDCWD, s->policy, &policy));
+        SL_TRY(sl_cli_read(s->policy, &policy));
         sl_digest d = sl_sha256(sl_buf_view(&policy));
         sl_digest_put(&w, "policy_sha256", &d);
     }
@@ -111,7 +111,7 @@ static sl_res load_chain(const signing *s, const sl_ecdsa_key *key, sl_certs *ch
     if (s->certificate == NULL) {
         return SL_DONE;
     }
-    SL_TRY(sl_file_read(AT_FDCWD, s->certificate, &pem));
+    SL_TRY(sl_cli_read(s->certificate, &pem));
     SL_TRY(sl_certs_add_pem(chain, sl_buf_view(&pem)));
     SL_TRY(sl_certs_key(chain, &certified));
     if (!sl_ecdsa_same(key, &certified)) {

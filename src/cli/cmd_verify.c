@@ -62,7 +62,7 @@ static sl_res load_certs(const char *path, sl_certs *ret)
     if (path == NULL) {
         return SL_DONE;
     }
-    SL_TRY(sl_file_read(AT_FDCWD, path, &pem));
+    SL_TRY(sl_cli_read(path, &pem));
     return sl_certs_add_pem(ret, sl_buf_view(&pem));
 }
 
@@ -70,7 +70,7 @@ static sl_res load_signers(verification *v)
 {
     SL_OWN(sl_buf, yaml, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
     if (v->signers_path != NULL) {
-        SL_TRY(sl_file_read(AT_FDCWD, v->signers_path, &yaml));
+        SL_TRY(sl_cli_read(v->signers_path, &yaml));
         sl_res r = sl_signers_read(sl_buf_view(&yaml), &v->signers);
         SL_OWN(sl_buf, sentence, sl_buf_free) = { .max = 4096 };
         if (!sl_ok(r) && sl_ok(sl_yaml_explain(r, v->signers_path, &sentence))) {
@@ -81,7 +81,7 @@ static sl_res load_signers(verification *v)
     }
     for (size_t i = 0; i < v->keys_n; i++) {
         SL_OWN(sl_buf, pem, sl_buf_free) = { .max = 64 * SL_KIB };
-        SL_TRY(sl_file_read(AT_FDCWD, v->keys[i], &pem));
+        SL_TRY(sl_cli_read(v->keys[i], &pem));
         SL_TRY(sl_signers_add_key(&v->signers, v->keys[i], sl_buf_view(&pem)));
     }
     return SL_DONE;
@@ -263,7 +263,7 @@ static sl_res verify_model(verification *v, bool *ret_whole)
     SL_OWN(sl_manifest, tree, sl_manifest_free) = { 0 };
     sl_verified who;
     SL_TRY(sl_supply_paths_make(v->model, v->signature, false, &paths));
-    SL_TRY(sl_file_read(AT_FDCWD, paths.signature, &text));
+    SL_TRY(sl_cli_read(paths.signature, &text));
     SL_TRY(sl_oms_bundle_read(sl_buf_view(&text), &bundle));
     SL_TRY(check_signer(v, &bundle, &who));
     SL_TRY(sl_oms_statement_read(sl_buf_view(&bundle.payload), &statement));

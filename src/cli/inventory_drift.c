@@ -115,7 +115,7 @@ static sl_res verify_with(const check *c, sl_view bundle_text, const sl_supply_p
                               .roots = &none,
                               .timestamp_roots = &none,
                               .now_s = sl_clock_wall_ms() / 1000 };
-    SL_TRY(sl_file_read(AT_FDCWD, c->key, &pem));
+    SL_TRY(sl_cli_read(c->key, &pem));
     SL_TRY(sl_signers_add_key(&signers, c->key, sl_buf_view(&pem)));
     SL_TRY(sl_oms_bundle_read(bundle_text, &bundle));
     sl_res r = sl_verify_bundle(&bundle, &trust, ret_who);

@@ -72,7 +72,7 @@ static sl_res signer_of(const char *path, sl_digest *ret)
     }
     SL_OWN(sl_buf, pem, sl_buf_free) = { .max = 64 * SL_KIB };
     SL_OWN(sl_ecdsa_key, key, sl_ecdsa_key_free) = { 0 };
-    SL_TRY(sl_file_read(AT_FDCWD, path, &pem));
+    SL_TRY(sl_cli_read(path, &pem));
     SL_TRY(sl_ecdsa_public_parse(sl_buf_view(&pem), &key));
     return sl_ecdsa_hint(&key, ret);
 }

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <unistd.h>
 
@@ -31,6 +32,16 @@ sl_res sl_cli_line(sl_view line)
     return sl_fd_write_all(STDOUT_FILENO, sl_buf_view(&out));
 }
 
+/* The file of the last sl_cli_read that failed; results carry no words of the caller's. */
+static char unread[512];
+
+sl_res sl_cli_read(const char *path, sl_buf *out)
+{
+    sl_res r = sl_file_read(AT_FDCWD, path, out);
+    (void)snprintf(unread, sizeof unread, "%s", sl_ok(r) ? "" : path);
+    return r;
+}
+
 static sl_res error_line(const char *what, sl_res failed, const sl_detail *detail, sl_buf *out)
 {
     sl_json_writer w;
@@ -42,6 +53,9 @@ static sl_res error_line(const char *what, sl_res failed, const sl_detail *detai
     sl_json_put_str(&w, "what", what);
     sl_json_put_str(&w, "text", sl_res_text(failed));
     sl_json_put_str(&w, "remedy", sl_res_remedy(failed));
+    if (unread[0] != 0) {
+        sl_json_put_str(&w, "file", unread);
+    }
     sl_json_key(&w, "where");
     sl_json_object_begin(&w);
     if (detail->field[0] != 0) {
@@ -56,6 +70,18 @@ static sl_res error_line(const char *what, sl_res failed, const sl_detail *detai
     return sl_json_finish(&w);
 }
 
+static void print_place(sl_res r, const sl_detail *detail)
+{
+    (void)fprintf(stderr, "%s", sl_res_text(r));
+    if (detail->field[0] != 0) {
+        (void)fprintf(stderr, " (%s", detail->field);
+        if (detail->offset != SL_NOWHERE) {
+            (void)fprintf(stderr, " at %llu", (unsigned long long)detail->offset);
+        }
+        (void)fprintf(stderr, ")");
+    }
+}
+
 int sl_cli_fail(const sl_cli *cli, const char *what, sl_res r)
 {
     sl_detail detail = *sl_detail_get();
@@ -67,18 +93,19 @@ int sl_cli_fail(const sl_cli *cli, const char *what, sl_res r)
         }
         return sl_res_exit(r);
     }
-    (void)fprintf(stderr, "stoplog: %s: %s", what, sl_res_text(r));
-    if (detail.field[0] != 0) {
-        (void)fprintf(stderr, " (%s", detail.field);
-        if (detail.offset != SL_NOWHERE) {
-            (void)fprintf(stderr, " at %llu", (unsigned long long)detail.offset);
-        }
-        (void)fprintf(stderr, ")");
+    bool file = unread[0] != 0;
+    (void)fprintf(stderr, "stoplog: %s: ", what);
+    if (file) {
+        (void)fprintf(stderr, "'%s' cannot be read: ", unread);
+    }
+    if (!file || detail.os_error == 0) {
+        print_place(r, &detail);
     }
     if (detail.os_error != 0) {
-        (void)fprintf(stderr, ": %s", strerrordesc_np(detail.os_error));
+        (void)fprintf(stderr, "%s%s", file ? "" : ": ", strerrordesc_np(detail.os_error));
     }
-    (void)fprintf(stderr, "\n  %s\n", sl_res_remedy(r));
+    const char *remedy = file && sl_is(r, SL_E_NOT_FOUND) ? "check the path" : sl_res_remedy(r);
+    (void)fprintf(stderr, "\n  %s\n", remedy);
     return sl_res_exit(r);
 }
 

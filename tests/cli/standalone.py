@@ -35,6 +35,15 @@ def spans(path, content, only=None):
     return seen, {(f["class"], content[f["start"]:f["end"]].decode()) for f in seen["findings"] if only is None or f["class"] in only}
 
 
+def unreadable(folder):
+    """A file that cannot be read is named in the message, whatever command was told of it."""
+    for words in (["inspect"], ["inspect", "--policy"], ["evaluate"], ["policy", "explain"], ["inspect", "--hosts"]):
+        status, _, err = run(*words, folder / "not-there")
+        expect(status == 3 and f"{folder}/not-there' cannot be read: No such file" in err, f"{words}: {err}")
+    status, _, err = run("inspect", folder)
+    expect(status == 3 and "no regular file" in err, f"a folder: {err}")
+
+
 def formats(folder):
     text = b"Mrs. Jane Holloway, SSN 123-45-6789, seen on 03/14/2024."
     (folder / "a.txt").write_bytes(text)
@@ -165,6 +174,7 @@ def helps():
 with tempfile.TemporaryDirectory() as name:
     place = Path(name)
     helps()
+    unreadable(place)
     formats(place)
     pdf(place)
     options(place)
