@@ -24,6 +24,10 @@ MONTHS_OF = {
 }
 COUNTRY_OF = {"de": ("Germany", "Austria", "Switzerland"), "fr": ("France", "Belgium"),
               "es": ("Spain", "Mexico", "Argentina", "Colombia", "Chile")}
+ORIGIN_OF = {"de": "german", "fr": "french", "es": "hispanic"}
+# Towns as those who live there write them, where the list has the English name.
+TOWN_OF = {"de": {"Munich": "München", "Nuremberg": "Nürnberg", "Vienna": "Wien", "Geneva": "Genf"},
+           "fr": {"Brussels": "Bruxelles", "Antwerp": "Anvers", "Ghent": "Gand", "Bruges": "Bruges"}, "es": {"Mexico City": "Ciudad de México"}}
 STATES = dict(zip(
     "Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware Florida Georgia Hawaii Idaho "
     "Illinois Indiana Iowa Kansas Kentucky Louisiana Maine Maryland Massachusetts Michigan Minnesota Mississippi "
@@ -33,6 +37,9 @@ STATES = dict(zip(
     "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH "
     "OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY".split()))
 STATES = {name.replace("~", " "): short for name, short in STATES.items()}
+
+DAYS_OF = {"de": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag".split(), "fr": "lundi mardi mercredi jeudi vendredi samedi dimanche".split(),
+           "es": "lunes martes miércoles jueves viernes sábado domingo".split()}
 
 
 def lines(path):
@@ -73,9 +80,9 @@ class Person:
     def __init__(self, r, lists, lang):
         x = r.random()
         self.male = r.random() < 0.5
-        if lang != "en" and x < 0.8:
-            group = {"de": "german", "fr": "french", "es": "hispanic"}[lang]
-        elif x < 0.45:
+        if lang != "en" and x < 0.7:
+            group = ORIGIN_OF[lang]
+        elif x < (0.45 if lang == "en" else 0.85):
             group = r.choice(lists.origins)
         else:
             group = None
@@ -95,6 +102,22 @@ class Person:
         elif y < 0.13 and lang == "es" or y < 0.02:
             self.last += " " + r.choice(lists.names["hispanic.last"])
         self.middle = r.choice("ABCDEFGHJKLMNPRSTW")
+        if group is not None and group == ORIGIN_OF.get(lang) and r.random() < 0.3:
+            self.double(r, lists, lang)
+
+    def double(self, r, lists, lang):
+        """Two given names or two family names, as the country has them."""
+        other, wed = r.choice(lists.names[ORIGIN_OF[lang] + ".first"]), r.choice(lists.names[ORIGIN_OF[lang] + ".last"])
+        if lang == "es":
+            self.last = f"{self.last} {wed}" if r.random() < 0.8 else f"{self.last} y {wed}" if r.random() < 0.2 else self.last
+            if r.random() < 0.5:
+                self.first = r.choice([f"{self.first} {other}", f"María {other}", f"José {other}", "María del Carmen", "María de los Ángeles",
+                                       "Mª Ángeles", "M.ª Dolores", "Fco. Javier", "José Luis", "Juan Carlos", "Ana Belén", "Mª José"])
+        elif r.random() < 0.4:
+            self.last = f"{self.last}-{wed}"
+        else:
+            self.first = r.choice([f"{self.first} {other}", f"{self.first}-{other}", f"{self.first}-{other}"] if lang == "de" else
+                                  [f"Jean-{other}", f"Marie-{other}", f"{self.first}-{other}", f"Anne-{other}"])
 
 
 class Text:
@@ -117,22 +140,23 @@ class Text:
     # -- people
     def mr(self, p):
         if self.lang == "de":
-            return "Herr" if p.male else "Frau"
+            short = self.r.random() < 0.12
+            return ("Hr." if short else "Herr") if p.male else "Fr." if short else "Frau"
         if self.lang == "fr":
-            return self.r.choice(["M.", "Monsieur"]) if p.male else self.r.choice(["Mme", "Madame"])
+            return self.r.choice(["M.", "M.", "Monsieur", "Mr"]) if p.male else self.r.choice(["Mme", "Madame", "Mme", "Mlle"])
         if self.lang == "es":
-            return self.r.choice(["Sr.", "D.", "Don"]) if p.male else self.r.choice(["Sra.", "Dña.", "Doña"])
+            return self.r.choice(["Sr.", "D.", "Don", "Sr"]) if p.male else self.r.choice(["Sra.", "Dña.", "Doña", "Sra", "Srta.", "D.ª"])
         dot = "" if self.r.random() < 0.12 else "."
         return "Mr" + dot if p.male else self.r.choice(["Mrs" + dot, "Ms" + dot, "Ms" + dot, "Miss"])
 
     def doctor_title(self):
         r = self.r
         if self.lang == "de":
-            return r.choice(["Dr.", "Dr. med.", "Prof. Dr.", "PD Dr.", "OA Dr."])
+            return r.choice(["Dr.", "Dr.", "Dr. med.", "Prof. Dr.", "PD Dr.", "OA Dr.", "Prof.", "Dr.in", "Dr", "CA Dr.", "Univ.-Prof. Dr."])
         if self.lang == "fr":
             return r.choice(["Dr", "Docteur", "Pr", "Professeur", "le Dr"]).replace("le ", "")
         if self.lang == "es":
-            return r.choice(["Dr.", "Dra.", "Dr.", "Dra."])
+            return r.choice(["Dr.", "Dra.", "Dr.", "Dra.", "Dr", "Dra", "Prof.", "Dr. D."])
         return r.choice(["Dr.", "Dr.", "Dr.", "Dr.", "Dr", "Doctor", "Prof."])
 
     def name(self, who, form):
@@ -165,20 +189,24 @@ class Text:
         elif form == "ml":
             full = f"{self.mr(p)} {p.last[0]}" + r.choice([".", ""])
         elif form == "nick":
-            full = r.choice(self.lists.names["plain.nick"]) + (f" {p.last}" if r.random() < 0.4 else "")
+            full = r.choice(self.lists.names[f"{ORIGIN_OF.get(self.lang, 'plain')}.nick"]) + (f" {p.last}" if r.random() < 0.4 else "")
         elif form == "any":
             return self.name(who, r.choice(["", "", "mr", "mr", "l", "f", "lf"]))
         elif form == "dr":
             full = f"{self.doctor_title()} {p.last}" if r.random() < 0.6 else f"{self.doctor_title()} {p.first} {p.last}"
         elif form == "nurse":
-            full = r.choice(["Nurse ", "Sister ", "RN ", "Nurse "]) + (p.first if r.random() < 0.3 else p.last)
+            titles = {"de": ["Schwester ", "Pfleger ", "Sr. ", "Pflegefachfrau "], "fr": ["IDE ", "Infirmière ", "Aide-soignante "],
+                      "es": ["Enf. ", "Enfermera ", "DUE "]}.get(self.lang, ["Nurse ", "Sister ", "RN ", "Nurse "])
+            full = r.choice(titles) + (p.first if r.random() < 0.3 else p.last)
+        elif form == "up":
+            full = r.choice([f"{p.last.upper()} {p.first}", f"{p.first} {p.last.upper()}", p.last.upper()])
         elif form == "sign":
             self.add(full, "NAME", "DOCTOR")
             self.add(r.choice([", MD", ", M.D.", " MD", ", DO", ", NP", ", RN", ", PA-C", ", PhD", ", FNP-BC", ", PharmD", ", LCSW"]))
             return None
         elif form == "poss":
             self.add(r.choice([p.first, p.last, full]), "NAME", who)
-            self.add(r.choice(["'s", "'s", "’s"]))
+            self.add("s" if self.lang == "de" else "" if self.lang != "en" else r.choice(["'s", "'s", "’s"]))
             return None
         self.add(full, "NAME", who)
         return None
@@ -186,7 +214,8 @@ class Text:
     # -- places
     def city(self):
         if self.lang != "en":
-            return self.r.choice(self.lists.cities[self.r.choice(COUNTRY_OF[self.lang][:1] * 4 + COUNTRY_OF[self.lang])])
+            c = self.r.choice(self.lists.cities[self.r.choice(COUNTRY_OF[self.lang][:1] * 4 + COUNTRY_OF[self.lang])])
+            return [TOWN_OF[self.lang].get(c[0], c[0])] + c[1:]
         return self.r.choice(self.lists.cities["United States"] if self.r.random() < 0.75 else self.lists.abroad)
 
     def place(self):
@@ -199,15 +228,27 @@ class Text:
         r = self.r
         n = r.randint(1, 9999 if r.random() < 0.6 else 250)
         stem = r.choice([r.choice(self.lists.last), r.choice(self.lists.words["street_stem"])])
-        if self.lang == "de":
-            return f"{r.choice(self.lists.names['german.last'])}{r.choice(['straße', 'str.', 'weg', 'platz', 'allee', 'gasse'])} {n % 200 + 1}"
-        if self.lang == "fr":
-            return f"{n % 200 + 1} {r.choice(['rue', 'avenue', 'boulevard', 'place'])} {r.choice(['de la République', 'Victor Hugo', 'des Lilas', 'du Général Leclerc', 'Pasteur', 'Jean Jaurès', 'du Moulin'])}"
-        if self.lang == "es":
-            return f"{r.choice(['Calle', 'Avda.', 'C/', 'Plaza', 'Paseo'])} {r.choice(self.lists.names['hispanic.first'])} {r.choice(self.lists.names['hispanic.last'])}, {n % 200 + 1}"
+        if self.lang != "en":
+            return self.street_of(n % 200 + 1)
         return (f"{n} {r.choice(['', '', '', 'N. ', 'S ', 'West ', 'E. '])}{stem} "
                 f"{r.choice(['Street', 'St', 'St.', 'Ave', 'Avenue', 'Road', 'Rd', 'Drive', 'Dr', 'Lane', 'Ln', 'Blvd', 'Court', 'Way', 'Place', 'Terrace'])}"
                 + r.choice(["", "", "", f", Apt {r.randint(1, 40)}{r.choice('ABCD')}", f" #{r.randint(1, 400)}", f", Unit {r.randint(1, 60)}"]))
+
+    def street_of(self, n):
+        """A street and its number as the country of the language writes them."""
+        r, w, names = self.r, self.lists.words, self.lists.names
+        if self.lang == "de":
+            stem = r.choice([r.choice(names["german.last"]), r.choice(w["street_stem_de"]), f"{r.choice(names['german.first'])}-{r.choice(names['german.last'])}-"])
+            end = r.choice(["straße", "str.", "weg", "platz", "allee", "gasse", "ring", "strasse", "ufer"])
+            street = f"{stem}{end.title() if stem.endswith('-') else end}" if r.random() < 0.85 else r.choice(w["street_de"])
+            return f"{street} {n}" + r.choice(["", "", "", "", "a", "b", f"/{n % 9 + 1}", f", {n % 5 + 1}. OG", f" - {n + 2}"])
+        if self.lang == "fr":
+            way = r.choice(["rue", "avenue", "boulevard", "place", "chemin", "allée", "impasse", "quai", "bd", "av.", "route", "cours"])
+            stem = r.choice(w["street_stem_fr"]) if r.random() < 0.6 else f"{r.choice(names['french.first'])} {r.choice(names['french.last'])}"
+            return r.choice(["", "", "", "", f"Résidence {r.choice(w['street_stem_fr']).split()[-1]}, "]) + f"{n}{r.choice(['', '', '', ' bis', ' ter', ','])} {way} {stem}"
+        way = r.choice(["Calle", "Avda.", "C/", "Plaza", "Paseo", "c/", "Avenida", "Pza.", "Ronda", "Camino", "Carrer", "Travesía", "Av."])
+        stem = r.choice(w["street_stem_es"]) if r.random() < 0.6 else f"{r.choice(names['hispanic.first'])} {r.choice(names['hispanic.last'])}"
+        return f"{way} {stem}{r.choice([', ', ' ', ' nº ', ', nº '])}{n}" + r.choice(["", "", "", f", {n % 9 + 1}º {r.choice('ABCD')}", f", {n % 7 + 1}º izq.", f", bajo {r.choice('AB')}", f" - {n % 9 + 1}ª {n % 4 + 1}ª"])
 
     def address_abroad(self):
         """Street, flat, town, country and code in whatever order a form asks for them."""
@@ -225,12 +266,8 @@ class Text:
     def hospital(self):
         r, w = self.r, self.lists.words
         c = self.city()[0]
-        if self.lang == "de":
-            return r.choice([f"Klinikum {c}", f"Universitätsklinikum {c}", f"Krankenhaus {c}", f"St. {r.choice(['Marien', 'Josef', 'Elisabeth', 'Vinzenz'])}-{r.choice(['Hospital', 'Krankenhaus'])}", f"{r.choice(['Asklepios', 'Helios', 'Sana'])} {r.choice(['Klinik', 'Klinikum'])} {c}", f"Praxis am {r.choice(['Markt', 'Park', 'Bahnhof'])}", f"Städtisches Klinikum {c}"])
-        if self.lang == "fr":
-            return r.choice([f"CHU de {c}", f"Hôpital {r.choice(self.lists.names['french.last'])}", f"Clinique {r.choice(['Saint-Jean', 'des Cèdres', 'du Parc', 'Pasteur', 'Sainte-Anne'])}", f"Centre Hospitalier de {c}", f"Hôpital Saint-{r.choice(self.lists.names['french.first'])}", f"Maison de santé de {c}"])
-        if self.lang == "es":
-            return r.choice([f"Hospital Universitario de {c}", f"Hospital {r.choice(['Clínico', 'General', 'Comarcal', 'Provincial'])} de {c}", f"Hospital {r.choice(['Virgen del Rocío', 'La Paz', 'Santa María', 'San Juan', 'Doce de Octubre'])}", f"Clínica {r.choice(self.lists.names['hispanic.last'])}", f"Centro de Salud {c}"])
+        if self.lang != "en":
+            return self.hospital_of(c)
         x = r.random()
         if x < 0.35:
             return r.choice(self.lists.hospitals)
@@ -244,18 +281,30 @@ class Text:
             return f"{r.choice(w['facility_stem'])} {r.choice(w['facility'])}"
         return f"University of {r.choice(list(STATES))} {r.choice(['Hospital', 'Medical Center', 'Health', 'Hospitals and Clinics'])}"
 
+    def hospital_of(self, c):
+        r, names = self.r, self.lists.names
+        if self.lang == "de":
+            saint = f"{r.choice(['St.', 'Sankt', 'St.-', 'St.'])} {r.choice(['Marien', 'Josef', 'Elisabeth', 'Vinzenz', 'Anna', 'Bernward', 'Hedwig', 'Franziskus', 'Barbara'])}".replace("- ", "-")
+            return r.choice([f"Klinikum {c}", f"Universitätsklinikum {c}", f"Krankenhaus {c}", f"{saint}-{r.choice(['Hospital', 'Krankenhaus', 'Stift', 'Klinik'])}", f"{r.choice(['Asklepios', 'Helios', 'Sana', 'Schön', 'Vivantes', 'Ameos'])} {r.choice(['Klinik', 'Klinikum'])} {c}",
+                             f"Praxis am {r.choice(['Markt', 'Park', 'Bahnhof'])}", f"Städtisches Klinikum {c}", f"Kreiskrankenhaus {c}", f"Uniklinik {c}", f"UKL {c}", f"Diakonissenkrankenhaus {c}", f"Landeskrankenhaus {c}", f"Kantonsspital {c}", f"MVZ {c}",
+                             f"Reha-Klinik {c}", f"Praxis Dr. {r.choice(names['german.last'])}", f"{r.choice(names['german.last'])}-Klinik", f"Seniorenzentrum {r.choice(['Abendsonne', 'Lindenhof', 'Haus Birke', 'Am Schlosspark'])}", f"Dialysezentrum {c}", f"Gemeinschaftspraxis {r.choice(names['german.last'])}"])
+        if self.lang == "fr":
+            last = r.choice(names["french.last"])
+            return r.choice([f"CHU de {c}", f"Hôpital {last}", f"Clinique {r.choice(['Saint-Jean', 'des Cèdres', 'du Parc', 'Pasteur', 'Sainte-Anne', 'des Tilleuls', 'du Pont'])}", f"Centre Hospitalier de {c}", f"Hôpital Saint-{r.choice(names['french.first'])}", f"Maison de santé de {c}",
+                             f"CH {c}", f"hôpital de {c}", f"CHRU {c}", f"Polyclinique de {c}", f"EHPAD {r.choice(['Les Jardins', 'Les Mimosas', 'Sainte-Marthe', 'La Roseraie', 'Le Clos'])}", f"Hôpital {r.choice(names['french.first'])} {last}", f"cabinet du Dr {last}", f"Laboratoire {last}", f"SSR de {c}"])
+        last = r.choice(names["hispanic.last"])
+        return r.choice([f"Hospital Universitario de {c}", f"Hospital {r.choice(['Clínico', 'General', 'Comarcal', 'Provincial'])} de {c}", f"Hospital {r.choice(['Virgen del Rocío', 'La Paz', 'Santa María', 'San Juan', 'Doce de Octubre', 'Virgen de la Luz', 'San Rafael', 'Reina Isabel'])}", f"Clínica {last}", f"Centro de Salud {c}",
+                         f"C.S. {c}", f"Hospital de {c}", f"HU {c}", f"Clínica San {r.choice(names['hispanic.first'])}", f"Residencia {r.choice(['Los Olivos', 'Santa Ana', 'El Pinar', 'La Encina'])}", f"Hospital Dr. {last}", f"Complejo Hospitalario de {c}", f"Sanatorio {last}", f"CAP {c}", f"Policlínica {last}"])
+
     # -- times and numbers
     def date(self, form):
         r = self.r
         y, m, d = r.randint(2015, 2026), r.randint(1, 12), r.randint(1, 28)
         if form == "dob":
             y = r.randint(1932, 2022)
-        names = MONTHS_OF.get(self.lang, MONTHS)
-        name = names[m - 1]
         if self.lang != "en":
-            full = [f"{d:02}.{m:02}.{y}", f"{d}. {name} {y}" if self.lang == "de" else f"{d} {'de ' if self.lang == 'es' else ''}{name} {'de ' if self.lang == 'es' else ''}{y}"]
-            full = full if self.lang == "de" else [f"{d:02}/{m:02}/{y}", f"{d:02}-{m:02}-{y}", full[1]]
-            return r.choice(full)
+            return self.date_of(form, y, m, d)
+        name = MONTHS[m - 1]
         full = [f"{m}/{d}/{y}", f"{m:02}/{d:02}/{y}", f"{m:02}-{d:02}-{y}", f"{y}-{m:02}-{d:02}", f"{name} {d}, {y}", f"{d} {name} {y}",
                 f"{d:02}-{name[:3].upper()}-{y}", f"{name[:3]} {d}, {y}", f"{d:02}/{m:02}/{y}" if d > 12 else f"{m}/{d}/{y}", f"{m}/{d}/{y % 100:02}", f"{d}{name[:3].upper()}{y}", f"{name} {d}th, {y}" if 3 < d < 21 else f"{name} {d}, {y}"]
         part = [f"{m}/{d}", f"{name} {d}", f"{name[:3]} {d}", f"{name} {y}", f"{m}/{y}", f"{d} {name}", f"{name[:3]} {y}"]
@@ -271,6 +320,27 @@ class Text:
                              f"{d} {name[:3]} '{y % 100:02}", f"{y}{m:02}{d:02}", f"{y}/{m:02}/{d:02}", f"{d}-{name[:3].lower()}-{y % 100:02}"])
         return r.choice(part if form == "part" else full + part[:4])
 
+    def date_of(self, form, y, m, d):
+        """Dates as German, French and Spanish hands write them: the day first."""
+        r, name, year = self.r, MONTHS_OF[self.lang][m - 1], y % 100
+        if self.lang == "de":
+            full = [f"{d:02}.{m:02}.{y}", f"{d:02}.{m:02}.{y}", f"{d}. {name} {y}", f"{d}.{m}.{y}", f"{d:02}.{m:02}.{year:02}"]
+            part = [f"{d}.{m}.", f"{d:02}.{m:02}.", f"{d}. {name}", f"{d}.{m}.{year:02}", f"{d}. {m}.", f"{d}./{d + 1}.{m}.", f"{d}. {name[:3]}."]
+            odd = [f"{r.choice(DAYS_OF['de'])}, {d}.{m}.", f"{r.choice(DAYS_OF['de'])[:2]} {d}.{m}.", f"{r.choice(DAYS_OF['de'])}, den {d}. {name} {y}", f"{y}-{m:02}-{d:02}",
+                   f"{d}.{name[:3]} {year:02}", f"{d}/{m}/{year:02}", f"{d}. {name.lower()}", f"{d:02}{m:02}{y}", f"{d:02}.{m:02}.{y}, {d % 24:02}:{m + 10} Uhr", f"{d}.{m}.'{year:02}"]
+            month = [f"{name} {y}", f"{m:02}/{y}", f"{m}/{year:02}", f"{name} {year:02}", f"{name[:3]}. {y}", f"{m:02}.{y}"]
+        else:
+            of = "de " if self.lang == "es" else ""
+            day = r.choice(DAYS_OF[self.lang])
+            first = "1er" if self.lang == "fr" and d == 1 else d
+            full = [f"{d:02}/{m:02}/{y}", f"{d:02}/{m:02}/{y}", f"{d:02}-{m:02}-{y}", f"{first} {of}{name} {of}{y}", f"{d}/{m}/{year:02}", f"{d:02}.{m:02}.{y}"]
+            part = [f"{d}/{m}", f"{d:02}/{m:02}", f"{first} {of}{name}", f"{d}-{m}", f"{d}/{m}/{year:02}"]
+            odd = [f"{day} {d}/{m}", f"{day} {first} {of}{name}", f"{day}{',' if of else ''} {first} {of}{name} {of}{y}", f"{y}-{m:02}-{d:02}", f"{d}-{name[:3]}-{year:02}", f"{d}.{m}.{year:02}",
+                   f"{d} {name[:4]}. {y}", f"{d:02}/{m:02}/{y} {d % 24:02}:{m + 10}" + r.choice(["", " h"]), f"{d}{m:02}{year:02}", f"{d} {name[:3].upper()} {y}"]
+            month = [f"{name} {of}{y}", f"{m:02}/{y}", f"{m}/{year:02}", f"{name} {y}", f"{name} {'del ' if of else ''}{y}"]
+        forms = {"full": full, "dob": full, "my": month, "odd": odd, "part": part}
+        return r.choice(forms[form] if form in forms else full * 3 + part)
+
     def digits(self, n):
         return "".join(self.r.choice("0123456789") for _ in range(n))
 
@@ -280,11 +350,16 @@ class Text:
     def phone(self):
         r = self.r
         if self.lang == "de":
-            return r.choice([f"0{r.randint(30, 899)} {self.digits(6)}", f"+49 {r.randint(151, 179)} {self.digits(8)}", f"0{r.randint(151, 179)}/{self.digits(7)}"])
+            area, cell = r.randint(30, 899), r.randint(151, 179)
+            return r.choice([f"0{area} {self.digits(6)}", f"+49 {cell} {self.digits(8)}", f"0{cell}/{self.digits(7)}", f"0{area}/{self.digits(2)} {self.digits(2)} {self.digits(2)}", f"0{area}-{self.digits(5)}-{self.digits(2)}",
+                             f"(0{area}) {self.digits(6)}", f"+49 (0){area} {self.digits(6)}", f"0{cell}{self.digits(8)}", f"0043 {r.randint(650, 699)} {self.digits(7)}", f"+41 7{self.digits(1)} {self.digits(3)} {self.digits(2)} {self.digits(2)}"])
         if self.lang == "fr":
-            return " ".join([f"0{r.randint(1, 9)}"] + [self.digits(2) for _ in range(4)])
+            pairs, one = [self.digits(2) for _ in range(4)], r.randint(1, 9)
+            return r.choice([f"0{one} " + " ".join(pairs)] * 3 + [f"0{one}." + ".".join(pairs), f"+33 {one} " + " ".join(pairs), f"0{one}" + "".join(pairs), f"0{one}-" + "-".join(pairs), f"+33(0){one} " + " ".join(pairs), f"0032 4{self.digits(2)} " + " ".join(pairs[:3])])
         if self.lang == "es":
-            return r.choice([f"+34 {r.randint(600, 999)} {self.digits(3)} {self.digits(3)}", f"{r.randint(600, 999)} {self.digits(2)} {self.digits(2)} {self.digits(2)}"])
+            a, pairs = r.randint(600, 999), [self.digits(2) for _ in range(3)]
+            return r.choice([f"+34 {a} {self.digits(3)} {self.digits(3)}", f"{a} " + " ".join(pairs), f"{a}{''.join(pairs)}", f"{a}-{self.digits(3)}-{self.digits(3)}", f"{a} {self.digits(3)} {self.digits(3)}", f"(9{self.digits(1)}) {self.digits(3)} {self.digits(4)}",
+                             f"+52 55 {self.digits(4)} {self.digits(4)}", f"+54 9 11 {self.digits(4)}-{self.digits(4)}", f"+57 3{self.digits(2)} {self.digits(7)}", f"{a}.{'.'.join(pairs)}"])
         a, b, c = r.randint(201, 989), r.randint(200, 999), self.digits(4)
         return r.choice([f"({a}) {b}-{c}", f"{a}-{b}-{c}", f"{a}.{b}.{c}", f"{a} {b} {c}", f"+1 {a} {b} {c}", f"+1-{a}-{b}-{c}", f"({a}){b}-{c}", f"+44 7{self.digits(3)} {self.digits(6)}"])
 
@@ -302,6 +377,54 @@ class Text:
             "kit": [d(5), d(6), f"K{d(5)}", f"{l(1)}-{d(5)}"],
         }
         return r.choice(forms[kind])
+
+    def national(self):
+        """A number of the health or tax office with its check digit, as the country has it."""
+        r, d = self.r, self.digits
+        y, m, day = r.randint(30, 99), r.randint(1, 12), r.randint(1, 28)
+        if self.lang == "de":
+            letter, eight = r.choice("ABCDEFGHJKLMNPRSTUVWXYZ"), d(8)
+            number = f"{ord(letter) - 64:02}{eight}"
+            card = f"{letter}{eight}{sum(sum(divmod(int(c) * (1 + i % 2), 10)) for i, c in enumerate(number)) % 10}"
+            swiss = "756" + d(9)
+            swiss += str(-sum(int(c) * (1 + 2 * (i % 2)) for i, c in enumerate(swiss)) % 10)
+            pension = f"{r.randint(10, 89)}{day:02}{m:02}{y}", letter, d(2)
+            weighed = pension[0] + f"{ord(letter) - 64:02}" + pension[2]
+            check = sum(sum(divmod(int(c) * k, 10)) for c, k in zip(weighed, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1))) % 10
+            return r.choice([card, card, f"{weighed[:2]} {pension[0][2:]} {letter} {pension[2]}{check}", "".join(pension) + str(check),
+                             f"{swiss[:3]}.{swiss[3:7]}.{swiss[7:11]}.{swiss[11:]}", self.austrian(f"{day:02}{m:02}{y}")])
+        if self.lang == "fr":
+            body = f"{r.randint(1, 2)}{y}{m:02}{r.randint(1, 95):02}{d(3)}{d(3)}"
+            key = f"{97 - int(body) % 97:02}"
+            return r.choice([body + key, f"{body[0]} {body[1:3]} {body[3:5]} {body[5:7]} {body[7:10]} {body[10:]} {key}", f"{body} {key}"])
+        if self.lang == "es":
+            eight, letter = d(8), "TRWAGMYFPDXBNJZSQVHLCKE"
+            foreign = r.randint(0, 2)
+            nie = d(7)
+            area = f"{r.randint(1, 50):02}{d(8)}"
+            dni = eight + letter[int(eight) % 23]
+            return r.choice([dni, dni, f"{eight}-{dni[-1]}", f"{eight[:2]}.{eight[2:5]}.{eight[5:]}-{dni[-1]}", f"{'XYZ'[foreign]}{nie}{letter[int(str(foreign) + nie) % 23]}",
+                             f"{area[:2]} {area[2:]} {int(area) % 97:02}", f"{area[:2]}/{area[2:]}/{int(area) % 97:02}"])
+        return self.identifier("ssn")
+
+    def austrian(self, born):
+        """Three digits, a check digit, the day of birth; a number whose check would be ten is not given out."""
+        while True:
+            three = str(self.r.randint(100, 999))
+            check = sum(int(c) * k for c, k in zip(three + born, (3, 7, 9, 5, 8, 4, 2, 1, 6))) % 11
+            if check < 10:
+                return f"{three}{check} {born}"
+
+    def iban(self):
+        country, n = {"de": ("DE", 18), "fr": ("FR", 23), "es": ("ES", 20)}.get(self.lang, ("GB", 18))
+        body = self.digits(n)
+        whole = body + "".join(str(ord(c) - 55) for c in country) + "00"
+        full = f"{country}{98 - int(whole) % 97:02}{body}"
+        return full if self.r.random() < 0.4 else " ".join(full[i:i + 4] for i in range(0, len(full), 4))
+
+    def plate(self):
+        d, l = self.digits, self.letters
+        return {"de": f"{l(self.r.randint(1, 3))}-{l(2)} {d(self.r.randint(2, 4))}", "fr": f"{l(2)}-{d(3)}-{l(2)}", "es": f"{d(4)} {l(3)}"}.get(self.lang, f"{l(3)} {d(4)}")
 
     def npi(self):
         body = "1" + self.digits(8)
@@ -349,6 +472,8 @@ class Text:
             return self.add(r.choice(w["famous"]), "LOCATION", "HOSPITAL")
         if base == "npi":
             return self.add(self.npi(), "ID", "NPI")
+        if base in ("national", "iban", "plate"):
+            return self.add(getattr(self, base)(), "ID", base.upper())
         if base == "handle":
             p = self.person(form or "pt")
             user = re.sub(r"[^a-z]", "", (p.first[:1] + p.last).lower())
