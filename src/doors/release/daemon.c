@@ -202,6 +202,7 @@ static sl_res ask_keeper(daemon_state *d, uint16_t type, sl_view body, uint8_t *
         memcpy(ret, answer.body.p, n);
     }
     sl_ipc_msg_clear(&answer);
+    sl_ipc_forget(d->keeper);
     return kept;
 }
 
