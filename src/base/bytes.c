@@ -186,6 +186,27 @@ sl_res sl_buf_add_byte(sl_buf *b, uint8_t byte)
     return sl_buf_add(b, (sl_view){ &byte, 1 });
 }
 
+sl_res sl_buf_add_padded(sl_buf *b, sl_view text, size_t room)
+{
+    SL_NEED(text.n <= room, SL_E_LIMIT);
+    SL_TRY(sl_buf_reserve(b, room));
+    SL_TRY(sl_buf_add(b, text));
+    memset(b->p + b->n, 0, room - text.n);
+    b->n += room - text.n;
+    return SL_DONE;
+}
+
+sl_res sl_padded_read(const uint8_t *field, size_t room, char *ret)
+{
+    size_t used = strnlen((const char *)field, room);
+    for (size_t i = used; i < room; i++) {
+        SL_NEED(field[i] == 0, SL_E_SYNTAX);
+    }
+    memcpy(ret, field, used);
+    ret[used] = 0;
+    return SL_DONE;
+}
+
 sl_res sl_buf_add_u64(sl_buf *b, uint64_t value)
 {
     uint8_t digits[20];

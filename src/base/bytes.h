@@ -77,6 +77,8 @@ SL_MUST sl_res sl_buf_add_byte(sl_buf *b, uint8_t byte);
 SL_MUST sl_res sl_buf_add_u64(sl_buf *b, uint64_t value); /* in decimal */
 SL_MUST sl_res sl_buf_addf(sl_buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A text in a field of fixed size, zeroes behind it. SL_E_LIMIT also when it does not fit. */
+SL_MUST sl_res sl_buf_add_padded(sl_buf *b, sl_view text, size_t room);
 /* Room for `n` more bytes at b->p + b->n without changing b->n. */
 SL_MUST sl_res sl_buf_reserve(sl_buf *b, size_t n);
 /* Removes the first `n` bytes (at most all). */
@@ -90,6 +92,10 @@ static inline void sl_buf_clear(sl_buf *b)
 void sl_buf_free(sl_buf *b);
 /* Adds a NUL behind the content (not counted in n) and returns it as a C string, or NULL. */
 SL_MUST const char *sl_buf_cstr(sl_buf *b);
+
+/* Reads such a field of `room` bytes into `ret`, which holds `room` + 1. SL_E_SYNTAX: something stands behind the
+ * first zero. */
+SL_MUST sl_res sl_padded_read(const uint8_t *field, size_t room, char *ret);
 
 static inline void sl_put_be16(uint8_t *p, uint16_t v)
 {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/encode.h"
 #include "base/valve_layout.h"
 
 static const char *const door_names[SL_DOOR_COUNT] = {
@@ -161,6 +162,11 @@ const char *sl_valve_state_text(sl_valve_state state)
     default:
         return "unknown";
     }
+}
+
+sl_res sl_valve_id_parse(sl_view hex, sl_valve_id *ret)
+{
+    return sl_hex_decode(hex, ret->bytes, sizeof ret->bytes);
 }
 
 sl_valve_state sl_valve_take(const sl_valve *valve, uint64_t now_ms, sl_door door,

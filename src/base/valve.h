@@ -35,6 +35,9 @@ typedef struct {
     uint8_t bytes[16];
 } sl_valve_id;
 
+/* From the 32 hexadecimal digits that leaves have. SL_E_SYNTAX: it is none; then `ret` may be written in part. */
+SL_MUST sl_res sl_valve_id_parse(sl_view hex, sl_valve_id *ret);
+
 /* A slot of an id; slots are never given to another id while the memory lives. */
 typedef uint32_t sl_valve_slot;
 #define SL_VALVE_NO_SLOT UINT32_MAX

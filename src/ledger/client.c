@@ -369,3 +369,17 @@ sl_res sl_ledger_state_wait(sl_ledger_client *c, int wait_ms_max, sl_buf *out,
     *ret_time_ms = sl_get_le64(c->answer_bytes.p);
     return sl_buf_add(out, sl_view_sub(sl_buf_view(&c->answer_bytes), 8, c->answer_bytes.n));
 }
+
+/* The size stands in the checkpoint's second line. */
+sl_res sl_ledger_size_wait(sl_ledger_client *c, int wait_ms_max, uint64_t *ret_size)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
+    uint64_t time_ms = 0;
+    SL_TRY(sl_ledger_state_wait(c, wait_ms_max, &text, &time_ms));
+    sl_view origin;
+    sl_view size;
+    sl_view rest;
+    (void)sl_view_cut(sl_buf_view(&text), '\n', &origin, &rest);
+    (void)sl_view_cut(rest, '\n', &size, &rest);
+    return sl_parse_u64(size, INT64_MAX, ret_size);
+}

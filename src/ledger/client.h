@@ -70,4 +70,7 @@ SL_MUST sl_res sl_ledger_receipt_wait(sl_ledger_client *c, uint64_t index, int w
 SL_MUST sl_res sl_ledger_state_wait(sl_ledger_client *c, int wait_ms_max, sl_buf *out,
                                     uint64_t *ret_time_ms);
 
+/* How many leaves that checkpoint covers. */
+SL_MUST sl_res sl_ledger_size_wait(sl_ledger_client *c, int wait_ms_max, uint64_t *ret_size);
+
 #endif

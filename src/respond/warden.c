@@ -56,11 +56,6 @@ struct sl_warden {
     pending pending[PENDING_MAX];
 };
 
-sl_res sl_valve_id_parse(sl_view hex, sl_valve_id *ret)
-{
-    return sl_hex_decode(hex, ret->bytes, sizeof ret->bytes);
-}
-
 /* ---- pending events ---- */
 
 static pending *new_pending(sl_warden *w)

@@ -84,7 +84,4 @@ uint64_t sl_warden_journal_waiting(const sl_warden *warden);
 /* The site as JSON members: site, epochs, doors, compartments; for the status answer. */
 SL_MUST sl_res sl_warden_describe(const sl_warden *warden, sl_buf *out);
 
-/* The valves' id of a compartment or principal id (32 hex digits). */
-SL_MUST sl_res sl_valve_id_parse(sl_view hex, sl_valve_id *ret);
-
 #endif

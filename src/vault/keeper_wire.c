@@ -26,25 +26,12 @@ const char *sl_keeper_peer_name(sl_keeper_peer peer)
     return names[peer];
 }
 
-static sl_res add_padded(sl_buf *out, const char *text, size_t n)
-{
-    size_t used = strlen(text);
-    SL_NEED(used <= n, SL_E_LIMIT);
-    SL_TRY(sl_buf_add(out, sl_view_of(text, used)));
-    for (size_t i = used; i < n; i++) {
-        SL_TRY(sl_buf_add_byte(out, 0));
-    }
-    return SL_DONE;
-}
-
 /* A padded name: the text, then nothing but zeroes. */
 static sl_res read_name(const uint8_t *p, sl_name ret)
 {
-    size_t used = strnlen((const char *)p, SL_NAME_BYTES_MAX);
-    for (size_t i = used; i < SL_NAME_BYTES_MAX; i++) {
-        SL_NEED(p[i] == 0, SL_E_SYNTAX);
-    }
-    return sl_name_set(ret, sl_view_of(p, used));
+    char text[SL_NAME_BYTES_MAX + 1];
+    SL_TRY(sl_padded_read(p, SL_NAME_BYTES_MAX, text));
+    return sl_name_set(ret, sl_view_str(text));
 }
 
 sl_res sl_key_request_encode(const sl_key_request *request, sl_buf *out)
@@ -53,9 +40,9 @@ sl_res sl_key_request_encode(const sl_key_request *request, sl_buf *out)
     sl_put_le64(numbers, request->version);
     sl_put_le64(numbers + 8, request->intent);
     sl_put_le32(numbers + 16, (uint32_t)request->kind);
-    SL_TRY(add_padded(out, request->compartment, SL_NAME_BYTES_MAX));
-    SL_TRY(add_padded(out, request->name, SL_NAME_BYTES_MAX));
-    SL_TRY(add_padded(out, request->principal, SL_UID_CHARS));
+    SL_TRY(sl_buf_add_padded(out, sl_view_str(request->compartment), SL_NAME_BYTES_MAX));
+    SL_TRY(sl_buf_add_padded(out, sl_view_str(request->name), SL_NAME_BYTES_MAX));
+    SL_TRY(sl_buf_add_padded(out, sl_view_str(request->principal), SL_UID_CHARS));
     return sl_buf_add(out, sl_view_of(numbers, sizeof numbers));
 }
 
@@ -79,8 +66,8 @@ sl_res sl_key_request_decode(sl_view body, sl_key_request *ret)
 
 sl_res sl_lease_request_encode(const sl_lease_request *request, sl_buf *out)
 {
-    SL_TRY(add_padded(out, request->compartment, SL_NAME_BYTES_MAX));
-    return add_padded(out, request->purpose, SL_NAME_BYTES_MAX);
+    SL_TRY(sl_buf_add_padded(out, sl_view_str(request->compartment), SL_NAME_BYTES_MAX));
+    return sl_buf_add_padded(out, sl_view_str(request->purpose), SL_NAME_BYTES_MAX);
 }
 
 sl_res sl_lease_request_decode(sl_view body, sl_lease_request *ret)

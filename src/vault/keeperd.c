@@ -91,20 +91,6 @@ static sl_res world_append(void *context, sl_view event)
     return ledger_done(d, sl_ledger_append_wait(d->ledger, event, LEDGER_WAIT_MS, &index));
 }
 
-/* The ledger's size stands in the second line of its checkpoint. */
-static sl_res ask_size(daemon_state *d)
-{
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
-    uint64_t time_ms = 0;
-    SL_TRY(ledger_done(d, sl_ledger_state_wait(d->ledger, LEDGER_WAIT_MS, &text, &time_ms)));
-    sl_view origin;
-    sl_view rest;
-    sl_view size;
-    (void)sl_view_cut(sl_buf_view(&text), '\n', &origin, &rest);
-    (void)sl_view_cut(rest, '\n', &size, &rest);
-    return sl_parse_u64(size, INT64_MAX, &d->ledger_size);
-}
-
 static sl_res fill_bundle(daemon_state *d, uint64_t index)
 {
     uint32_t count = 0;
@@ -123,7 +109,7 @@ static sl_res world_leaf(void *context, uint64_t index, sl_buf *out)
     SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
     if (d->bundle_rest.n == 0 || d->bundle_next != index) {
         if (index >= d->ledger_size) {
-            SL_TRY(ask_size(d));
+            SL_TRY(ledger_done(d, sl_ledger_size_wait(d->ledger, LEDGER_WAIT_MS, &d->ledger_size)));
         }
         SL_NEED(index < d->ledger_size, SL_E_NOT_FOUND);
         SL_TRY(fill_bundle(d, index));
@@ -138,17 +124,7 @@ static sl_res world_leaf(void *context, uint64_t index, sl_buf *out)
 
 static bool id_of(const char *hex, sl_valve_id *ret)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < 2 * sizeof ret->bytes; i++) {
-        const char *at = hex[i] == 0 ? NULL : strchr(digits, hex[i]);
-        if (at == NULL) {
-            return false;
-        }
-        uint8_t half = (uint8_t)(at - digits);
-        uint8_t *b = &ret->bytes[i / 2];
-        *b = (uint8_t)(i % 2 == 0 ? half << 4 : *b | half);
-    }
-    return true;
+    return sl_ok(sl_valve_id_parse(sl_view_str(hex), ret));
 }
 
 static bool world_open(void *context, sl_door door, const char *principal,

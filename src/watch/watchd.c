@@ -287,25 +287,11 @@ static sl_res load_rules(sl_watch *watch)
                                 DOOR_SILENCE_MS, sl_clock_wall_ms());
 }
 
-/* Leaves that are there at the start, by the ledger's own newest checkpoint. */
-static sl_res size_at_start(watchd *w)
-{
-    SL_OWN(sl_buf, checkpoint, sl_buf_free) = { .max = 64 * SL_KIB };
-    uint64_t time_ms = 0;
-    SL_TRY(sl_ledger_state_wait(w->ledger, STATE_WAIT_MS, &checkpoint, &time_ms));
-    sl_view origin;
-    sl_view rest = sl_buf_view(&checkpoint);
-    sl_view size;
-    (void)sl_view_cut(rest, '\n', &origin, &rest);
-    (void)sl_view_cut(rest, '\n', &size, &rest);
-    return sl_parse_u64(size, UINT64_MAX, &w->search_end);
-}
-
 static sl_res serve(watchd *w)
 {
     SL_TRY(load_rules(w->watch));
     SL_TRY(sl_ledger_client_new(sl_proc_take_link(w->self, "ledgerd", 0), &w->ledger));
-    SL_TRY(size_at_start(w));
+    SL_TRY(sl_ledger_size_wait(w->ledger, STATE_WAIT_MS, &w->search_end)); /* there at the start */
     uint64_t timer = 0;
     SL_TRY(sl_loop_add(w->loop, sl_proc_control_fd(w->self), SL_LOOP_READ, on_control, w));
     SL_TRY(sl_loop_add(w->loop, sl_ledger_client_fd(w->ledger), SL_LOOP_READ, on_ledger, w));

@@ -85,6 +85,24 @@ static void arena_keeps_its_ceiling_and_alignment(void **state)
     assert_non_null(sl_arena_alloc(&arena, 100));
 }
 
+static void padded_fields_hold_a_text_and_nothing_behind_it(void **state)
+{
+    char text[5];
+    SL_OWN(sl_buf, b, sl_buf_free) = { .max = 8 };
+    assert_true(sl_ok(sl_buf_add_padded(&b, SL_LIT("ab"), 4)));
+    assert_true(sl_ok(sl_buf_add_padded(&b, SL_LIT("abcd"), 4)));
+    assert_memory_equal(b.p, "ab\0\0abcd", 8);
+    assert_true(sl_is(sl_buf_add_padded(&b, SL_LIT(""), 1), SL_E_LIMIT)); /* the buffer's ceiling */
+    sl_buf_clear(&b);
+    assert_true(sl_is(sl_buf_add_padded(&b, SL_LIT("abcde"), 4), SL_E_LIMIT));
+    assert_int_equal(b.n, 0);
+    assert_true(sl_ok(sl_padded_read((const uint8_t *)"ab\0\0", 4, text)));
+    assert_string_equal(text, "ab");
+    assert_true(sl_ok(sl_padded_read((const uint8_t *)"abcd", 4, text)));
+    assert_string_equal(text, "abcd");
+    assert_true(sl_is(sl_padded_read((const uint8_t *)"a\0b\0", 4, text), SL_E_SYNTAX));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +110,7 @@ int main(void)
         cmocka_unit_test(formatted_text_fits_exactly),
         cmocka_unit_test(numbers_parse_strictly),
         cmocka_unit_test(views_search_and_cut),
+        cmocka_unit_test(padded_fields_hold_a_text_and_nothing_behind_it),
         cmocka_unit_test(arena_keeps_its_ceiling_and_alignment),
     };
     return cmocka_run_group_tests_name("bytes", tests, NULL, NULL);

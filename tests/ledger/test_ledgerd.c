@@ -394,6 +394,8 @@ static void waiting_calls_append_read_and_prove(void **state)
     assert_code(sl_ledger_receipt_wait(c, 5, 5000, &receipt), SL_E_RANGE);
     assert_done(sl_ledger_state_wait(c, 5000, &checkpoint, &time_ms));
     assert_int_equal(time_ms, fixed_ms());
+    assert_done(sl_ledger_size_wait(c, 5000, &size));
+    assert_int_equal(size, 5);
     sl_view rest = sl_buf_view(&leaves);
     assert_done(sl_bundle_next(&rest, &more, &entry));
     assert_done(sl_receipt_check(sl_buf_view(&receipt), entry, &p->vkey, &c_read, &index));
