@@ -18,6 +18,7 @@
 #define SL_DETECT_ECHO_H
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "detect/echo_kernel.h"
 
 /* One index is made of segments, one for each object or build; each costs every token a probe: some
@@ -63,6 +64,10 @@ SL_MUST sl_res sl_echo_builder_finish(sl_echo_builder *builder, sl_buf *out);
  * for more than SL_ECHO_SEGMENTS_MAX. */
 SL_MUST sl_res sl_echo_join(const uint8_t match_key[32], const sl_view *indexes, size_t count,
                             sl_buf *out);
+
+/* How the index of a compartment's records is called beside its roster; a compartment's name holds no colon. */
+enum { SL_ECHO_FILE_BYTES = SL_NAME_BYTES_MAX + 8 };
+void sl_echo_file_name(const char *compartment, char ret[SL_ECHO_FILE_BYTES]);
 
 /* ---- an index ------------------------------------------------------------------------------------ */
 

@@ -465,3 +465,8 @@ double sl_echo_surprise(const sl_echo_segment *s, sl_echo_lane lane, uint64_t be
     }
     return -log2(fmin(p, 1));
 }
+
+void sl_echo_file_name(const char *compartment, char ret[SL_ECHO_FILE_BYTES])
+{
+    (void)snprintf(ret, SL_ECHO_FILE_BYTES, "%s:echo", compartment);
+}

@@ -67,8 +67,8 @@ static sl_res index_of(confirm_state *s, const char *compartment, const uint8_t 
                        sl_echo_index **ret)
 {
     struct stat st;
-    char file[SL_NAME_BYTES_MAX + 8];
-    (void)snprintf(file, sizeof file, "%s:echo", compartment);
+    char file[SL_ECHO_FILE_BYTES];
+    sl_echo_file_name(compartment, file);
     if (fstatat(s->roster_fd, file, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return sl_fail_os(SL_E_NOT_FOUND, "index of records");
     }

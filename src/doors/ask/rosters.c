@@ -11,6 +11,7 @@
 #include "detect/echo.h"
 #include "detect/embedded.h"
 #include "detect/roster.h"
+#include "doors/protection.h"
 #include "ledger/event.h"
 
 #define INDEX_BYTES_MAX (64 * SL_MIB)
@@ -145,9 +146,6 @@ sl_res sl_ask_rosters_leaf(sl_ask_rosters *r, sl_view text)
 }
 
 /* Whoever reads this at night must find what to do in it. */
-static const char MISSING[] =
-    "state/roster: a file is missing that the ledger names; make it anew: "
-    "stoplog object rebuild COMPARTMENT";
 static const char DAMAGED[] = "state/roster: a file is damaged, or of another site; make it anew: "
                               "stoplog object rebuild COMPARTMENT";
 
@@ -169,8 +167,7 @@ static sl_res load(sl_ask_rosters *r, const char *compartment, const char *id, s
     loaded *item = NULL;
     if (fstatat(r->dir_fd, compartment, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         /* Nothing has entered this compartment, or what protects its people was lost. */
-        return told_of(r, sl_view_str(id))->roster ? sl_fail_at(SL_E_INTEGRITY, MISSING, SL_NOWHERE)
-                                                   : SL_DONE;
+        return told_of(r, sl_view_str(id))->roster ? sl_protection_missing() : SL_DONE;
     }
     SL_TRY(item_of(r, compartment, &item));
     if (same_file(&st, &item->seen)) {
@@ -222,11 +219,11 @@ static sl_res load_echo(sl_ask_rosters *r, const char *compartment, const char *
 {
     struct stat st;
     loaded *item = NULL;
-    char name[SL_NAME_BYTES_MAX + 8];
+    char name[SL_ECHO_FILE_BYTES];
     uint64_t records = told_of(r, sl_view_str(id))->echo_records;
-    (void)snprintf(name, sizeof name, "%s:echo", compartment);
+    sl_echo_file_name(compartment, name);
     if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return records != 0 ? sl_fail_at(SL_E_INTEGRITY, MISSING, SL_NOWHERE) : SL_DONE;
+        return records != 0 ? sl_protection_missing() : SL_DONE;
     }
     SL_TRY(item_of(r, compartment, &item));
     if (!same_file(&st, &item->echo_seen)) {

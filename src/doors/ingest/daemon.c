@@ -4,8 +4,6 @@
 #include "doors/ingest/daemon.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -26,72 +24,16 @@ static const sl_confine_profile PROFILE = {
     .path_count = SL_COUNT_OF(PATHS),
 };
 
-/* ---- commands ---- */
-
-static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
-{
-    sl_ingestd *d = ((sl_ingest_client *)context)->daemon;
-    sl_ingest_ask ask;
-    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX - SL_IPC_HEADER_BYTES };
-    uint16_t type = msg->type;
-    uint64_t id = msg->id;
-    SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
-    sl_res done = sl_ingest_ask_decode(msg->body, &ask);
-    if (sl_ok(done)) {
-        done = sl_ingestd_answer(d, type, &ask, fd, &reply);
-    }
-    if (!sl_ok(done)) {
-        return sl_ipc_send_failed(link, id, done);
-    }
-    return sl_ipc_send_wait(link, SL_IPC_OK, id, sl_buf_view(&reply), SL_INGESTD_WAIT_MS_MAX);
-}
-
 #define ASK_BYTES SL_INGEST_ASK_BYTES, SL_INGEST_ASK_BYTES
 static const sl_ipc_rule client_rules[] = {
-    { SL_INGEST_PUT, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
-    { SL_INGEST_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
-    { SL_INGEST_SHOW, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
-    { SL_INGEST_VERIFY, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
-    { SL_INGEST_CANARIES, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
-    { SL_INGEST_REBUILD, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_INGEST_PUT, SL_IPC_ANY_PHASE, ASK_BYTES, 1, sl_commands_on_request },
+    { SL_INGEST_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
+    { SL_INGEST_SHOW, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
+    { SL_INGEST_VERIFY, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
+    { SL_INGEST_CANARIES, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
+    { SL_INGEST_REBUILD, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
 };
 static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };
-
-static void on_client(void *context, int fd, unsigned events)
-{
-    sl_ingest_client *c = context;
-    (void)events;
-    if (!sl_ok(sl_ipc_dispatch(c->link, 1, c))) {
-        sl_loop_remove(c->daemon->loop, fd);
-        sl_ipc_close_at(&c->link);
-    }
-}
-
-static sl_res seat(sl_ingestd *d, int fd)
-{
-    for (size_t i = 0; i < SL_INGEST_CLIENTS_MAX; i++) {
-        sl_ingest_client *c = &d->clients[i];
-        if (c->link == NULL) {
-            c->daemon = d;
-            SL_TRY(sl_ipc_open(fd, &client_table, &c->link));
-            return sl_loop_add(d->loop, sl_ipc_fd(c->link), SL_LOOP_READ, on_client, c);
-        }
-    }
-    sl_fd_close(&fd);
-    return sl_fail(SL_E_LIMIT);
-}
-
-static void on_accept(void *context, int fd, unsigned events)
-{
-    (void)events;
-    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (accepted >= 0) {
-        sl_res seated = seat(context, accepted);
-        if (!sl_ok(seated)) {
-            sl_log_res(SL_LOG_WARN, "a command could not be served", seated);
-        }
-    }
-}
 
 /* ---- life ---- */
 
@@ -122,84 +64,49 @@ static sl_res tell_unknown(sl_ingestd *d, const sl_open_crossing *open)
 
 static sl_res recover(sl_ingestd *d)
 {
-    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_peers_follow(&d->peers));
     SL_TRY(sl_vault_list(d->vault_fd, NULL, NULL, sweep_one, d));
     for (size_t i = 0; i < d->known.open_count; i++) {
         SL_TRY(tell_unknown(d, &d->known.open[i]));
     }
-    return sl_ingestd_follow(d);
+    return sl_peers_follow(&d->peers);
 }
 
-static sl_res take_link(sl_ingestd *d, const char *peer)
+static uint64_t next_leaf(const void *known)
 {
-    int fd = sl_proc_take_link(d->self, peer, 0);
-    if (fd < 0) {
-        return SL_DONE;
-    }
-    if (strcmp(peer, "ledgerd") == 0) {
-        sl_ledger_client_free(d->ledger);
-        d->ledger = NULL;
-        return sl_ledger_client_new(fd, &d->ledger);
-    }
-    return sl_ingestd_keeper(d, fd);
+    return sl_ingest_known_next(known);
 }
 
-static void on_relink(void *context, const char *peer, unsigned index)
+static sl_res fold_leaf(void *known, uint64_t index, sl_view leaf)
 {
-    (void)index;
-    sl_res taken = take_link(context, peer);
-    if (!sl_ok(taken)) {
-        sl_log_res(SL_LOG_ERROR, "a link could not be taken", taken);
-    }
+    return sl_ingest_known_leaf(known, index, leaf);
 }
 
-static void on_control(void *context, int fd, unsigned events)
+static sl_res serve(sl_ingestd *d, sl_proc *self)
 {
-    sl_ingestd *d = context;
-    (void)fd;
-    (void)events;
-    d->result = sl_proc_pump(d->self);
-    if (!sl_ok(d->result)) {
-        sl_loop_stop(d->loop);
-    }
-}
-
-static sl_res serve(sl_ingestd *d)
-{
-    int listening = sl_proc_listening(d->self, "ingest");
-    SL_NEED(listening >= 0, SL_E_UNAVAILABLE);
-    sl_proc_on_relink(d->self, on_relink, d);
-    SL_TRY(sl_loop_new(&d->loop));
-    SL_TRY(sl_loop_add(d->loop, sl_proc_control_fd(d->self), SL_LOOP_READ, on_control, d));
-    SL_TRY(take_link(d, "ledgerd"));
-    SL_TRY(take_link(d, "keeper"));
+    sl_peers_fold fold = { &d->known, next_leaf, fold_leaf };
+    SL_TRY(sl_commands_begin(&d->commands, self, &client_table, sl_ingestd_answer, d));
+    SL_TRY(sl_peers_begin(&d->peers, self, fold));
     SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &d->vault_fd));
     SL_TRY(sl_ingest_known_init(&d->known));
     SL_TRY(recover(d));
     SL_TRY(sl_ingestd_sweep_start(d));
-    SL_TRY(sl_loop_add(d->loop, listening, SL_LOOP_READ, on_accept, d));
-    SL_TRY(sl_proc_serving(d->self));
-    SL_TRY(sl_loop_run(d->loop));
-    return sl_is(d->result, SL_E_CLOSED) ? SL_DONE : d->result;
+    return sl_commands_serve(&d->commands, "ingest");
 }
 
 static void drop_all(sl_ingestd *d)
 {
-    for (size_t i = 0; i < SL_INGEST_CLIENTS_MAX; i++) {
-        sl_ipc_close_at(&d->clients[i].link);
-    }
-    sl_ledger_client_free(d->ledger);
-    sl_ipc_close_at(&d->keeper);
+    sl_peers_end(&d->peers);
     sl_ingest_known_free(&d->known);
     sl_fd_close(&d->vault_fd);
     sl_buf_free(&d->sweep.queue);
-    sl_loop_free(d->loop);
+    sl_commands_end(&d->commands);
 }
 
 static sl_res entry(sl_proc *self)
 {
-    SL_OWN(sl_ingestd, d, drop_all) = { .self = self, .vault_fd = -1, .result = SL_DONE };
-    return serve(&d);
+    SL_OWN(sl_ingestd, d, drop_all) = { .vault_fd = -1 };
+    return serve(&d, self);
 }
 
 static sl_res warm(sl_proc *self)

@@ -172,7 +172,7 @@ static sl_res do_put(sl_ingestd *d, const sl_ingest_ask *ask, int fd, sl_buf *re
     sl_json_writer w;
     SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
     sl_ingest_world world = sl_ingestd_world(d);
-    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_peers_follow(&d->peers));
     if (sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) == NULL) {
         return sl_fail_at(SL_E_NOT_FOUND, "compartment", SL_NOWHERE);
     }
@@ -232,7 +232,7 @@ static sl_res list_compartment(void *ctx, const char *name)
 static sl_res do_list(sl_ingestd *d, const sl_ingest_ask *ask, sl_buf *reply)
 {
     listing l = { .daemon = d, .reply = reply };
-    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_peers_follow(&d->peers));
     if (ask->compartment[0] == 0) {
         return sl_vault_list(d->vault_fd, NULL, NULL, list_compartment, &l);
     }
@@ -246,7 +246,7 @@ static sl_res find_object(sl_ingestd *d, const sl_ingest_ask *ask, sl_manifest *
                           const sl_admitted **ret_admitted)
 {
     uint64_t version = ask->version;
-    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_peers_follow(&d->peers));
     if (version == 0) {
         SL_TRY(sl_object_newest(d->vault_fd, ask->compartment, ask->object, &version));
         SL_NEED(version != 0, SL_E_NOT_FOUND);
@@ -338,21 +338,23 @@ static sl_res do_canaries(sl_ingestd *d, const sl_ingest_ask *ask, sl_buf *reply
     return sl_buf_add(reply, sl_buf_view(&told));
 }
 
-sl_res sl_ingestd_answer(sl_ingestd *d, uint16_t type, const sl_ingest_ask *ask, int fd,
-                         sl_buf *reply)
+sl_res sl_ingestd_answer(void *context, uint16_t type, sl_view body, int fd, sl_buf *reply)
 {
+    sl_ingestd *d = context;
+    sl_ingest_ask ask;
+    SL_TRY(sl_ingest_ask_decode(body, &ask));
     switch (type) {
     case SL_INGEST_PUT:
-        return do_put(d, ask, fd, reply);
+        return do_put(d, &ask, fd, reply);
     case SL_INGEST_LIST:
-        return do_list(d, ask, reply);
+        return do_list(d, &ask, reply);
     case SL_INGEST_SHOW:
-        return do_show(d, ask, reply);
+        return do_show(d, &ask, reply);
     case SL_INGEST_VERIFY:
-        return do_verify(d, ask, reply);
+        return do_verify(d, &ask, reply);
     case SL_INGEST_REBUILD:
-        return sl_ingestd_rebuild(d, ask, reply);
+        return sl_ingestd_rebuild(d, &ask, reply);
     default:
-        return do_canaries(d, ask, reply);
+        return do_canaries(d, &ask, reply);
     }
 }

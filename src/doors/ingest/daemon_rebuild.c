@@ -47,7 +47,7 @@ static sl_res read_part(sl_ingestd *d, const sl_manifest *m, sl_object_part part
     memcpy(asked.name, m->ref.uid, sizeof m->ref.uid);
     memcpy(asked.principal, SL_KEY_REQUEST_NOBODY, sizeof asked.principal);
     SL_TRY(sl_secret_alloc(SL_KEY_BYTES, &key));
-    SL_TRY(sl_ingestd_key(d, SL_KEEPER_KEY_OPEN, &asked, key.p, SL_KEY_BYTES));
+    SL_TRY(sl_peers_key(&d->peers, SL_KEEPER_KEY_OPEN, &asked, key.p));
     SL_TRY(sl_object_open(d->vault_fd, m, part, key.p, &m->parts[part].root, &object));
     uint64_t bytes = sl_object_bytes(object);
     sl_res r = bytes <= out->max ? sl_buf_reserve(out, (size_t)bytes) : sl_fail(SL_E_LIMIT);
@@ -180,9 +180,9 @@ static sl_res rebuild_all(rebuilding *b, const sl_compartment *c, sl_buf *roster
 static sl_res put_in_force(const rebuilding *b, const sl_compartment *c, sl_view roster,
                            sl_view echo)
 {
-    char name[SL_NAME_BYTES_MAX + 8];
+    char name[SL_ECHO_FILE_BYTES];
     SL_OWN(int, dir_fd, sl_fd_close) = -1;
-    (void)snprintf(name, sizeof name, "%s:echo", b->compartment);
+    sl_echo_file_name(b->compartment, name);
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
     if (echo.n != 0) {
         SL_TRY(sl_file_replace(dir_fd, name, echo, 0444));
@@ -215,7 +215,7 @@ sl_res sl_ingestd_rebuild(sl_ingestd *d, const sl_ingest_ask *ask, sl_buf *reply
     SL_OWN(rebuilding, b, rebuilding_free) = { .daemon = d, .compartment = ask->compartment };
     SL_OWN(sl_buf, roster, sl_buf_free) = { .max = SL_INGEST_ROSTER_BYTES_MAX };
     SL_OWN(sl_buf, echo, sl_buf_free) = { .max = SL_ECHO_INDEX_BYTES_MAX };
-    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_peers_follow(&d->peers));
     const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment));
     const sl_roster_approval *approval = sl_ingest_known_approval(&d->known, ask->compartment);
     SL_NEED(c != NULL, SL_E_NOT_FOUND);

@@ -84,7 +84,7 @@ static sl_res tell(sl_ingestd *d, const sl_manifest *m, bool ok)
 static sl_res look_at(sl_ingestd *d, const char *compartment, const char *object, uint64_t version)
 {
     sl_manifest m;
-    SL_TRY(sl_ingestd_follow(d));
+    SL_TRY(sl_peers_follow(&d->peers));
     SL_TRY(sl_manifest_read(d->vault_fd, compartment, object, version, &m));
     const sl_admitted *admitted = sl_ingest_known_find(&d->known, m.ref.uid, version);
     if (admitted == NULL) {
@@ -138,7 +138,7 @@ static void on_turn(void *context)
 {
     sl_ingestd *d = context;
     uint64_t now_ms = sl_clock_boot_ns() / 1000000;
-    if (d->ledger == NULL || now_ms < d->sweep.begun_ms + FIRST_MS) {
+    if (d->peers.ledger == NULL || now_ms < d->sweep.begun_ms + FIRST_MS) {
         return;
     }
     sl_res r = SL_DONE;
@@ -162,5 +162,5 @@ sl_res sl_ingestd_sweep_start(sl_ingestd *d)
     uint64_t timer = 0;
     d->sweep.queue.max = 64 * SL_MIB;
     d->sweep.begun_ms = sl_clock_boot_ns() / 1000000;
-    return sl_loop_every(d->loop, TURN_MS, on_turn, d, &timer);
+    return sl_loop_every(d->commands.loop, TURN_MS, on_turn, d, &timer);
 }

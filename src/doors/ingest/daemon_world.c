@@ -5,143 +5,34 @@
 #include <fcntl.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "detect/echo.h"
 #include "detect/roster.h"
-#include "ledger/tiles.h"
 
-enum { BUNDLE_BYTES_MAX = 256 * 1024 };
-
-/* ---- the ledger ---- */
-
-/* A link that failed once may be out of step: the supervisor gives a new one with a new process. */
-static sl_res ledger_done(sl_ingestd *d, sl_res r)
-{
-    if (sl_is(r, SL_E_CLOSED) || sl_is(r, SL_E_TIMEOUT)) {
-        sl_ledger_client_free(d->ledger);
-        d->ledger = NULL;
-    }
-    return r;
-}
-
-static sl_res ledger_size(sl_ingestd *d, uint64_t *ret_size)
-{
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
-    uint64_t time_ms = 0;
-    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
-    SL_TRY(
-        ledger_done(d, sl_ledger_state_wait(d->ledger, SL_INGESTD_WAIT_MS_MAX, &text, &time_ms)));
-    sl_view origin;
-    sl_view size;
-    sl_view rest;
-    (void)sl_view_cut(sl_buf_view(&text), '\n', &origin, &rest);
-    (void)sl_view_cut(rest, '\n', &size, &rest);
-    return sl_parse_u64(size, INT64_MAX, ret_size);
-}
-
-static sl_res fold_bundle(sl_ingestd *d, sl_view leaves)
-{
-    for (;;) {
-        bool more = false;
-        sl_view leaf;
-        SL_TRY(sl_bundle_next(&leaves, &more, &leaf));
-        if (!more) {
-            return SL_DONE;
-        }
-        SL_TRY(sl_ingest_known_leaf(&d->known, sl_ingest_known_next(&d->known), leaf));
-    }
-}
-
-/* Folds all that the ledger holds now. */
-sl_res sl_ingestd_follow(sl_ingestd *d)
-{
-    uint64_t size = 0;
-    SL_OWN(sl_buf, leaves, sl_buf_free) = { .max = BUNDLE_BYTES_MAX };
-    SL_TRY(ledger_size(d, &size));
-    while (sl_ingest_known_next(&d->known) < size) {
-        uint32_t count = 0;
-        sl_buf_clear(&leaves);
-        SL_TRY(ledger_done(d, sl_ledger_read_wait(d->ledger, sl_ingest_known_next(&d->known),
-                                                  SL_INGESTD_WAIT_MS_MAX, &leaves, &count, &size)));
-        SL_TRY(fold_bundle(d, sl_buf_view(&leaves)));
-    }
-    return SL_DONE;
-}
+/* ---- ledger and keeper ---- */
 
 sl_res sl_ingestd_append(void *context, sl_view event, uint64_t *ret_index)
 {
-    sl_ingestd *d = context;
-    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
-    return ledger_done(d,
-                       sl_ledger_append_wait(d->ledger, event, SL_INGESTD_WAIT_MS_MAX, ret_index));
-}
-
-/* ---- the keeper ---- */
-
-static const sl_ipc_rule keeper_rules[] = {
-    { SL_IPC_OK, SL_IPC_ANY_PHASE, 0, SL_KEY_BYTES + 8, 0, NULL },
-    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, NULL },
-};
-static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
-
-sl_res sl_ingestd_keeper(sl_ingestd *d, int fd)
-{
-    sl_ipc_close_at(&d->keeper);
-    return sl_ipc_open(fd, &keeper_table, &d->keeper);
-}
-
-/* Asks the keeper; of its answer the first `n` bytes are kept, and it must be `size` long. */
-static sl_res ask_keeper(sl_ingestd *d, uint16_t type, sl_view body, uint8_t *ret, size_t n,
-                         size_t size)
-{
-    sl_ipc_msg answer;
-    SL_NEED(d->keeper != NULL, SL_E_UNAVAILABLE);
-    sl_res asked = sl_ipc_ask(d->keeper, type, body, SL_INGESTD_WAIT_MS_MAX, &answer);
-    if (sl_is(asked, SL_E_CLOSED) || sl_is(asked, SL_E_TIMEOUT)) {
-        sl_ipc_close_at(&d->keeper);
-    }
-    SL_TRY(asked);
-    sl_res kept = answer.body.n == size ? SL_DONE : sl_fail(SL_E_SYNTAX);
-    if (sl_ok(kept) && n != 0) {
-        memcpy(ret, answer.body.p, n);
-    }
-    sl_ipc_msg_clear(&answer);
-    sl_ipc_forget(d->keeper);
-    return kept;
-}
-
-sl_res sl_ingestd_key(sl_ingestd *d, uint16_t type, const sl_key_request *request, uint8_t *ret,
-                      size_t n)
-{
-    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_KEY_REQUEST_BYTES };
-    SL_TRY(sl_key_request_encode(request, &body));
-    return ask_keeper(d, type, sl_buf_view(&body), ret, n, n);
+    return sl_peers_append(&((sl_ingestd *)context)->peers, event, ret_index);
 }
 
 static sl_res world_key_new(void *context, const sl_key_request *request,
                             uint8_t ret_key[SL_KEY_BYTES])
 {
-    return sl_ingestd_key(context, SL_KEEPER_KEY_NEW, request, ret_key, SL_KEY_BYTES);
+    return sl_peers_key(&((sl_ingestd *)context)->peers, SL_KEEPER_KEY_NEW, request, ret_key);
 }
 
 static sl_res world_key_forget(void *context, const sl_key_request *request)
 {
-    return sl_ingestd_key(context, SL_KEEPER_KEY_FORGET, request, NULL, 0);
+    return sl_peers_key(&((sl_ingestd *)context)->peers, SL_KEEPER_KEY_FORGET, request, NULL);
 }
 
 sl_res sl_ingestd_lease(void *context, const char *compartment, const char *purpose,
                         uint8_t ret_key[SL_KEY_BYTES])
 {
-    sl_lease_request request = { 0 };
-    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_LEASE_REQUEST_BYTES };
-    SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
-    SL_TRY(sl_name_set(request.purpose, sl_view_str(purpose)));
-    SL_TRY(sl_lease_request_encode(&request, &body));
-    return ask_keeper(context, SL_KEEPER_LEASE, sl_buf_view(&body), ret_key, SL_KEY_BYTES,
-                      SL_KEY_BYTES + 8);
+    return sl_peers_lease(&((sl_ingestd *)context)->peers, compartment, purpose, ret_key);
 }
 
 static sl_res world_random(void *context, void *p, size_t n)
@@ -169,21 +60,12 @@ static sl_res merge_roster(int dir_fd, const char *compartment, sl_view index,
 }
 
 /* A new file in the place of a lost one would protect the new people alone, and look whole. */
-static sl_res is_there(bool told, int dir_fd, const char *file)
-{
-    return told && !sl_path_exists(dir_fd, file)
-               ? sl_fail_at(SL_E_INTEGRITY,
-                            "state/roster: a file is missing that the ledger names; make it anew: "
-                            "stoplog object rebuild COMPARTMENT",
-                            SL_NOWHERE)
-               : SL_DONE;
-}
-
 static sl_res roster_is_there(void *context, int dir_fd, const char *compartment)
 {
     const sl_ingestd *d = context;
     const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
-    return is_there(c != NULL && sl_ingest_known_rostered(&d->known, c->id), dir_fd, compartment);
+    return sl_protection_check(dir_fd, compartment,
+                               c != NULL && sl_ingest_known_rostered(&d->known, c->id));
 }
 
 /* The ask door reads the file: keyed hashes, which say nothing without the key that it leases. */
@@ -203,7 +85,7 @@ static sl_res world_publish(void *context, const char *compartment, sl_view inde
     return done;
 }
 
-/* The index of the records stands beside the roster; a compartment's name holds no colon. */
+/* The index of the records stands beside the roster. */
 static sl_res join_echo(int dir_fd, const char *name, sl_view index, const uint8_t key[32],
                         uint64_t *ret_records)
 {
@@ -230,11 +112,12 @@ static sl_res world_publish_echo(void *context, const char *compartment, sl_view
     const sl_ingestd *d = context;
     const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
     uint8_t key[SL_KEY_BYTES];
-    char name[SL_NAME_BYTES_MAX + 8];
+    char name[SL_ECHO_FILE_BYTES];
     SL_OWN(int, dir_fd, sl_fd_close) = -1;
-    (void)snprintf(name, sizeof name, "%s:echo", compartment);
+    sl_echo_file_name(compartment, name);
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
-    SL_TRY(is_there(c != NULL && sl_ingest_known_echoed(&d->known, c->id), dir_fd, name));
+    SL_TRY(
+        sl_protection_check(dir_fd, name, c != NULL && sl_ingest_known_echoed(&d->known, c->id)));
     SL_TRY(sl_ingestd_lease(context, compartment, "echo", key));
     sl_res done = join_echo(dir_fd, name, index, key, ret_records);
     sl_wipe(key, sizeof key);
@@ -243,27 +126,12 @@ static sl_res world_publish_echo(void *context, const char *compartment, sl_view
 
 /* ---- the valves ---- */
 
-static bool id_of(const char *uid, sl_valve_id *ret)
-{
-    return sl_ok(sl_hex_decode(sl_view_str(uid), ret->bytes, sizeof ret->bytes));
-}
-
 static sl_res world_admit(void *context, const sl_ingest_request *request)
 {
-    sl_ingestd *d = context;
-    const sl_valve *valve = sl_proc_valve(d->self);
-    sl_valve_id compartment;
-    sl_valve_id principal;
+    const sl_ingestd *d = context;
     sl_valve_ticket ticket;
-    SL_NEED(request->principal[0] != 0, SL_E_NO_GRANT);
-    SL_NEED(id_of(request->compartment_id, &compartment) && id_of(request->principal, &principal),
-            SL_E_VALVE);
-    sl_valve_slot slot = sl_valve_find_compartment(valve, compartment);
-    sl_valve_state state =
-        sl_valve_take(valve, sl_valve_now_ms(), SL_DOOR_INGEST,
-                      sl_valve_find_principal(valve, principal), &slot, 1, &ticket);
-    return state == SL_VALVE_OPEN ? SL_DONE
-                                  : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
+    return sl_peers_admit(&d->peers, SL_DOOR_INGEST, request->compartment_id, request->principal,
+                          &ticket);
 }
 
 /* ---- the register ---- */

@@ -15,9 +15,9 @@ void sl_ingest_known_free(sl_ingest_known *known)
 {
     sl_roll_free(known->roll);
     free(known->admitted);
-    free(known->rostered);
+    sl_protected_free(&known->rosters);
     sl_register_free(&known->vendors);
-    free(known->echoed);
+    sl_protected_free(&known->echoes);
     *known = (sl_ingest_known){ 0 };
 }
 
@@ -80,75 +80,24 @@ static sl_res note_admitted(sl_ingest_known *known, uint64_t index, const sl_lea
     return SL_DONE;
 }
 
-static bool is_in(const sl_uid *list, size_t count, const char *id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(list[i], id) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool sl_ingest_known_rostered(const sl_ingest_known *known, const char *compartment_id)
 {
-    return is_in(known->rostered, known->rostered_count, compartment_id);
+    return sl_protected_has(&known->rosters, compartment_id);
 }
 
 bool sl_ingest_known_echoed(const sl_ingest_known *known, const char *compartment_id)
 {
-    return is_in(known->echoed, known->echoed_count, compartment_id);
-}
-
-static sl_res note_compartment(const sl_leaf *leaf, sl_uid **list, size_t *count)
-{
-    sl_uid id;
-    set_uid(id, leaf->compartment);
-    if (is_in(*list, *count, id)) {
-        return SL_DONE;
-    }
-    sl_uid *more = reallocarray(*list, *count + 1, sizeof *more);
-    SL_NEED(more != NULL, SL_E_MEMORY);
-    *list = more;
-    memcpy(more[(*count)++], id, sizeof id);
-    return SL_DONE;
-}
-
-static void count_roster(sl_ingest_known *known, const sl_leaf *leaf)
-{
-    for (size_t i = 0; i < known->rostered_count && i < SL_COUNT_OF(known->rosters); i++) {
-        known->rosters[i] += sl_view_eq_str(leaf->compartment, known->rostered[i]);
-    }
+    return sl_protected_has(&known->echoes, compartment_id);
 }
 
 uint64_t sl_ingest_known_rosters(const sl_ingest_known *known, const char *compartment_id)
 {
-    for (size_t i = 0; i < known->rostered_count && i < SL_COUNT_OF(known->rosters); i++) {
-        if (strcmp(known->rostered[i], compartment_id) == 0) {
-            return known->rosters[i];
-        }
-    }
-    return 0;
-}
-
-static uint64_t *echoes_of(sl_ingest_known *known, sl_view compartment_id)
-{
-    for (size_t i = 0; i < known->echoed_count && i < SL_COUNT_OF(known->echoes); i++) {
-        if (sl_view_eq_str(compartment_id, known->echoed[i])) {
-            return &known->echoes[i];
-        }
-    }
-    return NULL;
+    return sl_protected_sealed(&known->rosters, compartment_id);
 }
 
 uint64_t sl_ingest_known_echoes(const sl_ingest_known *known, const char *compartment_id)
 {
-    for (size_t i = 0; i < known->echoed_count && i < SL_COUNT_OF(known->echoes); i++) {
-        if (strcmp(known->echoed[i], compartment_id) == 0) {
-            return known->echoes[i];
-        }
-    }
-    return 0;
+    return sl_protected_sealed(&known->echoes, compartment_id);
 }
 
 /* Counted when its crossing ends well: only then is the object there to be read again. */
@@ -158,15 +107,16 @@ static sl_res note_echo(sl_ingest_known *known, const sl_leaf *leaf)
         sl_open_crossing *open = &known->open[i];
         open->echoed = open->echoed || sl_view_eq_str(leaf->crossing, open->crossing);
     }
-    return note_compartment(leaf, &known->echoed, &known->echoed_count);
+    return sl_protected_note(&known->echoes, leaf->compartment);
 }
 
 static void count_echo(sl_ingest_known *known, const sl_leaf *leaf)
 {
-    uint64_t *count = echoes_of(known, leaf->compartment);
-    for (size_t i = 0; i < known->open_count && count != NULL; i++) {
+    for (size_t i = 0; i < known->open_count; i++) {
         const sl_open_crossing *open = &known->open[i];
-        *count += open->echoed && sl_view_eq_str(leaf->crossing, open->crossing);
+        if (open->echoed && sl_view_eq_str(leaf->crossing, open->crossing)) {
+            sl_protected_count(&known->echoes, leaf->compartment);
+        }
     }
 }
 
@@ -224,8 +174,8 @@ sl_res sl_ingest_known_leaf(sl_ingest_known *known, uint64_t index, sl_view text
         note_rebuilt(known, &leaf);
     }
     if (sl_leaf_is(&leaf, "roster.built") && sl_view_eq_str(leaf.by, "ingest")) {
-        SL_TRY(note_compartment(&leaf, &known->rostered, &known->rostered_count));
-        count_roster(known, &leaf);
+        SL_TRY(sl_protected_note(&known->rosters, leaf.compartment));
+        sl_protected_count(&known->rosters, leaf.compartment);
         return SL_DONE;
     }
     if (sl_leaf_is(&leaf, "echo.built") && sl_view_eq_str(leaf.by, "ingest")) {

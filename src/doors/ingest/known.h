@@ -4,6 +4,7 @@
 #ifndef SL_DOORS_INGEST_KNOWN_H
 #define SL_DOORS_INGEST_KNOWN_H
 
+#include "doors/protection.h"
 #include "supply/register.h"
 #include "vault/object.h"
 
@@ -41,15 +42,11 @@ typedef struct {
     size_t admitted_cap;
     sl_open_crossing open[SL_OPEN_CROSSINGS_MAX];
     size_t open_count;
-    sl_uid *rostered; /* compartments that have a roster */
-    size_t rostered_count;
-    uint64_t rosters[SL_ROLL_COMPARTMENTS_MAX]; /* sealed ones, by the place in `rostered` */
+    sl_protected rosters; /* compartments that have a roster; sealed ones */
     sl_roster_approval approvals[SL_ROSTER_APPROVALS_MAX]; /* to rebuild a roster, the newest */
     size_t approvals_next;
-    sl_uid *echoed; /* compartments that have an index of their records */
-    size_t echoed_count;
-    uint64_t
-        echoes[SL_ROLL_COMPARTMENTS_MAX]; /* versions admitted with one, by the place in `echoed` */
+    sl_protected
+        echoes; /* compartments that have an index of their records; versions admitted with one */
 } sl_ingest_known;
 
 SL_MUST sl_res sl_ingest_known_init(sl_ingest_known *known);

@@ -3,7 +3,7 @@
 #ifndef SL_DOORS_INGEST_PROTOCOL_H
 #define SL_DOORS_INGEST_PROTOCOL_H
 
-#include "base/ipc.h"
+#include "doors/commands.h"
 #include "vault/statement.h"
 
 typedef enum {
@@ -26,7 +26,6 @@ typedef enum {
 enum {
     SL_INGEST_FILE_NAME_BYTES = 256,
     SL_INGEST_ASK_BYTES = 3 * 64 + 8 + SL_INGEST_FILE_NAME_BYTES,
-    SL_INGEST_WAIT_MS_MAX = 30 * 60 * 1000, /* a large file takes its time */
 };
 
 /* Fields that a request does not need are empty or 0 (version 0: the newest). */
@@ -46,8 +45,4 @@ SL_MUST sl_res sl_ingest_ask_decode(sl_view body, sl_ingest_ask *ret);
  * appended. SL_E_UNAVAILABLE: the site is not up. */
 SL_MUST sl_res sl_ingest_call(const char *site, sl_ingest_type type, const sl_ingest_ask *ask,
                               int fd, sl_buf *reply);
-/* The same for any door that listens at run/NAME.sock. */
-SL_MUST sl_res sl_door_call(const char *site, const char *name, uint16_t type, sl_view body, int fd,
-                            sl_buf *reply);
-
 #endif

@@ -5,30 +5,22 @@
 #include "doors/release/daemon.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "base/yaml.h"
 #include "crypto/crypto.h"
 #include "detect/echo.h"
 #include "detect/roster.h"
+#include "doors/peers.h"
 #include "doors/release/known.h"
 #include "doors/release/protocol.h"
-#include "ledger/client.h"
-#include "ledger/tiles.h"
 
 enum {
-    CLIENTS_MAX = 16,
-    WAIT_MS_MAX = 10 * 1000,
-    BUNDLE_BYTES_MAX = 256 * 1024,
     SETTLE_MS = 10 * 1000, /* what is rejected or over is destroyed within this time */
 };
 
@@ -50,185 +42,64 @@ static const sl_confine_profile PROFILE = {
     .path_count = SL_COUNT_OF(PATHS),
 };
 
-typedef struct daemon_state daemon_state;
-
 typedef struct {
-    daemon_state *daemon;
-    sl_ipc *link; /* NULL: free */
-} client;
-
-struct daemon_state {
-    sl_proc *self;
-    sl_loop *loop;
-    sl_ledger_client *ledger; /* NULL: lost */
-    sl_ipc *keeper;           /* NULL: lost */
+    sl_commands commands;
+    sl_peers peers;
     sl_release_known known;
     int held_fd;
     int vault_fd;
     sl_valve_ticket ticket; /* of the crossing that runs */
     sl_buf roster;          /* likewise, what its engines look up */
     sl_buf echo;
-    client clients[CLIENTS_MAX];
-    sl_res result;
-};
+} daemon_state;
 
-/* ---- the ledger ---- */
+/* ---- ledger, valves, keeper ---- */
 
-/* A link that failed once may be out of step: the supervisor gives a new one with a new process. */
-static sl_res ledger_done(daemon_state *d, sl_res r)
-{
-    if (sl_is(r, SL_E_CLOSED) || sl_is(r, SL_E_TIMEOUT)) {
-        sl_ledger_client_free(d->ledger);
-        d->ledger = NULL;
-    }
-    return r;
-}
-
-static sl_res ledger_size(daemon_state *d, uint64_t *ret_size)
-{
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
-    uint64_t time_ms = 0;
-    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
-    SL_TRY(ledger_done(d, sl_ledger_state_wait(d->ledger, WAIT_MS_MAX, &text, &time_ms)));
-    sl_view origin;
-    sl_view size;
-    sl_view rest;
-    (void)sl_view_cut(sl_buf_view(&text), '\n', &origin, &rest);
-    (void)sl_view_cut(rest, '\n', &size, &rest);
-    return sl_parse_u64(size, INT64_MAX, ret_size);
-}
-
-static sl_res fold_bundle(daemon_state *d, sl_view leaves)
-{
-    for (;;) {
-        bool more = false;
-        sl_view leaf;
-        SL_TRY(sl_bundle_next(&leaves, &more, &leaf));
-        if (!more) {
-            return SL_DONE;
-        }
-        SL_TRY(sl_release_known_leaf(&d->known, sl_release_known_next(&d->known), leaf));
-    }
-}
-
-/* Folds all that the ledger holds now. */
 static sl_res follow(daemon_state *d)
 {
-    uint64_t size = 0;
-    SL_OWN(sl_buf, leaves, sl_buf_free) = { .max = BUNDLE_BYTES_MAX };
-    SL_TRY(ledger_size(d, &size));
-    while (sl_release_known_next(&d->known) < size) {
-        uint32_t count = 0;
-        sl_buf_clear(&leaves);
-        SL_TRY(ledger_done(d, sl_ledger_read_wait(d->ledger, sl_release_known_next(&d->known),
-                                                  WAIT_MS_MAX, &leaves, &count, &size)));
-        SL_TRY(fold_bundle(d, sl_buf_view(&leaves)));
-    }
-    return SL_DONE;
+    return sl_peers_follow(&d->peers);
 }
 
 static sl_res world_append(void *context, sl_view event, uint64_t *ret_index)
 {
-    daemon_state *d = context;
-    SL_NEED(d->ledger != NULL, SL_E_UNAVAILABLE);
-    return ledger_done(d, sl_ledger_append_wait(d->ledger, event, WAIT_MS_MAX, ret_index));
-}
-
-/* ---- the valves ---- */
-
-static bool id_of(const char *uid, sl_valve_id *ret)
-{
-    return sl_ok(sl_hex_decode(sl_view_str(uid), ret->bytes, sizeof ret->bytes));
+    return sl_peers_append(&((daemon_state *)context)->peers, event, ret_index);
 }
 
 static sl_res world_admit(void *context, const sl_release_request *request)
 {
     daemon_state *d = context;
-    const sl_valve *valve = sl_proc_valve(d->self);
-    sl_valve_id compartment;
-    sl_valve_id principal;
-    SL_NEED(request->principal[0] != 0, SL_E_NO_GRANT);
-    SL_NEED(id_of(request->compartment_id, &compartment) && id_of(request->principal, &principal),
-            SL_E_VALVE);
-    sl_valve_slot slot = sl_valve_find_compartment(valve, compartment);
-    sl_valve_state state =
-        sl_valve_take(valve, sl_valve_now_ms(), SL_DOOR_RELEASE,
-                      sl_valve_find_principal(valve, principal), &slot, 1, &d->ticket);
-    return state == SL_VALVE_OPEN ? SL_DONE
-                                  : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
+    return sl_peers_admit(&d->peers, SL_DOOR_RELEASE, request->compartment_id, request->principal,
+                          &d->ticket);
 }
 
 static sl_res world_still(void *context)
 {
-    daemon_state *d = context;
-    sl_valve_state state = sl_valve_holds(sl_proc_valve(d->self), sl_valve_now_ms(), &d->ticket);
-    return state == SL_VALVE_OPEN ? SL_DONE
-                                  : sl_fail_at(SL_E_VALVE, sl_valve_state_text(state), SL_NOWHERE);
+    const daemon_state *d = context;
+    return sl_peers_still(&d->peers, &d->ticket);
 }
 
 /* Are site, door and compartment open, whoever acts? */
 static bool open_for(const daemon_state *d, const char *compartment)
 {
-    const sl_valve *valve = sl_proc_valve(d->self);
+    const sl_valve *valve = sl_proc_valve(d->peers.self);
     const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(compartment));
     sl_valve_id id;
-    return c != NULL && c->state == SL_COMPARTMENT_OPEN && id_of(c->id, &id) &&
+    return c != NULL && c->state == SL_COMPARTMENT_OPEN &&
+           sl_ok(sl_valve_id_parse(sl_view_str(c->id), &id)) &&
            sl_epoch_open(sl_valve_site_epoch(valve)) &&
            sl_epoch_open(sl_valve_door_epoch(valve, SL_DOOR_RELEASE)) &&
            sl_epoch_open(sl_valve_compartment_epoch(valve, sl_valve_find_compartment(valve, id)));
-}
-
-/* ---- the keeper ---- */
-
-static const sl_ipc_rule keeper_rules[] = {
-    { SL_IPC_OK, SL_IPC_ANY_PHASE, 0, SL_KEY_BYTES + 8, 0, NULL },
-    { SL_IPC_FAILED, SL_IPC_ANY_PHASE, 4, 4, 0, NULL },
-};
-static const sl_ipc_table keeper_table = { "keeper", keeper_rules, SL_COUNT_OF(keeper_rules) };
-
-/* Asks the keeper; of its answer the first `n` bytes are kept, and it must be `size` long. */
-static sl_res ask_keeper(daemon_state *d, uint16_t type, sl_view body, uint8_t *ret, size_t n,
-                         size_t size)
-{
-    sl_ipc_msg answer;
-    SL_NEED(d->keeper != NULL, SL_E_UNAVAILABLE);
-    sl_res asked = sl_ipc_ask(d->keeper, type, body, WAIT_MS_MAX, &answer);
-    if (sl_is(asked, SL_E_CLOSED) || sl_is(asked, SL_E_TIMEOUT)) {
-        sl_ipc_close_at(&d->keeper);
-    }
-    SL_TRY(asked);
-    sl_res kept = answer.body.n == size ? SL_DONE : sl_fail(SL_E_SYNTAX);
-    if (sl_ok(kept) && n != 0) {
-        memcpy(ret, answer.body.p, n);
-    }
-    sl_ipc_msg_clear(&answer);
-    sl_ipc_forget(d->keeper);
-    return kept;
 }
 
 /* A key that cannot be forgotten now is not asked for: each refusal of the keeper is a signal. */
 static sl_res world_key(void *context, uint16_t type, const sl_key_request *request,
                         uint8_t ret_key[SL_KEY_BYTES])
 {
-    size_t n = type == SL_KEEPER_KEY_FORGET ? 0 : SL_KEY_BYTES;
-    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_KEY_REQUEST_BYTES };
+    daemon_state *d = context;
     if (type == SL_KEEPER_KEY_FORGET) {
-        SL_NEED(open_for(context, request->compartment), SL_E_VALVE);
+        SL_NEED(open_for(d, request->compartment), SL_E_VALVE);
     }
-    SL_TRY(sl_key_request_encode(request, &body));
-    return ask_keeper(context, type, sl_buf_view(&body), ret_key, n, n);
-}
-
-static sl_res lease(daemon_state *d, const char *compartment, const char *purpose,
-                    uint8_t ret_key[SL_KEY_BYTES])
-{
-    sl_lease_request request = { 0 };
-    SL_OWN(sl_buf, body, sl_buf_free) = { .max = SL_LEASE_REQUEST_BYTES };
-    SL_TRY(sl_name_set(request.compartment, sl_view_str(compartment)));
-    SL_TRY(sl_name_set(request.purpose, sl_view_str(purpose)));
-    SL_TRY(sl_lease_request_encode(&request, &body));
-    return ask_keeper(d, SL_KEEPER_LEASE, sl_buf_view(&body), ret_key, SL_KEY_BYTES,
-                      SL_KEY_BYTES + 8);
+    return sl_peers_key(&d->peers, type, request, ret_key);
 }
 
 static sl_res world_random(void *context, void *p, size_t n)
@@ -245,21 +116,11 @@ static int64_t world_wall_ms(void *context)
 
 /* ---- what protects a compartment ---- */
 
-/* A file that the ledger names and that is not there must not look like a compartment without people. */
 static sl_res read_index(const char *name, bool told, sl_buf *out)
 {
     SL_OWN(int, dir_fd, sl_fd_close) = -1;
     SL_TRY(sl_dir_open(AT_FDCWD, "/roster", &dir_fd));
-    sl_buf_clear(out);
-    sl_res read = sl_file_read(dir_fd, name, out);
-    if (sl_is(read, SL_E_NOT_FOUND)) {
-        return told ? sl_fail_at(SL_E_INTEGRITY,
-                                 "state/roster: a file is missing that the ledger names; make it "
-                                 "anew: stoplog object rebuild COMPARTMENT",
-                                 SL_NOWHERE)
-                    : SL_DONE;
-    }
-    return read;
+    return sl_protection_read(dir_fd, name, told, out);
 }
 
 static sl_res add_roster(daemon_state *d, const sl_compartment *c, sl_detect *set)
@@ -269,7 +130,7 @@ static sl_res add_roster(daemon_state *d, const sl_compartment *c, sl_detect *se
     if (d->roster.n == 0) {
         return SL_DONE;
     }
-    SL_TRY(lease(d, c->name, "roster", key));
+    SL_TRY(sl_peers_lease(&d->peers, c->name, "roster", key));
     sl_res added = sl_detect_add_roster(set, sl_buf_view(&d->roster), key);
     sl_wipe(key, sizeof key);
     return added;
@@ -278,13 +139,13 @@ static sl_res add_roster(daemon_state *d, const sl_compartment *c, sl_detect *se
 static sl_res add_echo(daemon_state *d, const sl_compartment *c, sl_detect *set)
 {
     uint8_t key[SL_KEY_BYTES];
-    char name[SL_NAME_BYTES_MAX + 8];
-    (void)snprintf(name, sizeof name, "%s:echo", c->name);
+    char name[SL_ECHO_FILE_BYTES];
+    sl_echo_file_name(c->name, name);
     SL_TRY(read_index(name, sl_release_known_echoed(&d->known, c->id), &d->echo));
     if (d->echo.n == 0) {
         return SL_DONE;
     }
-    SL_TRY(lease(d, c->name, "echo", key));
+    SL_TRY(sl_peers_lease(&d->peers, c->name, "echo", key));
     sl_res added = sl_detect_add_echo(set, sl_view_str(c->name), sl_buf_view(&d->echo), key);
     sl_wipe(key, sizeof key);
     return added;
@@ -576,75 +437,35 @@ static void on_tick(void *context)
     }
 }
 
-/* ---- clients ---- */
+/* ---- commands ---- */
 
-static sl_res on_request(sl_ipc *link, sl_ipc_msg *msg, void *context)
+static sl_res answer(void *context, uint16_t type, sl_view body, int fd, sl_buf *reply)
 {
-    daemon_state *d = ((client *)context)->daemon;
+    daemon_state *d = context;
     sl_release_ask ask;
-    SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX - SL_IPC_HEADER_BYTES };
-    uint16_t type = msg->type;
-    uint64_t id = msg->id;
-    SL_OWN(int, fd, sl_fd_close) = sl_ipc_take_fd(msg, 0);
-    sl_res done = sl_release_ask_decode(msg->body, &ask);
-    if (sl_ok(done)) {
-        bool asks = type == SL_RELEASE_FILE || type == SL_RELEASE_OBJECT;
-        done = asks                      ? do_file(d, &ask, fd, &reply)
-               : type == SL_RELEASE_LIST ? do_list(d, &ask, &reply)
-               : type == SL_RELEASE_TAKE ? do_take(d, &ask, fd, &reply)
-                                         : do_settle(d, &reply);
+    SL_TRY(sl_release_ask_decode(body, &ask));
+    switch (type) {
+    case SL_RELEASE_FILE:
+    case SL_RELEASE_OBJECT:
+        return do_file(d, &ask, fd, reply);
+    case SL_RELEASE_LIST:
+        return do_list(d, &ask, reply);
+    case SL_RELEASE_TAKE:
+        return do_take(d, &ask, fd, reply);
+    default:
+        return do_settle(d, reply);
     }
-    if (!sl_ok(done)) {
-        return sl_ipc_send_failed(link, id, done);
-    }
-    return sl_ipc_send_wait(link, SL_IPC_OK, id, sl_buf_view(&reply), WAIT_MS_MAX);
 }
 
 #define ASK_BYTES SL_RELEASE_ASK_BYTES, SL_RELEASE_ASK_BYTES
 static const sl_ipc_rule client_rules[] = {
-    { SL_RELEASE_FILE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
-    { SL_RELEASE_OBJECT, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
-    { SL_RELEASE_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
-    { SL_RELEASE_TAKE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, on_request },
-    { SL_RELEASE_SETTLE, SL_IPC_ANY_PHASE, ASK_BYTES, 0, on_request },
+    { SL_RELEASE_FILE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, sl_commands_on_request },
+    { SL_RELEASE_OBJECT, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
+    { SL_RELEASE_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
+    { SL_RELEASE_TAKE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, sl_commands_on_request },
+    { SL_RELEASE_SETTLE, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
 };
 static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };
-
-static void on_client(void *context, int fd, unsigned events)
-{
-    client *c = context;
-    (void)events;
-    if (!sl_ok(sl_ipc_dispatch(c->link, 1, c))) {
-        sl_loop_remove(c->daemon->loop, fd);
-        sl_ipc_close_at(&c->link);
-    }
-}
-
-static sl_res seat(daemon_state *d, int fd)
-{
-    for (size_t i = 0; i < CLIENTS_MAX; i++) {
-        client *c = &d->clients[i];
-        if (c->link == NULL) {
-            c->daemon = d;
-            SL_TRY(sl_ipc_open(fd, &client_table, &c->link));
-            return sl_loop_add(d->loop, sl_ipc_fd(c->link), SL_LOOP_READ, on_client, c);
-        }
-    }
-    sl_fd_close(&fd);
-    return sl_fail(SL_E_LIMIT);
-}
-
-static void on_accept(void *context, int fd, unsigned events)
-{
-    (void)events;
-    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (accepted >= 0) {
-        sl_res seated = seat(context, accepted);
-        if (!sl_ok(seated)) {
-            sl_log_res(SL_LOG_WARN, "a command could not be served", seated);
-        }
-    }
-}
 
 /* ---- life ---- */
 
@@ -691,86 +512,48 @@ static sl_res recover(daemon_state *d)
     return sl_vault_list(d->held_fd, NULL, NULL, sweep_compartment, d);
 }
 
-static sl_res take_link(daemon_state *d, const char *peer)
+static uint64_t next_leaf(const void *known)
 {
-    int fd = sl_proc_take_link(d->self, peer, 0);
-    if (fd < 0) {
-        return SL_DONE;
-    }
-    if (strcmp(peer, "ledgerd") == 0) {
-        sl_ledger_client_free(d->ledger);
-        d->ledger = NULL;
-        return sl_ledger_client_new(fd, &d->ledger);
-    }
-    sl_ipc_close_at(&d->keeper);
-    return sl_ipc_open(fd, &keeper_table, &d->keeper);
+    return sl_release_known_next(known);
 }
 
-static void on_relink(void *context, const char *peer, unsigned index)
+static sl_res fold_leaf(void *known, uint64_t index, sl_view leaf)
 {
-    (void)index;
-    sl_res taken = take_link(context, peer);
-    if (!sl_ok(taken)) {
-        sl_log_res(SL_LOG_ERROR, "a link could not be taken", taken);
-    }
+    return sl_release_known_leaf(known, index, leaf);
 }
 
-static void on_control(void *context, int fd, unsigned events)
+static sl_res serve(daemon_state *d, sl_proc *self)
 {
-    daemon_state *d = context;
-    (void)fd;
-    (void)events;
-    d->result = sl_proc_pump(d->self);
-    if (!sl_ok(d->result)) {
-        sl_loop_stop(d->loop);
-    }
-}
-
-static sl_res serve(daemon_state *d)
-{
-    int listening = sl_proc_listening(d->self, "release");
     uint64_t tick = 0;
-    SL_NEED(listening >= 0, SL_E_UNAVAILABLE);
-    sl_proc_on_relink(d->self, on_relink, d);
-    SL_TRY(sl_loop_new(&d->loop));
-    SL_TRY(sl_loop_add(d->loop, sl_proc_control_fd(d->self), SL_LOOP_READ, on_control, d));
-    SL_TRY(sl_loop_every(d->loop, SETTLE_MS, on_tick, d, &tick));
-    SL_TRY(take_link(d, "ledgerd"));
-    SL_TRY(take_link(d, "keeper"));
+    sl_peers_fold fold = { &d->known, next_leaf, fold_leaf };
+    SL_TRY(sl_commands_begin(&d->commands, self, &client_table, answer, d));
+    SL_TRY(sl_loop_every(d->commands.loop, SETTLE_MS, on_tick, d, &tick));
+    SL_TRY(sl_peers_begin(&d->peers, self, fold));
     SL_TRY(sl_dir_open(AT_FDCWD, "/held", &d->held_fd));
     SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &d->vault_fd));
     SL_TRY(sl_release_known_init(&d->known));
     SL_TRY(recover(d));
-    SL_TRY(sl_loop_add(d->loop, listening, SL_LOOP_READ, on_accept, d));
-    SL_TRY(sl_proc_serving(d->self));
-    SL_TRY(sl_loop_run(d->loop));
-    return sl_is(d->result, SL_E_CLOSED) ? SL_DONE : d->result;
+    return sl_commands_serve(&d->commands, "release");
 }
 
 static void drop_all(daemon_state *d)
 {
-    for (size_t i = 0; i < CLIENTS_MAX; i++) {
-        sl_ipc_close_at(&d->clients[i].link);
-    }
-    sl_ledger_client_free(d->ledger);
-    sl_ipc_close_at(&d->keeper);
+    sl_peers_end(&d->peers);
     sl_release_known_free(&d->known);
     sl_buf_free(&d->roster);
     sl_buf_free(&d->echo);
     sl_fd_close(&d->held_fd);
     sl_fd_close(&d->vault_fd);
-    sl_loop_free(d->loop);
+    sl_commands_end(&d->commands);
 }
 
 static sl_res entry(sl_proc *self)
 {
-    SL_OWN(daemon_state, d, drop_all) = { .self = self,
-                                          .held_fd = -1,
+    SL_OWN(daemon_state, d, drop_all) = { .held_fd = -1,
                                           .vault_fd = -1,
                                           .roster = { .max = ROSTER_BYTES_MAX },
-                                          .echo = { .max = SL_ECHO_INDEX_BYTES_MAX },
-                                          .result = SL_DONE };
-    return serve(&d);
+                                          .echo = { .max = SL_ECHO_INDEX_BYTES_MAX } };
+    return serve(&d, self);
 }
 
 static sl_res warm(sl_proc *self)

@@ -13,8 +13,8 @@ void sl_release_known_free(sl_release_known *known)
 {
     sl_roll_free(known->roll);
     free(known->facts);
-    free(known->rostered);
-    free(known->echoed);
+    sl_protected_free(&known->rosters);
+    sl_protected_free(&known->echoes);
     *known = (sl_release_known){ 0 };
 }
 
@@ -129,37 +129,14 @@ static void note_outcome(const sl_release_known *known, const sl_leaf *leaf)
     }
 }
 
-static bool is_in(const sl_uid *list, size_t count, sl_view id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (sl_view_eq_str(id, list[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool sl_release_known_rostered(const sl_release_known *known, const char *compartment_id)
 {
-    return is_in(known->rostered, known->rostered_count, sl_view_str(compartment_id));
+    return sl_protected_has(&known->rosters, compartment_id);
 }
 
 bool sl_release_known_echoed(const sl_release_known *known, const char *compartment_id)
 {
-    return is_in(known->echoed, known->echoed_count, sl_view_str(compartment_id));
-}
-
-static sl_res note_compartment(const sl_leaf *leaf, sl_uid **list, size_t *count)
-{
-    if (leaf->compartment.n != SL_UID_CHARS || is_in(*list, *count, leaf->compartment)) {
-        return SL_DONE;
-    }
-    sl_uid *more = reallocarray(*list, *count + 1, sizeof *more);
-    SL_NEED(more != NULL, SL_E_MEMORY);
-    *list = more;
-    memcpy(more[*count], leaf->compartment.p, SL_UID_CHARS);
-    more[(*count)++][SL_UID_CHARS] = 0;
-    return SL_DONE;
+    return sl_protected_has(&known->echoes, compartment_id);
 }
 
 sl_res sl_release_known_leaf(sl_release_known *known, uint64_t index, sl_view text)
@@ -173,11 +150,10 @@ sl_res sl_release_known_leaf(sl_release_known *known, uint64_t index, sl_view te
     SL_TRY(sl_leaf_read(text, &leaf));
     if (sl_view_eq_str(leaf.by, "ingest")) {
         SL_TRY(sl_leaf_is(&leaf, "roster.built")
-                   ? note_compartment(&leaf, &known->rostered, &known->rostered_count)
+                   ? sl_protected_note(&known->rosters, leaf.compartment)
                    : SL_DONE);
-        return sl_leaf_is(&leaf, "echo.built")
-                   ? note_compartment(&leaf, &known->echoed, &known->echoed_count)
-                   : SL_DONE;
+        return sl_leaf_is(&leaf, "echo.built") ? sl_protected_note(&known->echoes, leaf.compartment)
+                                               : SL_DONE;
     }
     if (!sl_view_eq_str(leaf.by, "release")) {
         return SL_DONE;

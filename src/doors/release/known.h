@@ -5,6 +5,7 @@
 #define SL_DOORS_RELEASE_KNOWN_H
 
 #include "detect/finding.h"
+#include "doors/protection.h"
 #include "vault/roll.h"
 
 /* What leaves say of one release besides its state. */
@@ -26,10 +27,8 @@ typedef struct {
     sl_release_facts *facts; /* as many as the roll has releases, about */
     size_t count;
     size_t cap;
-    sl_uid *rostered; /* compartments that have a roster */
-    size_t rostered_count;
-    sl_uid *echoed; /* compartments that have an index of their records */
-    size_t echoed_count;
+    sl_protected rosters; /* compartments that have a roster */
+    sl_protected echoes;  /* compartments that have an index of their records */
 } sl_release_known;
 
 SL_MUST sl_res sl_release_known_init(sl_release_known *known);

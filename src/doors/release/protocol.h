@@ -3,7 +3,7 @@
 #ifndef SL_DOORS_RELEASE_PROTOCOL_H
 #define SL_DOORS_RELEASE_PROTOCOL_H
 
-#include "doors/ingest/protocol.h"
+#include "doors/commands.h"
 #include "doors/release/door.h"
 
 typedef enum {
