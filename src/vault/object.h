@@ -69,6 +69,10 @@ SL_MUST sl_res sl_draft_part(sl_draft *draft, sl_object_part part,
                              const uint8_t salt[SL_SEAL_SALT_BYTES]);
 SL_MUST sl_res sl_draft_add(sl_draft *draft, sl_view plain);
 SL_MUST sl_res sl_draft_end_part(sl_draft *draft);
+/* The whole part DATA from the first `bytes` of a file that was read before: SL_E_AGAIN with "file" if it is no longer
+ * what had this SHA-256. */
+SL_MUST sl_res sl_draft_add_file(sl_draft *draft, int fd, uint64_t bytes,
+                                 const uint8_t salt[SL_SEAL_SALT_BYTES], const sl_digest *expected);
 /* Makes the draft durable, still out of sight, and says what it will be. Forgets the key. */
 SL_MUST sl_res sl_draft_settle(sl_draft *draft, sl_manifest *ret_manifest);
 /* Puts the settled draft in its place: there whole after this, after a crash there or not. */
@@ -120,5 +124,12 @@ SL_MUST sl_res sl_object_verify(int vault_fd, const sl_manifest *manifest, sl_ob
  * of versions, in the order of the bytes. `each` borrows the name. */
 SL_MUST sl_res sl_vault_list(int vault_fd, const char *compartment, const char *object,
                              sl_res (*each)(void *ctx, const char *name), void *ctx);
+/* Every version of every object, of one compartment or of all (NULL), compartments and objects in the order of the
+ * bytes, versions likewise. What is called as no version is passed over. The first failure of `each` ends it.
+ * SL_E_NOT_FOUND: there is no such compartment. */
+SL_MUST sl_res sl_vault_each(int vault_fd, const char *compartment,
+                             sl_res (*each)(void *ctx, const char *compartment, const char *object,
+                                            uint64_t version),
+                             void *ctx);
 
 #endif

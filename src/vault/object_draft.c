@@ -182,6 +182,27 @@ sl_res sl_draft_end_part(sl_draft *draft)
     return SL_DONE;
 }
 
+sl_res sl_draft_add_file(sl_draft *draft, int fd, uint64_t bytes,
+                         const uint8_t salt[SL_SEAL_SALT_BYTES], const sl_digest *expected)
+{
+    SL_OWN(sl_buf, piece, sl_buf_free) = { .max = SL_READER_PIECE_BYTES };
+    SL_OWN(sl_hasher, hasher, sl_hasher_free) = { 0 };
+    SL_TRY(sl_buf_reserve(&piece, SL_READER_PIECE_BYTES));
+    SL_TRY(sl_draft_part(draft, SL_PART_DATA, salt));
+    sl_hasher_start(&hasher);
+    for (uint64_t at = 0; at < bytes; at += piece.n) {
+        piece.n = bytes - at < SL_READER_PIECE_BYTES ? (size_t)(bytes - at) : SL_READER_PIECE_BYTES;
+        SL_TRY(sl_fd_pread_all(fd, piece.p, piece.n, at));
+        sl_hasher_add(&hasher, sl_buf_view(&piece));
+        SL_TRY(sl_draft_add(draft, sl_buf_view(&piece)));
+    }
+    sl_digest digest = sl_hasher_end(&hasher);
+    if (!sl_digest_eq(&digest, expected)) {
+        return sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
+    }
+    return sl_draft_end_part(draft);
+}
+
 sl_res sl_draft_settle(sl_draft *draft, sl_manifest *ret_manifest)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_MANIFEST_BYTES_MAX };

@@ -277,6 +277,46 @@ sl_res sl_vault_list(int vault_fd, const char *compartment, const char *object,
     return r;
 }
 
+typedef struct {
+    int vault_fd;
+    const char *compartment;
+    const char *object;
+    sl_res (*each)(void *ctx, const char *compartment, const char *object, uint64_t version);
+    void *ctx;
+} walk;
+
+static sl_res walk_version(void *ctx, const char *name)
+{
+    const walk *w = ctx;
+    uint64_t version = 0;
+    bool is_version = sl_ok(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
+    return is_version ? w->each(w->ctx, w->compartment, w->object, version) : SL_DONE;
+}
+
+static sl_res walk_object(void *ctx, const char *name)
+{
+    walk *w = ctx;
+    w->object = name;
+    return sl_vault_list(w->vault_fd, w->compartment, name, walk_version, w);
+}
+
+static sl_res walk_compartment(void *ctx, const char *name)
+{
+    walk *w = ctx;
+    w->compartment = name;
+    return sl_vault_list(w->vault_fd, name, NULL, walk_object, w);
+}
+
+sl_res sl_vault_each(int vault_fd, const char *compartment,
+                     sl_res (*each)(void *ctx, const char *compartment, const char *object,
+                                    uint64_t version),
+                     void *ctx)
+{
+    walk w = { .vault_fd = vault_fd, .each = each, .ctx = ctx };
+    return compartment == NULL ? sl_vault_list(vault_fd, NULL, NULL, walk_compartment, &w)
+                               : walk_compartment(&w, compartment);
+}
+
 static sl_res keep_newest(void *ctx, const char *name)
 {
     uint64_t version = 0;

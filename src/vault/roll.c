@@ -251,23 +251,41 @@ const sl_erasure *sl_roll_erasure(const sl_roll *roll, sl_view compartment, sl_v
     return erasure_at(roll, compartment, subject);
 }
 
-const sl_grant *sl_roll_grant_for(const sl_roll *roll, sl_view principal, sl_view compartment,
-                                  sl_door door, int64_t now_ms)
+/* The first live grant from `at` on; *at is then behind it. */
+static const sl_grant *next_live(const sl_roll *roll, sl_view compartment, sl_door door,
+                                 int64_t now_ms, size_t *at)
 {
     const sl_compartment *c = compartment_at(roll, compartment);
     now_ms = sl_roll_now(roll, now_ms);
     if (c == NULL || c->state != SL_COMPARTMENT_OPEN) {
         return NULL;
     }
-    for (size_t i = 0; i < roll->grants_count; i++) {
-        const sl_grant *g = &roll->grants[i];
+    while (*at < roll->grants_count) {
+        const sl_grant *g = &roll->grants[(*at)++];
         if (!g->revoked && now_ms < g->until_ms && (g->doors & SL_DOOR_BIT(door)) != 0 &&
-            sl_view_eq_str(principal, g->principal) &&
             sl_view_eq_str(compartment, g->compartment)) {
             return g;
         }
     }
     return NULL;
+}
+
+const sl_grant *sl_roll_grant_for(const sl_roll *roll, sl_view principal, sl_view compartment,
+                                  sl_door door, int64_t now_ms)
+{
+    size_t at = 0;
+    const sl_grant *g = next_live(roll, compartment, door, now_ms, &at);
+    while (g != NULL && !sl_view_eq_str(principal, g->principal)) {
+        g = next_live(roll, compartment, door, now_ms, &at);
+    }
+    return g;
+}
+
+const sl_grant *sl_roll_grant_through(const sl_roll *roll, sl_view compartment, sl_door door,
+                                      int64_t now_ms)
+{
+    size_t at = 0;
+    return next_live(roll, compartment, door, now_ms, &at);
 }
 
 sl_res sl_roll_begin(sl_roll *roll, const sl_genesis_roll *genesis)

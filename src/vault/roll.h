@@ -225,5 +225,8 @@ uint64_t sl_roll_witness_s(const sl_roll *roll);
  * must be open. */
 const sl_grant *sl_roll_grant_for(const sl_roll *roll, sl_view principal, sl_view compartment,
                                   sl_door door, int64_t now_ms);
+/* Likewise of any principal: who acts where no principal calls, as when the site's own user brings data. */
+const sl_grant *sl_roll_grant_through(const sl_roll *roll, sl_view compartment, sl_door door,
+                                      int64_t now_ms);
 
 #endif

@@ -326,6 +326,79 @@ static void drafts_of_a_crash_are_swept(void **state)
     assert_code(sl_manifest_read(vault_fd, "trial-a", "dm.csv", 7, &m), SL_E_NOT_FOUND);
 }
 
+/* ---- files and walks ---- */
+
+static sl_res seal_named(const char *compartment, const char *object, uint64_t version, int fd,
+                         uint64_t bytes, const sl_digest *expected)
+{
+    sl_object_ref ref = a_ref(version);
+    sl_manifest m;
+    (void)snprintf(ref.compartment, sizeof ref.compartment, "%s", compartment);
+    (void)snprintf(ref.object, sizeof ref.object, "%s", object);
+    SL_OWN(sl_draft *, draft, sl_draft_free) = NULL;
+    SL_TRY(sl_draft_begin(vault_fd, &ref, key, &draft));
+    SL_TRY(sl_draft_add_file(draft, fd, bytes, salts[0], expected));
+    SL_TRY(sl_draft_settle(draft, &m));
+    return sl_draft_commit(draft);
+}
+
+static void a_file_is_sealed_as_it_was_read(void **state)
+{
+    SL_OWN(sl_buf, plain, sl_buf_free) = { 0 };
+    SL_OWN(sl_buf, back, sl_buf_free) = { 0 };
+    sl_manifest m;
+    fill(&plain, 700000);
+    SL_OWN(int, fd, sl_fd_close) = openat(vault_fd, ".file", O_RDWR | O_CREAT, 0600);
+    assert_done(sl_fd_write_all(fd, sl_buf_view(&plain)));
+    sl_digest digest = sl_sha256(sl_buf_view(&plain));
+    assert_done(seal_named("trial-a", "dm.csv", 1, fd, plain.n, &digest));
+    assert_done(sl_manifest_read(vault_fd, "trial-a", "dm.csv", 1, &m));
+    assert_done(read_back(&m, 16384, &back));
+    assert_true(sl_view_eq(sl_buf_view(&back), sl_buf_view(&plain)));
+    /* Changed since, or shorter: no version. */
+    assert_int_equal(pwrite(fd, "x", 1, 699999), 1);
+    assert_code(seal_named("trial-a", "dm.csv", 2, fd, plain.n, &digest), SL_E_AGAIN);
+    assert_false(sl_ok(seal_named("trial-a", "dm.csv", 3, fd, plain.n + 1, &digest)));
+    uint64_t newest = 0;
+    assert_done(sl_object_newest(vault_fd, "trial-a", "dm.csv", &newest));
+    assert_int_equal(newest, 1);
+}
+
+static sl_res note_version(void *ctx, const char *compartment, const char *object, uint64_t version)
+{
+    sl_buf *out = ctx;
+    if (strcmp(object, "stop") == 0) {
+        return sl_fail(SL_E_REFUSED);
+    }
+    return sl_buf_addf(out, "%s/%s/%d ", compartment, object, (int)version);
+}
+
+static void a_walk_meets_every_version_in_order(void **state)
+{
+    SL_OWN(sl_buf, met, sl_buf_free) = { .max = 1024 };
+    sl_digest digest = sl_sha256((sl_view){ 0 });
+    SL_OWN(int, fd, sl_fd_close) = openat(vault_fd, ".file", O_RDWR | O_CREAT, 0600);
+    static const char *const objects[] = { "b", "a.csv" };
+    for (uint64_t version = 1; version <= 2; version++) {
+        for (size_t i = 0; i < SL_COUNT_OF(objects); i++) {
+            assert_done(seal_named("trial-b", objects[i], version, fd, 0, &digest));
+        }
+    }
+    assert_done(seal_named("trial-a", "c", 1, fd, 0, &digest));
+    assert_int_equal(mkdirat(vault_fd, "trial-a/c/lost+found", 0700), 0); /* no version */
+    assert_done(sl_vault_each(vault_fd, NULL, note_version, &met));
+    assert_string_equal(sl_buf_cstr(&met),
+                        "trial-a/c/1 trial-b/a.csv/1 trial-b/a.csv/2 trial-b/b/1 trial-b/b/2 ");
+    sl_buf_clear(&met);
+    assert_done(sl_vault_each(vault_fd, "trial-a", note_version, &met));
+    assert_string_equal(sl_buf_cstr(&met), "trial-a/c/1 ");
+    assert_code(sl_vault_each(vault_fd, "trial-c", note_version, &met), SL_E_NOT_FOUND);
+    assert_done(seal_named("trial-a", "stop", 1, fd, 0, &digest));
+    sl_buf_clear(&met);
+    assert_code(sl_vault_each(vault_fd, NULL, note_version, &met), SL_E_REFUSED);
+    assert_string_equal(sl_buf_cstr(&met), "trial-a/c/1 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +412,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_at_any_call_leaves_nothing_behind, make_vault,
                                         drop_vault),
         cmocka_unit_test_setup_teardown(drafts_of_a_crash_are_swept, make_vault, drop_vault),
+        cmocka_unit_test_setup_teardown(a_file_is_sealed_as_it_was_read, make_vault, drop_vault),
+        cmocka_unit_test_setup_teardown(a_walk_meets_every_version_in_order, make_vault,
+                                        drop_vault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

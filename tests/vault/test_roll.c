@@ -187,6 +187,8 @@ static void a_consumed_nonce_is_never_taken_again(void **state)
     assert_string_equal(sl_detail_get()->field, "nonce");
 }
 
+#define OTHER_PRINCIPAL "ff23456789abcdef0123456789abcdef"
+
 static void grants_cover_what_they_name_until_they_end(void **state)
 {
     SL_OWN(sl_roll *, roll, sl_roll_free_at) = help_roll(1, 1, 0);
@@ -203,8 +205,22 @@ static void grants_cover_what_they_name_until_they_end(void **state)
     assert_null(sl_roll_grant_for(roll, who, SL_LIT("d"), SL_DOOR_ASK, NOW_MS));
     assert_null(sl_roll_grant_for(roll, SL_LIT("f"), c, SL_DOOR_ASK, NOW_MS));
     assert_null(sl_roll_grant_for(roll, who, c, SL_DOOR_ASK, NOW_MS + HOUR_MS));
+    /* Another's comes after it: of any principal the first that lives. */
+    sl_statement longer =
+        help_grant("0011223344556699", "c", SL_DOOR_BIT(SL_DOOR_ASK), NOW_MS + 2 * HOUR_MS);
+    memcpy(longer.principal, OTHER_PRINCIPAL, sizeof longer.principal);
+    assert_done(help_do(roll, &longer, 1, NOW_MS));
+    assert_string_equal(sl_roll_grant_through(roll, c, SL_DOOR_ASK, NOW_MS)->principal, PRINCIPAL);
+    assert_string_equal(sl_roll_grant_through(roll, c, SL_DOOR_ASK, NOW_MS + HOUR_MS)->principal,
+                        OTHER_PRINCIPAL);
+    assert_string_equal(
+        sl_roll_grant_for(roll, SL_LIT(OTHER_PRINCIPAL), c, SL_DOOR_ASK, NOW_MS)->id, longer.grant);
+    assert_null(sl_roll_grant_through(roll, c, SL_DOOR_INGEST, NOW_MS));
+    assert_null(sl_roll_grant_through(roll, SL_LIT("d"), SL_DOOR_ASK, NOW_MS));
+    assert_null(sl_roll_grant_through(roll, c, SL_DOOR_ASK, NOW_MS + 2 * HOUR_MS));
     assert_done(sl_roll_contain(roll, c, SL_COMPARTMENT_CLOSED));
     assert_null(sl_roll_grant_for(roll, who, c, SL_DOOR_ASK, NOW_MS));
+    assert_null(sl_roll_grant_through(roll, c, SL_DOOR_ASK, NOW_MS));
     sl_statement open = help_on(SL_ACTION_COMPARTMENT_OPEN, "c");
     assert_done(help_do(roll, &open, 1, NOW_MS));
     sl_statement revoke = help_statement(SL_ACTION_GRANT_REVOKE);

@@ -84,7 +84,9 @@ static void fill_request(const sl_ingestd *d, const sl_ingest_ask *ask, sl_inges
 {
     const sl_compartment *compartment =
         sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment));
-    const sl_grant *grant = sl_ingest_known_grant(&d->known, ask->compartment, sl_clock_wall_ms());
+    /* Who acts when the site's own user brings data: NULL if nobody was granted it. */
+    const sl_grant *grant = sl_roll_grant_through(d->known.roll, sl_view_str(ask->compartment),
+                                                  SL_DOOR_INGEST, sl_clock_wall_ms());
     *ret = (sl_ingest_request){ 0 };
     memcpy(ret->compartment, ask->compartment, sizeof ret->compartment);
     memcpy(ret->object, ask->object, sizeof ret->object);
@@ -196,37 +198,19 @@ static sl_res do_put(sl_ingestd *d, const sl_ingest_ask *ask, int fd, sl_buf *re
 
 typedef struct {
     sl_ingestd *daemon;
-    const char *compartment;
-    const char *object;
     sl_buf *reply;
 } listing;
 
-static sl_res list_version(void *ctx, const char *name)
+static sl_res list_version(void *ctx, const char *compartment, const char *object, uint64_t version)
 {
     listing *l = ctx;
     sl_manifest m;
     sl_json_writer w;
-    uint64_t version = 0;
-    SL_TRY(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
-    SL_TRY(sl_manifest_read(l->daemon->vault_fd, l->compartment, l->object, version, &m));
+    SL_TRY(sl_manifest_read(l->daemon->vault_fd, compartment, object, version, &m));
     sl_json_writer_init(&w, l->reply);
     write_object(&w, &m, sl_ingest_known_find(&l->daemon->known, m.ref.uid, version));
     SL_TRY(sl_json_finish(&w));
     return sl_buf_add_byte(l->reply, '\n');
-}
-
-static sl_res list_object(void *ctx, const char *name)
-{
-    listing *l = ctx;
-    l->object = name;
-    return sl_vault_list(l->daemon->vault_fd, l->compartment, name, list_version, l);
-}
-
-static sl_res list_compartment(void *ctx, const char *name)
-{
-    listing *l = ctx;
-    l->compartment = name;
-    return sl_vault_list(l->daemon->vault_fd, name, NULL, list_object, l);
 }
 
 static sl_res do_list(sl_ingestd *d, const sl_ingest_ask *ask, sl_buf *reply)
@@ -234,9 +218,9 @@ static sl_res do_list(sl_ingestd *d, const sl_ingest_ask *ask, sl_buf *reply)
     listing l = { .daemon = d, .reply = reply };
     SL_TRY(sl_peers_follow(&d->peers));
     if (ask->compartment[0] == 0) {
-        return sl_vault_list(d->vault_fd, NULL, NULL, list_compartment, &l);
+        return sl_vault_each(d->vault_fd, NULL, list_version, &l);
     }
-    sl_res listed = list_compartment(&l, ask->compartment);
+    sl_res listed = sl_vault_each(d->vault_fd, ask->compartment, list_version, &l);
     bool known = sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) != NULL;
     return sl_is(listed, SL_E_NOT_FOUND) && known ? SL_DONE : listed;
 }

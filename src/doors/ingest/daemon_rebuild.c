@@ -16,7 +16,6 @@
 typedef struct {
     sl_ingestd *daemon;
     const char *compartment;
-    const char *object;
     uint64_t approval;
     uint64_t objects;
     sl_roster_builder *builder;
@@ -79,14 +78,13 @@ static sl_res add_echo(rebuilding *b, const sl_manifest *m)
     return read_part(b->daemon, m, SL_PART_ECHO, b->approval, &more[b->echo_count++]);
 }
 
-static sl_res rebuild_version(void *ctx, const char *name)
+static sl_res rebuild_version(void *ctx, const char *compartment, const char *object,
+                              uint64_t version)
 {
     rebuilding *b = ctx;
     sl_ingestd *d = b->daemon;
     sl_manifest m;
-    uint64_t version = 0;
-    SL_TRY(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
-    SL_TRY(sl_manifest_read(d->vault_fd, b->compartment, b->object, version, &m));
+    SL_TRY(sl_manifest_read(d->vault_fd, compartment, object, version, &m));
     const sl_admitted *admitted = sl_ingest_known_find(&d->known, m.ref.uid, version);
     if (admitted == NULL) {
         return SL_DONE; /* its crossing never ended well: it counts for nobody */
@@ -94,13 +92,6 @@ static sl_res rebuild_version(void *ctx, const char *name)
     SL_TRY(sl_ingestd_verify(d, &m, admitted));
     SL_TRY(m.parts[SL_PART_ROSTER].present ? add_roster(b, &m) : SL_DONE);
     return m.parts[SL_PART_ECHO].present ? add_echo(b, &m) : SL_DONE;
-}
-
-static sl_res rebuild_object(void *ctx, const char *name)
-{
-    rebuilding *b = ctx;
-    b->object = name;
-    return sl_vault_list(b->daemon->vault_fd, b->compartment, name, rebuild_version, b);
 }
 
 static sl_res record_roster_rebuilt(const rebuilding *b, const sl_compartment *c, sl_view roster)
@@ -161,7 +152,7 @@ static sl_res join_echoes(rebuilding *b, sl_buf *all)
 static sl_res rebuild_all(rebuilding *b, const sl_compartment *c, sl_buf *roster, sl_buf *echo)
 {
     sl_ingestd *d = b->daemon;
-    SL_TRY(sl_vault_list(d->vault_fd, b->compartment, NULL, rebuild_object, b));
+    SL_TRY(sl_vault_each(d->vault_fd, b->compartment, rebuild_version, b));
     if (b->objects < sl_ingest_known_rosters(&d->known, c->id)) {
         return sl_fail_at(SL_E_INTEGRITY, "vault: a sealed object is missing that the ledger names",
                           SL_NOWHERE);

@@ -4,8 +4,6 @@
  * it did not read. */
 #include "doors/ingest/daemon_internal.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "ledger/events.gen.h"
@@ -21,48 +19,20 @@ enum {
 /* Evidence counts for a day (data/checks/seal.yml): half of that, so that a slow pass is no gap. */
 #define PASS_MS UINT64_C(43200000)
 
-static sl_res add_line(sl_ingestd *d, const char *compartment, const char *object,
-                       const char *version)
+static sl_res add_line(void *context, const char *compartment, const char *object, uint64_t version)
 {
-    sl_buf *queue = &d->sweep.queue;
+    sl_ingestd *d = context;
     d->sweep.waiting++;
-    return sl_buf_addf(queue, "%s %s %s\n", compartment, object, version);
+    return sl_buf_addf(&d->sweep.queue, "%s %s %llu\n", compartment, object,
+                       (unsigned long long)version);
 }
 
 void sl_ingestd_sweep_soon(sl_ingestd *d, const sl_manifest *m)
 {
-    char version[32];
-    (void)snprintf(version, sizeof version, "%llu", (unsigned long long)m->ref.version);
-    sl_res r = add_line(d, m->ref.compartment, m->ref.object, version);
+    sl_res r = add_line(d, m->ref.compartment, m->ref.object, m->ref.version);
     if (!sl_ok(r)) {
         sl_log_res(SL_LOG_WARN, "a new object waits for the next pass to be read back", r);
     }
-}
-
-typedef struct {
-    sl_ingestd *daemon;
-    const char *compartment;
-    const char *object;
-} walk;
-
-static sl_res walk_version(void *context, const char *name)
-{
-    walk *w = context;
-    return add_line(w->daemon, w->compartment, w->object, name);
-}
-
-static sl_res walk_object(void *context, const char *name)
-{
-    walk *w = context;
-    w->object = name;
-    return sl_vault_list(w->daemon->vault_fd, w->compartment, name, walk_version, w);
-}
-
-static sl_res walk_compartment(void *context, const char *name)
-{
-    walk *w = context;
-    w->compartment = name;
-    return sl_vault_list(w->daemon->vault_fd, name, NULL, walk_object, w);
 }
 
 static sl_res tell(sl_ingestd *d, const sl_manifest *m, bool ok)
@@ -144,7 +114,7 @@ static void on_turn(void *context)
     sl_res r = SL_DONE;
     if (d->sweep.queue.n == 0 && now_ms >= d->sweep.pass_ms) {
         d->sweep.pass_ms = now_ms + PASS_MS;
-        r = sl_vault_list(d->vault_fd, NULL, NULL, walk_compartment, &(walk){ .daemon = d });
+        r = sl_vault_each(d->vault_fd, NULL, add_line, d);
     }
     for (int i = 0;
          i < LOOKS_MAX && sl_ok(r) && d->sweep.queue.n != 0 && now_ms >= d->sweep.look_ms; i++) {

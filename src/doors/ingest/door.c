@@ -541,24 +541,9 @@ static sl_res seal_part(crossing *c, sl_object_part part, sl_view plain)
 static sl_res seal_file(crossing *c)
 {
     uint8_t salt[SL_SEAL_SALT_BYTES];
-    SL_OWN(sl_buf, piece, sl_buf_free) = { .max = SL_READER_PIECE_BYTES };
-    SL_OWN(sl_hasher, hasher, sl_hasher_free) = { 0 };
-    uint64_t bytes = c->result->inspection.bytes;
-    SL_TRY(sl_buf_reserve(&piece, SL_READER_PIECE_BYTES));
+    const sl_inspection *found = &c->result->inspection;
     SL_TRY(c->world->random(c->world->context, salt, sizeof salt));
-    SL_TRY(sl_draft_part(c->draft, SL_PART_DATA, salt));
-    sl_hasher_start(&hasher);
-    for (uint64_t at = 0; at < bytes; at += piece.n) {
-        piece.n = bytes - at < SL_READER_PIECE_BYTES ? (size_t)(bytes - at) : SL_READER_PIECE_BYTES;
-        SL_TRY(sl_fd_pread_all(c->fd, piece.p, piece.n, at));
-        sl_hasher_add(&hasher, sl_buf_view(&piece));
-        SL_TRY(sl_draft_add(c->draft, sl_buf_view(&piece)));
-    }
-    sl_digest digest = sl_hasher_end(&hasher);
-    if (!sl_digest_eq(&digest, &c->result->inspection.digest)) {
-        return sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
-    }
-    return sl_draft_end_part(c->draft);
+    return sl_draft_add_file(c->draft, c->fd, found->bytes, salt, &found->digest);
 }
 
 static sl_res begin_draft(crossing *c, const sl_key_request *asked)

@@ -208,22 +208,3 @@ const sl_admitted *sl_ingest_known_find(const sl_ingest_known *known, const char
     }
     return NULL;
 }
-
-const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,
-                                      int64_t now_ms)
-{
-    size_t count = 0;
-    const sl_grant *grants = sl_roll_grants(known->roll, &count);
-    for (size_t i = 0; i < count; i++) {
-        const sl_grant *g = &grants[i];
-        if (strcmp(g->compartment, compartment) != 0 || g->revoked) {
-            continue;
-        }
-        const sl_grant *live = sl_roll_grant_for(known->roll, sl_view_str(g->principal),
-                                                 sl_view_str(compartment), SL_DOOR_INGEST, now_ms);
-        if (live != NULL) {
-            return live;
-        }
-    }
-    return NULL;
-}

@@ -68,9 +68,4 @@ const sl_roster_approval *sl_ingest_known_approval(const sl_ingest_known *known,
 bool sl_ingest_known_echoed(const sl_ingest_known *known, const char *compartment_id);
 /* How many admitted versions of this compartment (its id) have a sealed index of their records. */
 uint64_t sl_ingest_known_echoes(const sl_ingest_known *known, const char *compartment_id);
-/* A live grant for this door and compartment: who acts when the site's own user brings data. NULL:
- * nobody was granted it. */
-const sl_grant *sl_ingest_known_grant(const sl_ingest_known *known, const char *compartment,
-                                      int64_t now_ms);
-
 #endif

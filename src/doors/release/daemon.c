@@ -204,7 +204,9 @@ static sl_res fill_request(const daemon_state *d, const sl_release_ask *ask,
         return sl_fail_at(SL_E_NOT_FOUND, "release", SL_NOWHERE);
     }
     const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(r->compartment));
-    const sl_grant *grant = sl_release_known_grant(&d->known, r->compartment, sl_clock_wall_ms());
+    /* NULL: nobody was granted that anything leaves. */
+    const sl_grant *grant = sl_roll_grant_through(d->known.roll, sl_view_str(r->compartment),
+                                                  SL_DOOR_RELEASE, sl_clock_wall_ms());
     SL_NEED(c != NULL, SL_E_NOT_FOUND);
     *ret = (sl_release_request){ .asked = *r };
     memcpy(ret->compartment_id, c->id, sizeof ret->compartment_id);

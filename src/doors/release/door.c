@@ -69,33 +69,23 @@ static sl_res identify(const crossing *c)
 typedef struct {
     int vault_fd;
     const sl_release *asked;
-    const char *object;
     sl_manifest *ret;
     bool found;
 } finding;
 
-static sl_res find_version(void *ctx, const char *name)
+static sl_res find_version(void *ctx, const char *compartment, const char *object, uint64_t version)
 {
     finding *f = ctx;
     sl_manifest m;
-    uint64_t version = 0;
-    SL_TRY(sl_parse_u64(sl_view_str(name), INT64_MAX, &version));
     if (f->found || version != f->asked->version) {
         return SL_DONE;
     }
-    SL_TRY(sl_manifest_read(f->vault_fd, f->asked->compartment, f->object, version, &m));
+    SL_TRY(sl_manifest_read(f->vault_fd, compartment, object, version, &m));
     if (strcmp(m.ref.uid, f->asked->object) == 0) {
         f->found = true;
         *f->ret = m;
     }
     return SL_DONE;
-}
-
-static sl_res find_name(void *ctx, const char *name)
-{
-    finding *f = ctx;
-    f->object = name;
-    return sl_vault_list(f->vault_fd, f->asked->compartment, name, find_version, f);
 }
 
 /* The manifest of what the release is about, and whether it is the one that was signed for or told as held. */
@@ -104,7 +94,7 @@ static sl_res find_sealed(int at_fd, const sl_release *r, const sl_digest *diges
     sl_object_ref ref;
     finding f = { .vault_fd = at_fd, .asked = r, .ret = ret };
     if (is_object(r)) {
-        SL_TRY(sl_vault_list(at_fd, r->compartment, NULL, find_name, &f));
+        SL_TRY(sl_vault_each(at_fd, r->compartment, find_version, &f));
         SL_NEED(f.found, SL_E_NOT_FOUND);
     } else {
         sl_release_ref(r, &ref);
@@ -386,24 +376,9 @@ static sl_key_request key_request(const crossing *c)
 static sl_res seal_file(crossing *c)
 {
     uint8_t salt[SL_SEAL_SALT_BYTES];
-    SL_OWN(sl_buf, piece, sl_buf_free) = { .max = SL_READER_PIECE_BYTES };
-    SL_OWN(sl_hasher, hasher, sl_hasher_free) = { 0 };
-    uint64_t bytes = c->result->inspection.bytes;
-    SL_TRY(sl_buf_reserve(&piece, SL_READER_PIECE_BYTES));
+    const sl_inspection *found = &c->result->inspection;
     SL_TRY(c->world->random(c->world->context, salt, sizeof salt));
-    SL_TRY(sl_draft_part(c->draft, SL_PART_DATA, salt));
-    sl_hasher_start(&hasher);
-    for (uint64_t at = 0; at < bytes; at += piece.n) {
-        piece.n = bytes - at < SL_READER_PIECE_BYTES ? (size_t)(bytes - at) : SL_READER_PIECE_BYTES;
-        SL_TRY(sl_fd_pread_all(c->fd, piece.p, piece.n, at));
-        sl_hasher_add(&hasher, sl_buf_view(&piece));
-        SL_TRY(sl_draft_add(c->draft, sl_buf_view(&piece)));
-    }
-    sl_digest digest = sl_hasher_end(&hasher);
-    if (!sl_digest_eq(&digest, &c->result->inspection.digest)) {
-        return sl_fail_at(SL_E_AGAIN, "file", SL_NOWHERE);
-    }
-    return sl_draft_end_part(c->draft);
+    return sl_draft_add_file(c->draft, c->fd, found->bytes, salt, &found->digest);
 }
 
 static sl_res begin_draft(crossing *c)

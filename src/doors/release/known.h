@@ -37,9 +37,6 @@ uint64_t sl_release_known_next(const sl_release_known *known);
 SL_MUST sl_res sl_release_known_leaf(sl_release_known *known, uint64_t index, sl_view leaf);
 /* NULL: nothing was told of it. */
 const sl_release_facts *sl_release_known_facts(const sl_release_known *known, const char *id);
-/* A live grant for this door and compartment; NULL: nobody was granted that anything leaves. */
-const sl_grant *sl_release_known_grant(const sl_release_known *known, const char *compartment,
-                                       int64_t now_ms);
 /* Does the ledger say that this compartment (its id) has a roster, an index of its records? */
 bool sl_release_known_rostered(const sl_release_known *known, const char *compartment_id);
 bool sl_release_known_echoed(const sl_release_known *known, const char *compartment_id);
