@@ -21,13 +21,19 @@ MONTHS_OF = {
     "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
     "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split(),
+    "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split(),
+    "nl": "januari februari maart april mei juni juli augustus september oktober november december".split(),
 }
 COUNTRY_OF = {"de": ("Germany", "Austria", "Switzerland"), "fr": ("France", "Belgium"),
-              "es": ("Spain", "Mexico", "Argentina", "Colombia", "Chile")}
-ORIGIN_OF = {"de": "german", "fr": "french", "es": "hispanic"}
+              "es": ("Spain", "Mexico", "Argentina", "Colombia", "Chile"),
+              "it": ("Italy",), "pt": ("Portugal", "Brazil"), "nl": ("Netherlands",)}
+ORIGIN_OF = {"de": "german", "fr": "french", "es": "hispanic", "it": "italian", "pt": "portuguese", "nl": "dutch"}
 # Towns as those who live there write them, where the list has the English name.
 TOWN_OF = {"de": {"Munich": "München", "Nuremberg": "Nürnberg", "Vienna": "Wien", "Geneva": "Genf"},
-           "fr": {"Brussels": "Bruxelles", "Antwerp": "Anvers", "Ghent": "Gand", "Bruges": "Bruges"}, "es": {"Mexico City": "Ciudad de México"}}
+           "fr": {"Brussels": "Bruxelles", "Antwerp": "Anvers", "Ghent": "Gand", "Bruges": "Bruges"}, "es": {"Mexico City": "Ciudad de México"},
+           "it": {"Rome": "Roma", "Milan": "Milano", "Turin": "Torino", "Naples": "Napoli", "Florence": "Firenze", "Venice": "Venezia", "Genoa": "Genova", "Padua": "Padova"},
+           "pt": {"Lisbon": "Lisboa"}, "nl": {"The Hague": "Den Haag"}}
 STATES = dict(zip(
     "Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware Florida Georgia Hawaii Idaho "
     "Illinois Indiana Iowa Kansas Kentucky Louisiana Maine Maryland Massachusetts Michigan Minnesota Mississippi "
@@ -39,7 +45,21 @@ STATES = dict(zip(
 STATES = {name.replace("~", " "): short for name, short in STATES.items()}
 
 DAYS_OF = {"de": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag".split(), "fr": "lundi mardi mercredi jeudi vendredi samedi dimanche".split(),
-           "es": "lunes martes miércoles jueves viernes sábado domingo".split()}
+           "es": "lunes martes miércoles jueves viernes sábado domingo".split(),
+           "it": "lunedì martedì mercoledì giovedì venerdì sabato domenica".split(), "pt": "segunda-feira terça-feira quarta-feira quinta-feira sexta-feira sábado domingo".split(),
+           "nl": "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag".split()}
+# How a man, a woman and a doctor are called.
+TITLES_OF = {"it": (["Sig.", "Signor", "Sig.", "il Sig."], ["Sig.ra", "Signora", "Sig.ra", "Sig.na"], ["Dr.", "Dott.", "Dott.ssa", "Prof.", "Dottor", "Dr.ssa"]),
+             "pt": (["Sr.", "Senhor", "Sr.", "Seu"], ["Sra.", "D.", "Dona", "Senhora"], ["Dr.", "Dra.", "Dr.", "Doutora", "Prof. Dr.", "Doutor"]),
+             "nl": (["dhr.", "de heer", "meneer", "Dhr.", "hr."], ["mw.", "mevrouw", "mevr.", "Mw."], ["dr.", "dokter", "Dr.", "drs.", "prof. dr.", "huisarts"])}
+NURSES_OF = {"de": ["Schwester ", "Pfleger ", "Sr. ", "Pflegefachfrau "], "fr": ["IDE ", "Infirmière ", "Aide-soignante "], "es": ["Enf. ", "Enfermera ", "DUE "],
+             "it": ["Inf. ", "infermiera ", "OSS "], "pt": ["Enf. ", "Enfermeira ", "Enf.ª "], "nl": ["zuster ", "verpleegkundige ", "broeder "]}
+STREETS_OF = {"it": (["via", "Via", "viale", "corso", "piazza", "V.le", "largo", "vicolo"], "street_stem_it", "{way} {stem}, {n}"),
+              "pt": (["Rua", "R.", "Avenida", "Av.", "Travessa", "Praça", "Largo", "Estrada"], "street_stem_pt", "{way} {stem}, {n}"),
+              "nl": (["straat", "laan", "weg", "plein", "gracht", "kade", "hof", "singel"], "street_stem_nl", "{stem}{way} {n}")}
+HOSPITALS_OF = {"it": ["Ospedale di {c}", "Policlinico {c}", "Ospedale San {first}", "Clinica Villa {last}", "ASL {c}", "Ospedale Civile di {c}", "RSA San {first}", "AOU {c}", "Poliambulatorio {last}", "Casa di Cura {last}"],
+                "pt": ["Hospital de {c}", "Hospital São {first}", "Santa Casa de {c}", "Centro de Saúde de {c}", "USF {c}", "Clínica {last}", "Hospital Municipal {last}", "UPA {c}", "Hospital Distrital de {c}", "Lar Santa {first}"],
+                "nl": ["Ziekenhuis {c}", "{last} Ziekenhuis", "Sint {first} Ziekenhuis", "Huisartsenpraktijk {last}", "Verpleeghuis {c}", "UMC {c}", "Zorgcentrum De {last}hof", "GGZ {c}", "Apotheek {last}", "Gezondheidscentrum {c}"]}
 
 
 def lines(path):
@@ -104,6 +124,8 @@ class Person:
         self.middle = r.choice("ABCDEFGHJKLMNPRSTW")
         if group is not None and group == ORIGIN_OF.get(lang) and r.random() < 0.3:
             self.double(r, lists, lang)
+        if lang == "nl" and r.random() < 0.25:
+            self.last = r.choice(["van ", "de ", "van de ", "van den ", "ter ", "van der "]) + self.last
 
     def double(self, r, lists, lang):
         """Two given names or two family names, as the country has them."""
@@ -113,7 +135,13 @@ class Person:
             if r.random() < 0.5:
                 self.first = r.choice([f"{self.first} {other}", f"María {other}", f"José {other}", "María del Carmen", "María de los Ángeles",
                                        "Mª Ángeles", "M.ª Dolores", "Fco. Javier", "José Luis", "Juan Carlos", "Ana Belén", "Mª José"])
-        elif r.random() < 0.4:
+        elif lang == "pt":
+            self.last = f"{self.last} {wed}" if r.random() < 0.6 else f"{r.choice(['da', 'dos', 'de'])} {self.last}"
+            self.first = f"{self.first} {other}" if r.random() < 0.3 else self.first
+        elif lang == "it":
+            self.first = f"{self.first} {other}" if r.random() < 0.6 else self.first
+            self.last = f"{r.choice(['De', 'Di', 'Lo', 'La'])} {self.last}" if r.random() < 0.4 else self.last
+        elif r.random() < 0.4 or lang == "nl":
             self.last = f"{self.last}-{wed}"
         else:
             self.first = r.choice([f"{self.first} {other}", f"{self.first}-{other}", f"{self.first}-{other}"] if lang == "de" else
@@ -146,6 +174,8 @@ class Text:
             return self.r.choice(["M.", "M.", "Monsieur", "Mr"]) if p.male else self.r.choice(["Mme", "Madame", "Mme", "Mlle"])
         if self.lang == "es":
             return self.r.choice(["Sr.", "D.", "Don", "Sr"]) if p.male else self.r.choice(["Sra.", "Dña.", "Doña", "Sra", "Srta.", "D.ª"])
+        if self.lang in TITLES_OF:
+            return self.r.choice(TITLES_OF[self.lang][0 if p.male else 1])
         dot = "" if self.r.random() < 0.12 else "."
         return "Mr" + dot if p.male else self.r.choice(["Mrs" + dot, "Ms" + dot, "Ms" + dot, "Miss"])
 
@@ -157,6 +187,8 @@ class Text:
             return r.choice(["Dr", "Docteur", "Pr", "Professeur", "le Dr"]).replace("le ", "")
         if self.lang == "es":
             return r.choice(["Dr.", "Dra.", "Dr.", "Dra.", "Dr", "Dra", "Prof.", "Dr. D."])
+        if self.lang in TITLES_OF:
+            return r.choice(TITLES_OF[self.lang][2])
         return r.choice(["Dr.", "Dr.", "Dr.", "Dr.", "Dr", "Doctor", "Prof."])
 
     def name(self, who, form):
@@ -195,8 +227,7 @@ class Text:
         elif form == "dr":
             full = f"{self.doctor_title()} {p.last}" if r.random() < 0.6 else f"{self.doctor_title()} {p.first} {p.last}"
         elif form == "nurse":
-            titles = {"de": ["Schwester ", "Pfleger ", "Sr. ", "Pflegefachfrau "], "fr": ["IDE ", "Infirmière ", "Aide-soignante "],
-                      "es": ["Enf. ", "Enfermera ", "DUE "]}.get(self.lang, ["Nurse ", "Sister ", "RN ", "Nurse "])
+            titles = NURSES_OF.get(self.lang, ["Nurse ", "Sister ", "RN ", "Nurse "])
             full = r.choice(titles) + (p.first if r.random() < 0.3 else p.last)
         elif form == "up":
             full = r.choice([f"{p.last.upper()} {p.first}", f"{p.first} {p.last.upper()}", p.last.upper()])
@@ -237,6 +268,11 @@ class Text:
     def street_of(self, n):
         """A street and its number as the country of the language writes them."""
         r, w, names = self.r, self.lists.words, self.lists.names
+        if self.lang in STREETS_OF:
+            ways, stems, form = STREETS_OF[self.lang]
+            home = names[ORIGIN_OF[self.lang] + ".last"]
+            stem = r.choice(w[stems]) if r.random() < 0.6 else r.choice(home)
+            return form.format(way=r.choice(ways), stem=stem, n=n) + r.choice(["", "", "", "A", "/b", "-2"])
         if self.lang == "de":
             stem = r.choice([r.choice(names["german.last"]), r.choice(w["street_stem_de"]), f"{r.choice(names['german.first'])}-{r.choice(names['german.last'])}-"])
             end = r.choice(["straße", "str.", "weg", "platz", "allee", "gasse", "ring", "strasse", "ufer"])
@@ -283,6 +319,9 @@ class Text:
 
     def hospital_of(self, c):
         r, names = self.r, self.lists.names
+        if self.lang in HOSPITALS_OF:
+            home = ORIGIN_OF[self.lang]
+            return r.choice(HOSPITALS_OF[self.lang]).format(c=c, first=r.choice(names[home + ".first"]), last=r.choice(names[home + ".last"]))
         if self.lang == "de":
             saint = f"{r.choice(['St.', 'Sankt', 'St.-', 'St.'])} {r.choice(['Marien', 'Josef', 'Elisabeth', 'Vinzenz', 'Anna', 'Bernward', 'Hedwig', 'Franziskus', 'Barbara'])}".replace("- ", "-")
             return r.choice([f"Klinikum {c}", f"Universitätsklinikum {c}", f"Krankenhaus {c}", f"{saint}-{r.choice(['Hospital', 'Krankenhaus', 'Stift', 'Klinik'])}", f"{r.choice(['Asklepios', 'Helios', 'Sana', 'Schön', 'Vivantes', 'Ameos'])} {r.choice(['Klinik', 'Klinikum'])} {c}",
@@ -330,14 +369,14 @@ class Text:
                    f"{d}.{name[:3]} {year:02}", f"{d}/{m}/{year:02}", f"{d}. {name.lower()}", f"{d:02}{m:02}{y}", f"{d:02}.{m:02}.{y}, {d % 24:02}:{m + 10} Uhr", f"{d}.{m}.'{year:02}"]
             month = [f"{name} {y}", f"{m:02}/{y}", f"{m}/{year:02}", f"{name} {year:02}", f"{name[:3]}. {y}", f"{m:02}.{y}"]
         else:
-            of = "de " if self.lang == "es" else ""
+            of = "de " if self.lang in ("es", "pt") else ""
             day = r.choice(DAYS_OF[self.lang])
             first = "1er" if self.lang == "fr" and d == 1 else d
             full = [f"{d:02}/{m:02}/{y}", f"{d:02}/{m:02}/{y}", f"{d:02}-{m:02}-{y}", f"{first} {of}{name} {of}{y}", f"{d}/{m}/{year:02}", f"{d:02}.{m:02}.{y}"]
             part = [f"{d}/{m}", f"{d:02}/{m:02}", f"{first} {of}{name}", f"{d}-{m}", f"{d}/{m}/{year:02}"]
             odd = [f"{day} {d}/{m}", f"{day} {first} {of}{name}", f"{day}{',' if of else ''} {first} {of}{name} {of}{y}", f"{y}-{m:02}-{d:02}", f"{d}-{name[:3]}-{year:02}", f"{d}.{m}.{year:02}",
-                   f"{d} {name[:4]}. {y}", f"{d:02}/{m:02}/{y} {d % 24:02}:{m + 10}" + r.choice(["", " h"]), f"{d}{m:02}{year:02}", f"{d} {name[:3].upper()} {y}"]
-            month = [f"{name} {of}{y}", f"{m:02}/{y}", f"{m}/{year:02}", f"{name} {y}", f"{name} {'del ' if of else ''}{y}"]
+                   f"{d} {name[:4]}. {y}", f"{d:02}/{m:02}/{y} {d % 24:02}:{m + 10}" + r.choice(["", " h"]), f"{d:02}{m:02}{year:02}", f"{d} {name[:3].upper()} {y}"]
+            month = [f"{name} {of}{y}", f"{m:02}/{y}", f"{m}/{year:02}", f"{name} {y}", f"{name} {'del ' if self.lang == 'es' else ''}{y}"]
         forms = {"full": full, "dob": full, "my": month, "odd": odd, "part": part}
         return r.choice(forms[form] if form in forms else full * 3 + part)
 
@@ -360,8 +399,16 @@ class Text:
             a, pairs = r.randint(600, 999), [self.digits(2) for _ in range(3)]
             return r.choice([f"+34 {a} {self.digits(3)} {self.digits(3)}", f"{a} " + " ".join(pairs), f"{a}{''.join(pairs)}", f"{a}-{self.digits(3)}-{self.digits(3)}", f"{a} {self.digits(3)} {self.digits(3)}", f"(9{self.digits(1)}) {self.digits(3)} {self.digits(4)}",
                              f"+52 55 {self.digits(4)} {self.digits(4)}", f"+54 9 11 {self.digits(4)}-{self.digits(4)}", f"+57 3{self.digits(2)} {self.digits(7)}", f"{a}.{'.'.join(pairs)}"])
+        if self.lang in TITLES_OF:
+            return self.phone_more()
         a, b, c = r.randint(201, 989), r.randint(200, 999), self.digits(4)
         return r.choice([f"({a}) {b}-{c}", f"{a}-{b}-{c}", f"{a}.{b}.{c}", f"{a} {b} {c}", f"+1 {a} {b} {c}", f"+1-{a}-{b}-{c}", f"({a}){b}-{c}", f"+44 7{self.digits(3)} {self.digits(6)}"])
+
+    def phone_more(self):
+        r, d = self.r, self.digits
+        return r.choice({"it": [f"3{d(2)} {d(7)}", f"+39 3{d(2)} {d(3)} {d(4)}", f"0{d(2)}/{d(6)}", f"3{d(9)}", f"06 {d(8)}"],
+                         "pt": [f"9{d(2)} {d(3)} {d(3)}", f"+351 9{d(8)}", f"(11) 9{d(4)}-{d(4)}", f"+55 21 9{d(4)}-{d(4)}", f"2{d(8)}"],
+                         "nl": [f"06-{d(8)}", f"06 {d(2)} {d(2)} {d(2)} {d(2)}", f"+31 6 {d(8)}", f"0{d(2)}-{d(7)}", f"0{d(3)} {d(6)}"]}[self.lang])
 
     def identifier(self, kind):
         r, d, l = self.r, self.digits, self.letters
@@ -405,7 +452,34 @@ class Text:
             dni = eight + letter[int(eight) % 23]
             return r.choice([dni, dni, f"{eight}-{dni[-1]}", f"{eight[:2]}.{eight[2:5]}.{eight[5:]}-{dni[-1]}", f"{'XYZ'[foreign]}{nie}{letter[int(str(foreign) + nie) % 23]}",
                              f"{area[:2]} {area[2:]} {int(area) % 97:02}", f"{area[:2]}/{area[2:]}/{int(area) % 97:02}"])
+        if self.lang == "pt":
+            nine = d(9)
+            one = sum(int(c) * k for c, k in zip(nine, range(10, 1, -1))) * 10 % 11 % 10
+            two = sum(int(c) * k for c, k in zip(nine + str(one), range(11, 1, -1))) * 10 % 11 % 10
+            nif = r.choice("12") + d(7)
+            check = 11 - sum(int(c) * k for c, k in zip(nif, range(9, 1, -1))) % 11
+            return r.choice([f"{nine[:3]}.{nine[3:6]}.{nine[6:]}-{one}{two}", f"{nine}{one}{two}", f"{nif}{check if check < 10 else 0}"])
+        if self.lang == "nl":
+            return self.dutch()
+        if self.lang == "it":
+            return self.italian(y, m, day)
         return self.identifier("ssn")
+
+    def italian(self, y, m, day):
+        """The tax code: six letters, birth, place, and a letter that is summed from odd and even places."""
+        l, d = self.letters, self.digits
+        code = l(6) + f"{y}{'ABCDEHLMPRST'[m - 1]}{day + self.r.choice([0, 40]):02}{l(1)}{d(3)}"
+        odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+        rank = [int(c) if c.isdigit() else ord(c) - 65 for c in code]
+        return code + chr(65 + sum(odd[v] if i % 2 == 0 else v for i, v in enumerate(rank)) % 26)
+
+    def dutch(self):
+        """Nine digits whose sum, weighed nine to two and minus one, eleven divides."""
+        while True:
+            eight = self.r.choice("12345678") + self.digits(7)
+            last = sum(int(c) * k for c, k in zip(eight, range(9, 1, -1))) % 11
+            if last < 10:
+                return eight + str(last)
 
     def austrian(self, born):
         """Three digits, a check digit, the day of birth; a number whose check would be ten is not given out."""
@@ -416,15 +490,16 @@ class Text:
                 return f"{three}{check} {born}"
 
     def iban(self):
-        country, n = {"de": ("DE", 18), "fr": ("FR", 23), "es": ("ES", 20)}.get(self.lang, ("GB", 18))
-        body = self.digits(n)
-        whole = body + "".join(str(ord(c) - 55) for c in country) + "00"
+        country, n = {"de": ("DE", 18), "fr": ("FR", 23), "es": ("ES", 20), "it": ("IT", 22), "pt": ("PT", 21), "nl": ("NL", 10)}.get(self.lang, ("GB", 14))
+        bank = {"it": self.letters(1), "nl": self.letters(4)}.get(self.lang, "" if self.lang != "en" else self.letters(4))
+        body = bank + self.digits(n)
+        whole = "".join(str(ord(c) - 55) if c.isalpha() else c for c in body) + "".join(str(ord(c) - 55) for c in country) + "00"
         full = f"{country}{98 - int(whole) % 97:02}{body}"
         return full if self.r.random() < 0.4 else " ".join(full[i:i + 4] for i in range(0, len(full), 4))
 
     def plate(self):
         d, l = self.digits, self.letters
-        return {"de": f"{l(self.r.randint(1, 3))}-{l(2)} {d(self.r.randint(2, 4))}", "fr": f"{l(2)}-{d(3)}-{l(2)}", "es": f"{d(4)} {l(3)}"}.get(self.lang, f"{l(3)} {d(4)}")
+        return {"de": f"{l(self.r.randint(1, 3))}-{l(2)} {d(self.r.randint(2, 4))}", "fr": f"{l(2)}-{d(3)}-{l(2)}", "es": f"{d(4)} {l(3)}", "it": f"{l(2)} {d(3)} {l(2)}", "pt": f"{l(2)}-{d(2)}-{l(2)}", "nl": f"{l(2)}-{d(3)}-{l(1)}"}.get(self.lang, f"{l(3)} {d(4)}")
 
     def npi(self):
         body = "1" + self.digits(8)
@@ -456,7 +531,8 @@ class Text:
         if base == "street":
             return self.add(self.street(), "LOCATION", "STREET")
         if base == "zip":
-            return self.add(self.digits(5), "LOCATION", "ZIP")
+            code = {"pt": f"{self.digits(4)}-{self.digits(3)}", "nl": f"{self.digits(4)} {self.letters(2)}"}.get(self.lang, self.digits(5))
+            return self.add(code, "LOCATION", "ZIP")
         if base == "address" and form == "intl" and r.random() < 0.7:
             return self.add(self.address_abroad(), "LOCATION", "ADDRESS")
         if base == "address":
@@ -464,7 +540,8 @@ class Text:
             if self.lang == "en":
                 tail = f"{c[0]}, {r.choice([STATES.get(c[1], 'CA'), c[1]])} {self.digits(5)}"
             else:
-                tail = f"{self.digits(5)} {c[0]}"
+                code = {"pt": f"{self.digits(4)}-{self.digits(3)}", "nl": f"{self.digits(4)} {self.letters(2)}"}.get(self.lang, self.digits(5))
+                tail = f"{code} {c[0]}"
             return self.add(self.street() + r.choice([", ", ", ", "\n", " "]) + tail, "LOCATION", "ADDRESS")
         if base == "hosp":
             return self.add(self.hospital(), "LOCATION", "HOSPITAL")
@@ -479,7 +556,7 @@ class Text:
             user = re.sub(r"[^a-z]", "", (p.first[:1] + p.last).lower())
             return self.add(r.choice(["@" + user, user + self.digits(2), f"@{user}_{self.digits(2)}", user]), "CONTACT", "USER")
         if base == "hospcity":
-            return self.add(self.hospital() + {"en": r.choice([" in ", ", ", " in ", " at "]), "de": " in ", "fr": " à ", "es": " de "}[self.lang] + self.place(), "LOCATION", "HOSPITAL")
+            return self.add(self.hospital() + {"en": r.choice([" in ", ", ", " in ", " at "]), "de": " in ", "fr": " à ", "es": " de ", "it": " di ", "pt": " de ", "nl": " in "}[self.lang] + self.place(), "LOCATION", "HOSPITAL")
         if base == "date":
             return self.add(self.date(form), "DATE", "DATE")
         if base == "dob":
@@ -650,7 +727,7 @@ def main():
         if len(sys.argv) > 5 and voice not in sys.argv[5:]:
             continue
         r = random.Random(f"{seed}:{voice}")
-        lang = voice[-2:] if voice[-3:] in ("_de", "_fr", "_es") else "en"
+        lang = voice[-2:] if voice[-3:-2] == "_" and voice[-2:] in ORIGIN_OF else "en"
         templates = lines(path)
         with open(out / f"{voice}.jsonl", "w", encoding="utf-8") as f:
             for i in range(count * 2 if "clean" in voice else count):
