@@ -90,10 +90,10 @@ static sl_res scan_main(const sl_patterns *p, sl_pattern_work *w, sl_view text)
     for (size_t at = sl_pattern_trigger(text, 0); at < text.n;) {
         size_t from = text.n <= WHOLE_BYTES ? 0 : sl_pattern_window_start(text, at, done);
         size_t to = text.n <= WHOLE_BYTES ? text.n : sl_pattern_window_end(text, at);
-        size_t next = sl_pattern_trigger(text, to);
-        while (next < text.n && sl_pattern_window_start(text, next, to) <= to) {
+        size_t next = sl_pattern_trigger_after(text, at, to);
+        while (next < text.n && (next <= to || sl_pattern_window_start(text, next, to) <= to)) {
             to = sl_pattern_window_end(text, next);
-            next = sl_pattern_trigger(text, to);
+            next = sl_pattern_trigger_after(text, next, to);
         }
         SL_TRY(scan_part(db, w, text, from, to, on_end));
         done = to;

@@ -1,5 +1,6 @@
 /* From matches to findings (patterns.h): the identifier in a match, its check digit, the words around it. */
 #include "detect/patterns_set.h"
+#include "detect/words.h"
 
 /* How far context words may stand before and after a match. */
 #define CONTEXT_BEFORE ((size_t)40)
@@ -75,8 +76,8 @@ static sl_pattern_match value_of(const sl_pattern *one, sl_view text, sl_pattern
         break;
     }
     case VALUE_DIGIT:
-        while (m.start < m.end && !(text.p[m.start] >= '0' && text.p[m.start] <= '9') &&
-               text.p[m.start] != '+' && text.p[m.start] != '(') {
+        while (m.start < m.end && !sl_is_digit(text.p[m.start]) && text.p[m.start] != '+' &&
+               text.p[m.start] != '(') {
             m.start++;
         }
         break;
@@ -88,6 +89,14 @@ static sl_pattern_match value_of(const sl_pattern *one, sl_view text, sl_pattern
                (sl_pattern_is_blank(text.p[m.start]) || text.p[m.start] == ':' ||
                 text.p[m.start] == '=' || text.p[m.start] == '"' || text.p[m.start] == '\'')) {
             m.start++;
+        }
+        break;
+    case VALUE_NUMBER:
+        while (m.start < m.end && !sl_is_digit(text.p[m.start])) {
+            m.start++;
+        }
+        for (size_t at = m.start; at < m.end; at++) {
+            m.end = sl_is_digit(text.p[at]) ? m.end : at;
         }
         break;
     case VALUE_ALL:

@@ -17,7 +17,7 @@
 #define SL_PATTERN_BACK_MAX ((uint16_t)160)
 #define SL_PATTERN_TABLE_BYTES_MAX ((size_t)1 << 20)
 
-typedef enum { VALUE_ALL, VALUE_LAST, VALUE_DIGIT, VALUE_REST } sl_pattern_value;
+typedef enum { VALUE_ALL, VALUE_LAST, VALUE_DIGIT, VALUE_REST, VALUE_NUMBER } sl_pattern_value;
 
 typedef struct {
     const char *name;
@@ -98,6 +98,8 @@ SL_MUST sl_res sl_patterns_read(const sl_view *tables, size_t count, sl_patterns
 uint32_t sl_word_set_hash(sl_view word);
 /* The first trigger at or after `at`, or the text's end; the window around one, not before `floor`. */
 size_t sl_pattern_trigger(sl_view text, size_t at);
+/* The next trigger behind `trigger` whose window may reach beyond `window_end`. */
+size_t sl_pattern_trigger_after(sl_view text, size_t trigger, size_t window_end);
 size_t sl_pattern_window_start(sl_view text, size_t trigger, size_t floor);
 size_t sl_pattern_window_end(sl_view text, size_t trigger);
 /* Of each pattern's matches that share a start, the longest that proves itself; of overlapping ones of one pattern, the

@@ -82,7 +82,7 @@ static sl_res parse_context(sl_patterns *p, sl_view text, size_t line, sl_patter
 
 static sl_res parse_value(sl_view text, size_t line, uint8_t *ret)
 {
-    static const char *const NAMES[] = { "all", "last", "digit", "rest" };
+    static const char *const NAMES[] = { "all", "last", "digit", "rest", "number" };
     for (size_t i = 0; i < SL_COUNT_OF(NAMES); i++) {
         if (sl_view_eq_str(text, NAMES[i])) {
             *ret = (uint8_t)i;

@@ -93,6 +93,14 @@ size_t sl_pattern_trigger(sl_view t, size_t i)
     return t.n;
 }
 
+/* A trigger within the window counts too when its own window ends later: what begins there may end outside. Those that
+ * stand further from the end than a window reaches change nothing. */
+size_t sl_pattern_trigger_after(sl_view t, size_t trigger, size_t window_end)
+{
+    size_t from = window_end > WINDOW_AFTER ? window_end - WINDOW_AFTER : 0;
+    return sl_pattern_trigger(t, from > trigger ? from : trigger + 1);
+}
+
 size_t sl_pattern_window_start(sl_view t, size_t trigger, size_t floor)
 {
     size_t at = trigger - floor > WINDOW_BEFORE ? trigger - WINDOW_BEFORE : floor;

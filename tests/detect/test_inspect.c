@@ -40,6 +40,25 @@ static const sample FOUND[] = {
     { "a veteran, last four 6671, fell", SL_CLASS_SSN, "6671" },
     { "her login is jdoe_84 there", SL_CLASS_ACCOUNT, "jdoe_84" },
     { "matched as UNOS AGHT244 today", SL_CLASS_OTHER_ID, "AGHT244" },
+    { "Pt is a 93 y/o male with falls", SL_CLASS_AGE90, "93 y/o" },
+    { "deaf; she's 96, so", SL_CLASS_AGE90, "96" },
+    { "her grandma is 101 and", SL_CLASS_AGE90, "101" },
+    { "M/93 from the ward", SL_CLASS_AGE90, "93" },
+    { "age approx 95, found down", SL_CLASS_AGE90, "95" },
+    { "is on Tuesday, May 6 at 9", SL_CLASS_DATE, "Tuesday, May 6" },
+    { "admitted Wednesday 15 Jan.", SL_CLASS_DATE, "Wednesday 15 Jan" },
+    { "ask on thursday the 14th", SL_CLASS_DATE, "thursday the 14th" },
+    { "op is march the 2nd", SL_CLASS_DATE, "march the 2nd" },
+    { "no diarrhoea since 8.10. and", SL_CLASS_DATE, "8.10." },
+    { "he said 7/17, walked", SL_CLASS_DATE, "7/17" },
+    { "Hospital number GH/22/01847. She", SL_CLASS_MRN, "GH/22/01847" },
+    { "IP No.: IP/2024/55673", SL_CLASS_MRN, "IP/2024/55673" },
+    { "Gallant ICD SN 810445927, VT", SL_CLASS_DEVICE, "810445927" },
+    { "NRIC S7654321F, allergic", SL_CLASS_NATIONAL_ID, "S7654321F" },
+    { "IC 850712-10-5543, tel", SL_CLASS_NATIONAL_ID, "850712-10-5543" },
+    { "RAMQ VAIE 8306 1412, 41", SL_CLASS_HEALTH_PLAN, "VAIE 8306 1412" },
+    { "notify Sato at ext. 5-0192 if", SL_CLASS_PHONE, "5-0192" },
+    { "adverse event: 101-003 nausea", SL_CLASS_SUBJECT, "101-003" },
     { "Officer Okafor brought him in", SL_CLASS_NAME, "Officer Okafor" },
     { "from 203.0.113.9 at", SL_CLASS_IP, "203.0.113.9" },
     { "DNI 12345678Z", SL_CLASS_DNI, "12345678Z" },
@@ -111,6 +130,9 @@ static void ordinary_clinical_text_is_not_touched(void **state)
         "See figure 3-2 and table 4.1 for doses of 10-20 mg.",
         "The ratio was 1.5 (95% CI 1.2-1.9, p=0.003).",
         "See https://example.org/guideline for the guideline.",
+        "She is 94% on room air, he was 96 kg, HR 93, dose 95 mg, sats 93.",
+        "He is 98 percent sure; 7/17 patients improved. A 1/20 dilution, 3/21 samples.",
+        "Patients aged over 90 and ages 65-95; the 90 day mortality.",
     };
     engines *e = *state;
     for (size_t i = 0; i < SL_COUNT_OF(CLEAN); i++) {
@@ -190,6 +212,25 @@ static void a_value_deep_in_a_long_text_is_found(void **state)
         }
         assert_int_equal(ssn, 1);
         assert_int_equal(canary, 1);
+    }
+}
+
+/* Windows are cut around digits and the like: what begins in one may end outside. */
+static void a_value_at_a_windows_edge_is_found(void **state)
+{
+    engines *e = *state;
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = (size_t)1 << 16 };
+    for (size_t gap = 1; gap < 140; gap++) {
+        sl_buf_clear(&text);
+        assert_done(sl_buf_add_str(&text, "Weight 1610 g "));
+        for (size_t i = 0; i < gap; i++) {
+            assert_done(sl_buf_add_byte(&text, i % 6 == 5 ? ' ' : 'q'));
+        }
+        assert_done(sl_buf_add_str(&text, " since 1 Feb. "));
+        for (size_t i = 0; i < 600; i++) {
+            assert_done(sl_buf_add_byte(&text, i % 6 == 5 ? ' ' : 'q'));
+        }
+        assert_true(is_found(e, sl_buf_view(&text), SL_CLASS_DATE, "1 Feb"));
     }
 }
 
@@ -363,6 +404,7 @@ int main(void)
         cmocka_unit_test_prestate(ordinary_clinical_text_is_not_touched, &e),
         cmocka_unit_test_prestate(disguises_are_seen_through, &e),
         cmocka_unit_test_prestate(a_value_deep_in_a_long_text_is_found, &e),
+        cmocka_unit_test_prestate(a_value_at_a_windows_edge_is_found, &e),
         cmocka_unit_test_prestate(matches_do_not_depend_on_the_address_of_the_text, &e),
         cmocka_unit_test(what_the_build_compiled_finds_the_same),
         cmocka_unit_test(automata_for_several_processors_are_whole_or_refused),
