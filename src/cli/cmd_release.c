@@ -335,6 +335,7 @@ static int judge(sl_cli *cli, int argc, char **argv, bool approves)
         return status;
     }
     sl_buf_clear(&reply);
+    memcpy(ask.id, s.item, sizeof ask.id);
     r = sl_release_call(cli->site, SL_RELEASE_SETTLE, &ask, -1, &reply);
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "release", r);
 }

@@ -37,11 +37,15 @@ static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(
 
 /* ---- life ---- */
 
-/* What a crash left: drafts go, crossings without an outcome are told as unknown (law 1). */
+/* What a crash left: drafts go, crossings without an outcome are told as unknown (law 1). Drafts that stay are out of
+ * sight, and none is a reason for nobody to be served. */
 static sl_res sweep_one(void *ctx, const char *compartment)
 {
     size_t removed = 0;
-    SL_TRY(sl_drafts_sweep(((sl_ingestd *)ctx)->vault_fd, compartment, &removed));
+    sl_res swept = sl_drafts_sweep(((sl_ingestd *)ctx)->vault_fd, compartment, &removed);
+    if (!sl_ok(swept)) {
+        sl_log_res(SL_LOG_WARN, "unfinished objects could not be removed", swept);
+    }
     if (removed != 0) {
         sl_log(SL_LOG_WARN, "%zu unfinished objects removed", removed);
     }
@@ -67,7 +71,12 @@ static sl_res recover(sl_ingestd *d)
     SL_TRY(sl_peers_follow(&d->peers));
     SL_TRY(sl_vault_list(d->vault_fd, NULL, NULL, sweep_one, d));
     for (size_t i = 0; i < d->known.open_count; i++) {
-        SL_TRY(tell_unknown(d, &d->known.open[i]));
+        sl_res told = tell_unknown(d, &d->known.open[i]);
+        if (!sl_ok(told)) {
+            SL_NEED(d->peers.ledger != NULL, SL_E_UNAVAILABLE); /* then none can be told */
+            sl_log_res(SL_LOG_ERROR, "a crossing without an outcome could not be told as unknown",
+                       told);
+        }
     }
     return sl_peers_follow(&d->peers);
 }

@@ -57,7 +57,6 @@ static sl_res serve(sl_release_daemon *d, sl_proc *self)
     SL_TRY(sl_dir_open(AT_FDCWD, "/vault", &d->vault_fd));
     SL_TRY(sl_release_known_init(&d->known));
     SL_TRY(sl_release_daemon_recover(d));
-    SL_TRY(sl_release_daemon_end_start(d));
     return sl_commands_serve(&d->commands, "release");
 }
 

@@ -204,14 +204,20 @@ static sl_res do_take(sl_release_daemon *d, const sl_release_ask *ask, int fd, s
     return sl_json_finish(&w);
 }
 
-static sl_res do_settle(sl_release_daemon *d, sl_buf *reply)
+/* A request that names a release waits for that one alone: others that cannot be ended now are not its failure. */
+static sl_res do_settle(sl_release_daemon *d, const sl_release_ask *ask, sl_buf *reply)
 {
-    size_t ended = 0;
+    sl_release_ends ends;
     sl_json_writer w;
-    SL_TRY(sl_release_daemon_settle(d, false, &ended));
+    SL_TRY(sl_release_daemon_settle(d, &ends));
+    const sl_release *r = sl_roll_release(d->known.roll, sl_view_str(ask->id));
+    if (r != NULL && sl_release_is_over(&d->known, r, sl_clock_wall_ms())) {
+        return sl_ok(ends.why) ? sl_fail(SL_E_AGAIN) : ends.why;
+    }
     sl_json_writer_init(&w, reply);
     sl_json_object_begin(&w);
-    sl_json_put_uint(&w, "ended", ended);
+    sl_json_put_uint(&w, "ended", ends.ended);
+    sl_json_put_uint(&w, "failed", ends.failed);
     sl_json_object_end(&w);
     return sl_json_finish(&w);
 }
@@ -230,6 +236,6 @@ sl_res sl_release_daemon_answer(void *context, uint16_t type, sl_view body, int 
     case SL_RELEASE_TAKE:
         return do_take(d, &ask, fd, reply);
     default:
-        return do_settle(d, reply);
+        return do_settle(d, &ask, reply);
     }
 }

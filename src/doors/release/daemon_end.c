@@ -1,119 +1,58 @@
-/* The end of what is held (daemon_internal.h): what was turned down, what nobody let out in time, what a crash left. It
- * must never destroy what the ledger does not say is over. */
-#include "doors/release/daemon_internal.h"
-
-#include "base/clock.h"
+/* When what is over is ended (daemon_internal.h, end.h): at the start, every few seconds, and when a command asks. */
 #include "base/log.h"
+#include "doors/release/daemon_internal.h"
 
 enum { SETTLE_MS = 10 * 1000 }; /* what is rejected or over is destroyed within this time */
 
-/* How a release is over that the ledger does not call ended; NULL: it is not. */
-static const char *over(const sl_release_daemon *d, const sl_release *r, int64_t now_ms,
-                        bool starting)
+/* Told once for each reason: it is tried again every few seconds. */
+static void tell_failed(sl_release_daemon *d, const char *what, sl_res why)
 {
-    const sl_release_facts *facts = sl_release_known_facts(&d->known, r->id);
-    switch (r->state) {
-    case SL_RELEASE_REJECTED:
-        return "rejected";
-    case SL_RELEASE_HELD:
-    case SL_RELEASE_APPROVED:
-        return now_ms >= r->until_ms ? "expired" : NULL;
-    case SL_RELEASE_ASKED:
-        if (starting && facts != NULL) {
-            return "unknown"; /* a crash cut its crossing off */
-        }
-        return now_ms - r->asked_ms >= SL_RELEASE_ASK_MS_MAX ? "expired" : NULL;
-    case SL_RELEASE_ENDED:
-    default:
-        return NULL;
+    if (why.code != d->end_failed.code) {
+        sl_log_res(SL_LOG_WARN, what, why);
     }
+    d->end_failed = why;
 }
 
-static sl_res end_one(sl_release_daemon *d, const sl_release *r, const char *outcome)
+/* What could not be cleared away lies there still, though its leaf says that it is over. */
+static sl_res sweep(sl_release_daemon *d, bool drafts)
 {
+    sl_release_ends swept;
     sl_release_world world = sl_release_daemon_world(d);
-    const sl_compartment *c = sl_roll_compartment(d->known.roll, sl_view_str(r->compartment));
-    SL_NEED(c != NULL, SL_E_NOT_FOUND);
-    return sl_release_end(&world, d->held_fd, r, c->id, outcome);
-}
-
-/* Every leaf moves the list: one at a time, from its beginning. */
-sl_res sl_release_daemon_settle(sl_release_daemon *d, bool starting, size_t *ret_ended)
-{
-    *ret_ended = 0;
-    for (bool again = true; again;) {
-        size_t count = 0;
-        SL_TRY(sl_peers_follow(&d->peers));
-        const sl_release *list = sl_roll_releases(d->known.roll, &count);
-        again = false;
-        for (size_t i = 0; i < count && !again; i++) {
-            sl_release r = list[i];
-            const char *outcome = over(d, &r, sl_clock_wall_ms(), starting);
-            if (outcome != NULL) {
-                SL_TRY(end_one(d, &r, outcome));
-                (*ret_ended)++;
-                again = true;
-            }
-        }
+    SL_TRY(sl_release_sweep(&world, &d->known, d->held_fd, drafts, &swept));
+    if (swept.failed != 0) {
+        tell_failed(d, "what is over could not be cleared away yet", swept.why);
     }
     return SL_DONE;
 }
 
-static void on_tick(void *context)
+sl_res sl_release_daemon_settle(sl_release_daemon *d, sl_release_ends *ret)
 {
-    size_t ended = 0;
-    sl_res r = sl_release_daemon_settle(context, false, &ended);
-    if (!sl_ok(r) && !sl_is(r, SL_E_UNAVAILABLE)) {
-        sl_log_res(SL_LOG_WARN, "what is over could not be destroyed yet", r);
-    }
-}
-
-sl_res sl_release_daemon_end_start(sl_release_daemon *d)
-{
-    uint64_t timer = 0;
-    return sl_loop_every(d->commands.loop, SETTLE_MS, on_tick, d, &timer);
-}
-
-/* ---- after a crash ---- */
-
-typedef struct {
-    sl_release_daemon *daemon;
-    const char *compartment;
-} sweeping;
-
-/* What lies there although its release is over: a crash came between the leaf and the destruction. */
-static sl_res sweep_held(void *ctx, const char *name)
-{
-    sweeping *s = ctx;
-    sl_release_daemon *d = s->daemon;
     sl_release_world world = sl_release_daemon_world(d);
-    sl_release gone = { .state = SL_RELEASE_ENDED };
-    static const char prefix[] = "release-";
-    size_t n = sizeof prefix - 1;
-    if (strncmp(name, prefix, n) != 0 || strlen(name + n) != SL_UID_CHARS) {
-        return SL_DONE; /* not ours */
-    }
-    const sl_release *r = sl_roll_release(d->known.roll, sl_view_str(name + n));
-    if (r != NULL && r->state != SL_RELEASE_ENDED) {
+    bool again = !sl_ok(d->end_failed);
+    SL_TRY(sl_release_settle(&world, &d->known, d->held_fd, ret));
+    if (ret->failed != 0) {
+        tell_failed(d, "what is over could not be destroyed yet", ret->why);
         return SL_DONE;
     }
-    memcpy(gone.id, name + n, sizeof gone.id);
-    (void)snprintf(gone.compartment, sizeof gone.compartment, "%s", s->compartment);
-    sl_log(SL_LOG_WARN, "held bytes of a release that is over are removed");
-    return sl_release_clear(&world, d->held_fd, &gone, r == NULL ? 0 : r->ended_leaf);
+    d->end_failed = SL_DONE;
+    return again ? sweep(d, false) : SL_DONE;
 }
 
-static sl_res sweep_compartment(void *ctx, const char *name)
+static void on_tick(void *context)
 {
-    sweeping s = { .daemon = ctx, .compartment = name };
-    size_t removed = 0;
-    SL_TRY(sl_drafts_sweep(s.daemon->held_fd, name, &removed));
-    return sl_vault_list(s.daemon->held_fd, name, NULL, sweep_held, &s);
+    sl_release_ends ends;
+    sl_res r = sl_release_daemon_settle(context, &ends);
+    if (!sl_ok(r) && !sl_is(r, SL_E_UNAVAILABLE)) {
+        sl_log_res(SL_LOG_WARN, "what is over could not be looked for", r);
+    }
 }
 
 sl_res sl_release_daemon_recover(sl_release_daemon *d)
 {
-    size_t ended = 0;
-    SL_TRY(sl_release_daemon_settle(d, true, &ended));
-    return sl_vault_list(d->held_fd, NULL, NULL, sweep_compartment, d);
+    uint64_t timer = 0;
+    sl_release_ends ends;
+    d->end_failed = SL_DONE;
+    SL_TRY(sl_release_daemon_settle(d, &ends));
+    SL_TRY(sweep(d, true));
+    return sl_loop_every(d->commands.loop, SETTLE_MS, on_tick, d, &timer);
 }

@@ -6,6 +6,7 @@
 #include "doors/commands.h"
 #include "doors/peers.h"
 #include "doors/release/door.h"
+#include "doors/release/end.h"
 #include "doors/release/known.h"
 #include "doors/release/protocol.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     sl_release_known known;
     int held_fd;
     int vault_fd;
+    sl_res end_failed;      /* what was told last of an end that failed; SL_DONE: none does */
     sl_valve_ticket ticket; /* of the crossing that runs */
     sl_buf roster;          /* likewise, what its engines look up */
     sl_buf echo;
@@ -33,11 +35,10 @@ SL_MUST sl_res sl_release_daemon_answer(void *context, uint16_t type, sl_view bo
 
 /* ---- the end of what is held: daemon_end.c ---- */
 
-/* Ends what was turned down or whose time is over. */
-SL_MUST sl_res sl_release_daemon_settle(sl_release_daemon *d, bool starting, size_t *ret_ended);
-/* What a crash left: drafts go, crossings without an end are told as unknown (law 1), bytes of what is over go. */
+/* Ends what was turned down or whose time is over; one that cannot be ended now is tried again. */
+SL_MUST sl_res sl_release_daemon_settle(sl_release_daemon *d, sl_release_ends *ret);
+/* What a crash left: crossings without an end are told as unknown, drafts and bytes of what is over go. Then the same
+ * every few seconds. */
 SL_MUST sl_res sl_release_daemon_recover(sl_release_daemon *d);
-/* Settles from now on, every few seconds. */
-SL_MUST sl_res sl_release_daemon_end_start(sl_release_daemon *d);
 
 #endif

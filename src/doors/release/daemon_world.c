@@ -18,6 +18,11 @@ static sl_res world_append(void *context, sl_view event, uint64_t *ret_index)
     return sl_peers_append(&((sl_release_daemon *)context)->peers, event, ret_index);
 }
 
+static sl_res world_follow(void *context)
+{
+    return sl_peers_follow(&((sl_release_daemon *)context)->peers);
+}
+
 static sl_res world_admit(void *context, const sl_release_request *request)
 {
     sl_release_daemon *d = context;
@@ -121,6 +126,7 @@ sl_release_world sl_release_daemon_world(sl_release_daemon *d)
                                .admit = world_admit,
                                .still = world_still,
                                .append = world_append,
+                               .follow = world_follow,
                                .key = world_key,
                                .random = world_random,
                                .protect = world_protect };

@@ -34,6 +34,8 @@ typedef struct {
     sl_res (*still)(void *context);
     /* Appends and waits until durable. */
     sl_res (*append)(void *context, sl_view event, uint64_t *ret_index);
+    /* Folds all that the ledger holds now. */
+    sl_res (*follow)(void *context);
     /* SL_KEEPER_KEY_NEW, _OPEN, _FORGET (vault/keeper.h); `ret_key` is NULL for the last. */
     sl_res (*key)(void *context, uint16_t type, const sl_key_request *request,
                   uint8_t ret_key[SL_KEY_BYTES]);

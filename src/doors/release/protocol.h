@@ -15,7 +15,8 @@ typedef enum {
     SL_RELEASE_LIST,
     /* What is approved, into the empty file behind the descriptor. Answer: JSON with its digest. */
     SL_RELEASE_TAKE,
-    /* Ends what was turned down or whose time is over, now rather than within seconds. Answer: JSON. */
+    /* Ends what was turned down or whose time is over, now rather than within seconds; a failure only where the
+     * release of the request's id is still to be ended. Answer: JSON. */
     SL_RELEASE_SETTLE,
     SL_RELEASE_TYPE_END,
 } sl_release_type;
