@@ -42,7 +42,14 @@ static sl_res result_of(const sl_json_doc *doc)
     }
     SL_TRY(sl_json_i64(node, &code));
     SL_NEED(code > SL_OK && code < SL_CODE_COUNT, SL_E_SYNTAX);
-    static const char *const places[] = { "request", "approval", "manifest", "model" };
+    static const char *const places[] = { "request",
+                                          "approval",
+                                          "manifest",
+                                          "model",
+                                          "nobody approved it",
+                                          "it was taken already",
+                                          "the compartment was closed since",
+                                          "it was approved too long ago" };
     const char *where = "file";
     for (size_t i = 0; i < SL_COUNT_OF(places); i++) {
         where = sl_view_eq_str(word(doc, "where"), places[i]) ? places[i] : where;
@@ -68,7 +75,7 @@ static sl_view state_of(const sl_json_doc *doc)
 {
     sl_view outcome = word(doc, "outcome");
     const sl_json_node *approved = sl_json_get(doc, sl_json_root(doc), "approved_by");
-    if (number(doc, "times_out") > 0) {
+    if (number(doc, "times_out") > 0 && !sl_view_eq_str(word(doc, "state"), "approved")) {
         return SL_LIT("released");
     }
     if (sl_view_eq_str(word(doc, "state"), "ended")) {
@@ -79,14 +86,28 @@ static sl_view state_of(const sl_json_doc *doc)
                : word(doc, "state");
 }
 
-static void print_until(const sl_json_doc *doc)
+static void print_time(FILE *out, const char *before, const sl_json_doc *doc, const char *name)
 {
-    time_t at = (time_t)(number(doc, "until_ms") / 1000);
+    time_t at = (time_t)(number(doc, name) / 1000);
     struct tm parts;
     char text[32];
     if (at != 0 && gmtime_r(&at, &parts) != NULL &&
         strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts) != 0) {
-        (void)printf(" until %s UTC", text);
+        (void)fprintf(out, "%s%s UTC", before, text);
+    }
+}
+
+/* When it was handed out last, and by whose word. */
+static void print_taken(FILE *out, const sl_json_doc *doc)
+{
+    const sl_json_node *by = sl_json_get(doc, sl_json_root(doc), "taken_by");
+    sl_json_iter it = { 0 };
+    size_t shown = 0;
+    print_time(out, " on ", doc, "taken_ms");
+    (void)fprintf(out, " (leaf %llu)", (unsigned long long)number(doc, "taken_leaf"));
+    while (sl_json_is(by, SL_JSON_ARRAY) && sl_json_each(doc, by, &it)) {
+        (void)fprintf(out, "%s%.*s", shown++ == 0 ? ", let out by " : " and ",
+                      SL_FMT(it.value->raw));
     }
 }
 
@@ -102,7 +123,9 @@ static sl_res print_release(const sl_cli *cli, sl_view line)
     (void)printf("%.*s  %.*s  %.*s", SL_FMT(word(&doc, "id")), SL_FMT(word(&doc, "compartment")),
                  SL_FMT(state));
     if (sl_view_eq_str(state, "held") || sl_view_eq_str(state, "approved")) {
-        print_until(&doc);
+        print_time(stdout, " until ", &doc, "until_ms");
+    } else if (sl_view_eq_str(state, "released")) {
+        print_taken(stdout, &doc);
     }
     (void)printf("  %.*s%s%.*s  asked by %.*s\n", SL_FMT(word(&doc, "kind")),
                  label.n != 0 ? " " : "", SL_FMT(label), SL_FMT(word(&doc, "asked_by")));
@@ -383,6 +406,17 @@ static sl_res take_into(const sl_cli *cli, const sl_release_ask *ask, int fd, co
     return SL_DONE;
 }
 
+/* What was taken once is held on, but it takes another approval. */
+static void tell_if_taken(const sl_cli *cli, const sl_json_doc *doc)
+{
+    if (number(doc, "times_out") > 0 && sl_view_eq_str(word(doc, "state"), "held") && !cli->json) {
+        (void)fprintf(stderr, "it was taken already");
+        print_taken(stderr, doc);
+        (void)fprintf(stderr, "; to take it again, somebody else than %.*s approves it again\n",
+                      SL_FMT(word(doc, "asked_by")));
+    }
+}
+
 static sl_res take(const sl_cli *cli, const char *prefix, const char *path)
 {
     sl_release_ask ask = { 0 };
@@ -391,6 +425,7 @@ static sl_res take(const sl_cli *cli, const char *prefix, const char *path)
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_TRY(find(cli, prefix, &doc, &reply));
     (void)snprintf(ask.id, sizeof ask.id, "%.*s", SL_FMT(word(&doc, "id")));
+    tell_if_taken(cli, &doc);
     if (access(path, F_OK) == 0) {
         return sl_fail_at(SL_E_EXISTS, "file", SL_NOWHERE);
     }

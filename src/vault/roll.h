@@ -119,7 +119,11 @@ typedef struct {
     size_t approved_count;
     size_t approved_persons;
     uint64_t ended_leaf;
-    uint64_t times_out; /* how often it was handed out */
+    uint64_t times_out; /* how often it was handed out; the last time: */
+    uint64_t taken_leaf;
+    int64_t taken_ms;
+    sl_signer_id taken_by[SL_RELEASE_SIGNERS_MAX]; /* whose approval that used up */
+    size_t taken_count;
 } sl_release;
 
 /* A request is good for its crossing for so long, an approval for handing out. */
@@ -210,8 +214,10 @@ const sl_erasure *sl_roll_erasure(const sl_roll *roll, sl_view compartment, sl_v
 /* Releases, in no order; NULL when there is none of this id. */
 const sl_release *sl_roll_releases(const sl_roll *roll, size_t *ret_count);
 const sl_release *sl_roll_release(const sl_roll *roll, sl_view id);
-/* May it be handed out now? SL_E_NOT_FOUND, SL_E_APPROVAL with the reason: not approved, or too long ago, or the
- * compartment was closed since. */
+/* The person whose key begins so; NULL: no operator's does now. */
+const char *sl_roll_signer_person(const sl_roll *roll, const char *signer);
+/* May it be handed out now? SL_E_NOT_FOUND, SL_E_APPROVAL with the reason: not approved, or taken already, or too long
+ * ago, or the compartment was closed since. */
 SL_MUST sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release,
                                      int64_t now_ms);
 

@@ -36,7 +36,9 @@ sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release, int
     SL_NEED(release != NULL, SL_E_NOT_FOUND);
     now_ms = sl_roll_now(roll, now_ms);
     if (release->state != SL_RELEASE_APPROVED) {
-        return sl_fail_at(SL_E_APPROVAL, "nobody approved it", release->held_leaf);
+        return release->times_out != 0
+                   ? sl_fail_at(SL_E_APPROVAL, "it was taken already", release->taken_leaf)
+                   : sl_fail_at(SL_E_APPROVAL, "nobody approved it", release->held_leaf);
     }
     const sl_compartment *c = sl_roll_compartment(roll, sl_view_str(release->compartment));
     if (c == NULL || c->state != SL_COMPARTMENT_OPEN || c->epoch != release->epoch) {
@@ -115,6 +117,18 @@ static void signer_set(sl_signer_id ret, const sl_public_key *key)
         ret[2 * i + 1] = digits[key->b[i] & 15];
     }
     ret[SL_SIGNER_CHARS] = 0;
+}
+
+const char *sl_roll_signer_person(const sl_roll *roll, const char *signer)
+{
+    for (size_t i = 0; i < roll->operators_count; i++) {
+        sl_signer_id one;
+        signer_set(one, &roll->operators[i].key);
+        if (strcmp(one, signer) == 0) {
+            return roll->operators[i].person;
+        }
+    }
+    return NULL;
 }
 
 static const char *person_of(const sl_roll *roll, const sl_public_key *key)
@@ -243,6 +257,10 @@ static void told_outcome(sl_release *r, uint64_t index, const sl_leaf *leaf)
         r->state = SL_RELEASE_HELD;
         r->approved_leaf = 0;
         r->times_out++;
+        r->taken_leaf = index;
+        r->taken_ms = (int64_t)leaf->time_ms;
+        r->taken_count = r->approved_count;
+        memcpy(r->taken_by, r->approved_by, sizeof r->taken_by);
     }
 }
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 
 from vault import PASSPHRASE, TwoPersons
@@ -26,6 +27,11 @@ class Release(TwoPersons):
         done = self.call(*args)
         assert done.returncode != 0 and code in done.stdout + done.stderr, (args, done.returncode, done.stdout,
                                                                             done.stderr)
+
+    def told(self, *args):
+        """What a person is told, in words."""
+        return subprocess.run([self.stoplog, '--site', self.folder, *args], check=False, capture_output=True, text=True,
+                              timeout=120)
 
     def shown(self, ident):
         return self.run('release', 'show', ident)[0]
@@ -70,6 +76,8 @@ def held_until_another_lets_it_out(site):
     assert told['digest'] == hashlib.sha256(NOTE).hexdigest() and told['bytes'] == len(NOTE)
     # Once.
     site.refused('E_APPROVAL', 'release', 'take', ident, out + '.again')
+    again = site.told('release', 'take', ident, out + '.again')
+    assert 'it was taken already on 20' in again.stderr and 'let out by bob' in again.stderr, again.stderr
     assert not os.path.exists(out + '.again')
     assert not [name for name in os.listdir(site.directory) if name.endswith('.part')]
     assert site.shown(ident)['times_out'] == 1

@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "base/yaml.h"
 #include "crypto/crypto.h"
+#include "doors/scan_pack.h"
 #include "ledger/events.gen.h"
 #include "vault/canary.h"
 
@@ -145,34 +146,13 @@ static sl_res read_policy(sl_ingest_request *request)
     return SL_DONE;
 }
 
-/* policy/scan.pack, if there is one: a signed pack of reviewed names in place of the carried one;
- * policy/scan.keys: who may sign it, beside the keys that the program carries. Read at every crossing; a
- * pack that does not open refuses it. */
-static sl_res read_names(sl_allow **ret_allow)
-{
-    SL_OWN(sl_buf, note, sl_buf_free) = { .max = SL_NOTE_BYTES_MAX };
-    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_CONFIG_BYTES_MAX };
-    sl_allow_keys keys = { 0 };
-    sl_res read = sl_file_read(AT_FDCWD, "/policy/scan.pack", &note);
-    if (sl_is(read, SL_E_NOT_FOUND)) {
-        return sl_allow_own(ret_allow);
-    }
-    SL_TRY(read);
-    SL_TRY(sl_allow_keys_own(&keys));
-    read = sl_file_read(AT_FDCWD, "/policy/scan.keys", &text);
-    if (!sl_is(read, SL_E_NOT_FOUND)) {
-        SL_TRY(read);
-        SL_TRY(sl_allow_keys_read(sl_buf_view(&text), &keys));
-    }
-    return sl_allow_open(sl_buf_view(&note), &keys, (sl_view){ 0 }, ret_allow);
-}
-
 static sl_res do_put(sl_ingestd *d, const sl_ingest_ask *ask, int fd, sl_buf *reply)
 {
     sl_ingest_request request;
     sl_ingest_result result;
     sl_json_writer w;
     SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    SL_OWN(int, policy_fd, sl_fd_close) = -1;
     sl_ingest_world world = sl_ingestd_world(d);
     SL_TRY(sl_peers_follow(&d->peers));
     if (sl_roll_compartment(d->known.roll, sl_view_str(ask->compartment)) == NULL) {
@@ -180,9 +160,8 @@ static sl_res do_put(sl_ingestd *d, const sl_ingest_ask *ask, int fd, sl_buf *re
     }
     fill_request(d, ask, &request);
     SL_TRY(read_policy(&request));
-    if (!sl_ok(read_names(&allow))) { /* not the file that was sent */
-        return sl_fail_at(SL_E_CONFIG, "policy/scan.pack", SL_NOWHERE);
-    }
+    SL_TRY(sl_dir_open(AT_FDCWD, "/policy", &policy_fd));
+    SL_TRY(sl_scan_pack_read(policy_fd, &allow));
     world.allow = allow;
     sl_res crossed = sl_ingest_cross(&world, d->vault_fd, fd, &request, &result);
     sl_detail where = *sl_detail_get();

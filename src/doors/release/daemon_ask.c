@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "doors/scan_pack.h"
 
 #define HELD_MS_DEFAULT (INT64_C(7) * 24 * 3600 * 1000)
 #define HELD_MS_MAX (INT64_C(90) * 24 * 3600 * 1000)
@@ -80,6 +81,20 @@ static void write_signers(sl_json_writer *w, const sl_release *r)
     sl_json_array_end(w);
 }
 
+/* Whoever may not act any more is called by the key. */
+static void write_taken(sl_json_writer *w, const sl_roll *roll, const sl_release *r)
+{
+    sl_json_key(w, "taken_by");
+    sl_json_array_begin(w);
+    for (size_t i = 0; i < r->taken_count; i++) {
+        const char *person = sl_roll_signer_person(roll, r->taken_by[i]);
+        sl_json_string(w, sl_view_str(person != NULL ? person : r->taken_by[i]));
+    }
+    sl_json_array_end(w);
+    sl_json_put_uint(w, "taken_leaf", r->taken_leaf);
+    sl_json_put_int(w, "taken_ms", r->taken_ms);
+}
+
 static void write_facts(sl_json_writer *w, const sl_release_facts *facts)
 {
     static const sl_release_facts NOTHING;
@@ -111,6 +126,7 @@ static sl_res write_release(const sl_release_daemon *d, const sl_release *r, sl_
     sl_json_put_str(&w, "label", r->label);
     sl_json_put_uint(&w, "leaf", r->held_leaf == 0 ? r->asked_leaf : r->held_leaf);
     sl_json_put_str(&w, "state", sl_release_state_name(r->state));
+    write_taken(&w, d->known.roll, r);
     sl_json_put_uint(&w, "times_out", r->times_out);
     sl_json_put_int(&w, "until_ms", r->until_ms);
     sl_json_object_end(&w);
@@ -138,10 +154,15 @@ static sl_res do_file(sl_release_daemon *d, const sl_release_ask *ask, int fd, s
 {
     sl_release_request request;
     sl_release_result result;
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    SL_OWN(int, policy_fd, sl_fd_close) = -1;
     sl_release_world world = sl_release_daemon_world(d);
     SL_TRY(sl_peers_follow(&d->peers));
     SL_TRY(fill_request(d, ask, &request));
     SL_TRY(read_policy(&request));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/policy", &policy_fd));
+    SL_TRY(sl_scan_pack_read(policy_fd, &allow));
+    world.allow = allow;
     sl_res crossed = sl_release_cross(&world, d->held_fd, d->vault_fd, fd, &request, &result);
     sl_buf_free(&d->roster);
     sl_buf_free(&d->echo);

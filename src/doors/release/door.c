@@ -228,9 +228,11 @@ static sl_res read_object(void *ctx, uint64_t offset, uint8_t *p, size_t n)
 static sl_res inspect(crossing *c)
 {
     const sl_release *asked = &c->request->asked;
-    sl_ingest_taker taker = {
-        .ctx = c, .take = take_identifier, .text = take_text, .headers = true
-    };
+    sl_ingest_taker taker = { .ctx = c,
+                              .take = take_identifier,
+                              .text = take_text,
+                              .headers = true,
+                              .allow = c->world->allow };
     if (is_object(asked)) {
         SL_TRY(find_sealed(c->vault_fd, asked, &asked->asked, &c->result->manifest));
         taker.read = read_object;

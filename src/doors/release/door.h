@@ -41,6 +41,8 @@ typedef struct {
                   uint8_t ret_key[SL_KEY_BYTES]);
     sl_res (*random)(void *context, void *p, size_t n);
     sl_release_protect protect;
+    const sl_allow
+        *allow; /* by which pickles are judged; NULL: the pack that the program carries */
 } sl_release_world;
 
 typedef struct {

@@ -37,6 +37,8 @@ typedef struct {
     size_t keys;     /* made and not forgotten */
     size_t opened;   /* keys that were given to hand something out */
     uint8_t key[32];
+    const sl_allow *allow;
+    const char *file_name; /* NULL: "report.txt" */
     int64_t now_ms;
     long calls_left;  /* negative: never fail */
     bool dead_after;  /* once failed, all fails */
@@ -133,7 +135,8 @@ static inline sl_release_world calls_of(world *w)
                                .follow = follow,
                                .key = key_of,
                                .random = draw,
-                               .protect = protect };
+                               .protect = protect,
+                               .allow = w->allow };
 }
 
 /* ---- a folder for each test ---- */
@@ -255,7 +258,8 @@ static inline sl_release_request request_of(const world *w)
     memcpy(r.compartment_id, "aaaaaaaabbbbbbbbccccccccdddddddd", 33);
     memcpy(r.principal, PRINCIPAL, 33);
     memcpy(r.salt, SALT, sizeof SALT);
-    (void)snprintf(r.file_name, sizeof r.file_name, "report.txt");
+    (void)snprintf(r.file_name, sizeof r.file_name, "%s",
+                   w->file_name == NULL ? "report.txt" : w->file_name);
     return r;
 }
 

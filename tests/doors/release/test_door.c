@@ -10,12 +10,20 @@ static void comes_out_once_by_two_persons(void **state)
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_MIB };
     hold_note(&w);
     assert_code(take(&w, &out), SL_E_APPROVAL);
+    assert_string_equal(sl_detail_get()->field, "nobody approved it");
     assert_int_equal(out.n + w.opened, 0);
     assert_done(approve(&w, "2", SITE));
     assert_done(take(&w, &out));
     assert_true(sl_view_eq_str(sl_buf_view(&out), NOTE));
     assert_int_equal(w.outcomes, 1);
+    w.now_ms += HOUR_MS;
     assert_code(take(&w, &out), SL_E_APPROVAL);
+    assert_string_equal(sl_detail_get()->field, "it was taken already");
+    assert_int_equal(sl_detail_get()->offset, release(&w)->taken_leaf);
+    assert_int_equal(release(&w)->taken_ms, NOW_MS);
+    assert_int_equal(release(&w)->taken_count, 1);
+    assert_string_equal(sl_roll_signer_person(w.roll, release(&w)->taken_by[0]), "p2");
+    assert_null(sl_roll_signer_person(w.roll, "0000000000000000"));
     assert_int_equal(out.n, 0);
     assert_int_equal(w.opened, 1);
     end(&w);
@@ -100,6 +108,40 @@ static void what_runs_code_is_refused(void **state)
     assert_int_equal(release(&w)->state, SL_RELEASE_ENDED);
     assert_int_equal(w.outcomes, 1);
     end(&w);
+}
+
+/* A class that nobody reviewed waits for a person as what is unknown; a site's own pack may know it, or forbid it. */
+static void a_model_is_judged_by_the_sites_own_names(void **state)
+{
+    static const char pickle[] = "\x80\x02"
+                                 "cmylib\nModel\n)\x81.";
+    static const struct {
+        const char *pack;
+        bool held;
+    } cases[] = { { NULL, true },
+                  { "pack 2099.01.01\nnew mylib.Model\n", true },
+                  { "pack 2099.01.01\ndeny mylib.Model\n", false } };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        world w = begin(2);
+        sl_release_result result;
+        SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+        SL_OWN(int, fd, sl_fd_close) = file_of(pickle, sizeof pickle - 1);
+        if (cases[i].pack != NULL) {
+            assert_done(sl_allow_read(sl_view_str(cases[i].pack), &allow));
+        }
+        w.allow = allow;
+        w.file_name = "model.pkl";
+        assert_done(ask(&w, fd, "file", "1"));
+        sl_res r = cross(&w, fd, &result);
+        assert_int_equal(sl_ok(r), cases[i].held);
+        assert_int_equal(result.inspection.artefact == SL_SCAN_CLEAN, i == 1);
+        if (cases[i].held) {
+            sl_release gone = *release(&w);
+            sl_release_world calls = calls_of(&w);
+            assert_done(sl_release_clear(&calls, held_fd, &gone, 0));
+        }
+        end(&w);
+    }
 }
 
 static void a_failure_at_any_call_holds_nothing(void **state)
@@ -274,6 +316,7 @@ int main(void)
         IN_FOLDER(an_approval_is_for_these_bytes_and_ends),
         IN_FOLDER(only_what_was_signed_for_is_held),
         IN_FOLDER(what_runs_code_is_refused),
+        IN_FOLDER(a_model_is_judged_by_the_sites_own_names),
         IN_FOLDER(a_failure_at_any_call_holds_nothing),
         IN_FOLDER(nothing_leaves_before_its_leaf_or_through_a_closed_valve),
         IN_FOLDER(a_changed_byte_on_the_disk_lets_nothing_out),
