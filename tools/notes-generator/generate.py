@@ -681,6 +681,11 @@ def restyle(pieces, r):
     return [(how(t) if l in ("NAME", "LOCATION") else t, l, k) for t, l, k in pieces]
 
 
+def small(pieces, r, share):
+    """Whole texts without capitals: who types so in German shows which words are no names."""
+    return [(t.lower(), l, k) for t, l, k in pieces] if r.random() < share else pieces
+
+
 def mosaic(r, named, plain):
     """A template put together from pieces: what stands next to a name is never twice the same."""
     count = r.choice([1, 1, 2, 2, 3, 3, 4, 5, 7])
@@ -735,6 +740,8 @@ def main():
                 pieces = render(template, r, lists, lang)
                 if path.parent.name == "voices" and lang == "en":
                     pieces = restyle(pieces, r)
+                if lang != "en":
+                    pieces = small(pieces, r, (0.3 if "clean" in voice else 0.12) if lang == "de" else 0.08)
                 if r.random() < 0.06:
                     pieces = spoil(pieces, r)
                 f.write(json.dumps(document(pieces, f"{voice}:{seed}:{i}", voice), ensure_ascii=False) + "\n")
