@@ -116,7 +116,7 @@ class Person:
         if y < 0.04:
             self.last += "-" + r.choice(lists.last)
         elif y < 0.06:
-            self.last = r.choice(["O'", "Mc", "Mac", "D'"]) + self.last
+            self.last = (r.choice(["O'", "Mc", "Mac", "D'"]) if lang == "en" else "") + self.last
         elif y < 0.08:
             self.last = r.choice(["van der ", "de la ", "von ", "De ", "Van ", "Al-", "bin "]) + self.last
         elif y < 0.13 and lang == "es" or y < 0.02:
