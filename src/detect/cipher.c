@@ -63,6 +63,48 @@ static uint32_t steps(const uint8_t *w, size_t n, bool turned)
     return h == 0 ? 1 : h;
 }
 
+/* Which bit of sl_ciphers.begins or .ends: `n` letters, `b` and `c` are so far from the first (or last). */
+static inline size_t distance_bit(size_t n, int b, int c)
+{
+    return ((n - WORD_MIN) * 51 + (size_t)(b + 25)) * 51 + (size_t)(c + 25);
+}
+
+static void mark(uint64_t *bits, size_t n, int b, int c)
+{
+    if (b >= -25 && b <= 25 && c >= -25 && c <= 25) {
+        size_t at = distance_bit(n, b, c);
+        bits[at / 64] |= (uint64_t)1 << at % 64;
+    }
+}
+
+/* How the shifted, the mirrored and the backward form of a common word may begin and end. */
+static void mark_word(sl_ciphers *c, const uint8_t *w, size_t n)
+{
+    int second = w[1] - w[0];
+    int third = w[2] - w[0];
+    mark(c->ends, n, second, third);
+    mark(c->begins, n, -second, -third);
+    for (int i = -26; i <= 26; i += 26) {
+        for (int k = -26; k <= 26; k += 26) {
+            mark(c->begins, n, second + i, third + k);
+        }
+    }
+}
+
+/* Is the word one of a cipher? Most of all words are neither of one nor common. */
+static inline bool may_be_cipher(const sl_ciphers *c, const uint8_t *word, size_t n)
+{
+    if (n < WORD_MIN || n > WORD_MAX) {
+        return false;
+    }
+    const uint8_t *end = word + n - 1;
+    int first = word[0] | 0x20;
+    int last = end[0] | 0x20;
+    size_t from = distance_bit(n, (word[1] | 0x20) - first, (word[2] | 0x20) - first);
+    size_t to = distance_bit(n, (end[-1] | 0x20) - last, (end[-2] | 0x20) - last);
+    return ((c->begins[from / 64] >> from % 64 | c->ends[to / 64] >> to % 64) & 1) != 0;
+}
+
 static void fill_table(sl_ciphers *c)
 {
     for (sl_view rest = sl_view_str(COMMON); rest.n != 0;) {
@@ -79,6 +121,7 @@ static void fill_table(sl_ciphers *c)
         }
         c->table[at] = h;
         c->first[at] = w[0];
+        mark_word(c, w, word.n);
     }
 }
 
@@ -229,8 +272,8 @@ static sl_res close_trail(sl_view text, sl_ciphers *c, trail *t, unsigned mode)
     return r;
 }
 
-static sl_res take_word(sl_view text, sl_ciphers *c, trail *trails, size_t start, size_t end,
-                        size_t index)
+__attribute__((noinline)) static sl_res take_word(sl_view text, sl_ciphers *c, trail *trails,
+                                                  size_t start, size_t end, size_t index)
 {
     unsigned mode = mode_at(c, text, start, end - start);
     if (mode == MODE_NONE) {
@@ -256,39 +299,43 @@ typedef struct {
     sl_view text;
     sl_ciphers *ciphers;
     trail trails[MODES];
-    size_t start; /* of the open word */
     size_t index; /* of the word */
 } word_walk;
 
-/* Letters begin at `at`, or end there. */
-static sl_res on_edge(word_walk *w, size_t at, bool letters)
+static inline sl_res on_word(word_walk *w, size_t start, size_t end)
 {
-    if (!letters) {
-        w->start = at;
-        return SL_DONE;
-    }
-    return take_word(w->text, w->ciphers, w->trails, w->start, at, w->index++);
+    size_t index = w->index++;
+    return may_be_cipher(w->ciphers, w->text.p + start, end - start)
+               ? take_word(w->text, w->ciphers, w->trails, start, end, index)
+               : SL_DONE;
 }
 
 static sl_res find_shifts(sl_view text, sl_ciphers *c)
 {
     word_walk w = { .text = text, .ciphers = c };
-    unsigned letters = 0; /* was the byte before one? */
+    uint64_t inside = 0; /* was the byte before a letter? */
+    size_t start = 0;    /* of the last word that began */
     size_t i = 0;
-    for (; i + SL_MASK_BYTES <= text.n; i += SL_MASK_BYTES) {
-        unsigned mask = sl_mask_letters(text.p + i);
-        unsigned edges = (mask ^ (mask << 1 | letters)) & 0xFFFFU;
-        for (; edges != 0; edges &= edges - 1) {
-            SL_TRY(on_edge(&w, i + (size_t)__builtin_ctz(edges), letters != 0));
-            letters ^= 1U;
+    for (; i + 64 <= text.n; i += 64) {
+        uint64_t letters = sl_mask_letters_64(text.p + i);
+        uint64_t before = letters << 1 | inside;
+        uint64_t begins = letters & ~before;
+        for (uint64_t ends = before & ~letters; ends != 0; ends &= ends - 1) {
+            uint64_t past = begins & ((ends & (~ends + 1)) - 1); /* begins before this end */
+            size_t from = past == 0 ? start : i + 63 - (size_t)__builtin_clzll(past);
+            SL_TRY(on_word(&w, from, i + (size_t)__builtin_ctzll(ends)));
         }
+        start = begins == 0 ? start : i + 63 - (size_t)__builtin_clzll(begins);
+        inside = letters >> 63;
     }
     for (; i <= text.n; i++) {
-        bool is_letter = i < text.n && sl_is_letter(text.p[i]);
-        if (is_letter != (letters != 0)) {
-            SL_TRY(on_edge(&w, i, letters != 0));
-            letters ^= 1U;
+        bool letter = i < text.n && sl_is_letter(text.p[i]);
+        if (letter && inside == 0) {
+            start = i;
+        } else if (!letter && inside != 0) {
+            SL_TRY(on_word(&w, start, i));
         }
+        inside = letter;
     }
     for (unsigned mode = 1; mode < MODES; mode++) {
         SL_TRY(close_trail(text, c, &w.trails[mode], mode));
@@ -401,13 +448,20 @@ static sl_res close_leet(sl_view text, sl_ciphers *c, size_t start, size_t end, 
  * before a letter. */
 static size_t next_substitute(sl_view text, size_t i)
 {
-    static const uint8_t SUBSTITUTES[256] = {
-        ['0'] = 1, ['1'] = 1, ['!'] = 1, ['|'] = 1, ['3'] = 1, ['4'] = 1,
-        ['5'] = 1, ['$'] = 1, ['7'] = 1, ['+'] = 1, ['8'] = 1, ['9'] = 1,
-    };
-    for (i = i == 0 ? 1 : i; i + 1 < text.n; i++) {
-        if (SUBSTITUTES[text.p[i]] != 0 && letter(text.p[i + 1]) != 255 &&
-            is_leet_byte(text.p[i - 1])) {
+    i = i == 0 ? 1 : i;
+    for (; i + SL_MASK_BYTES + 1 <= text.n; i += SL_MASK_BYTES) {
+        const uint8_t *p = text.p + i;
+        unsigned may = sl_mask_substitutes(p);
+        if (may != 0) {
+            may &= sl_mask_letters(p + 1) & (sl_mask_letters(p - 1) | sl_mask_substitutes(p - 1));
+            if (may != 0) {
+                return i + (size_t)__builtin_ctz(may);
+            }
+        }
+    }
+    for (; i + 1 < text.n; i++) {
+        if (sl_is_substitute(text.p[i]) && sl_is_letter(text.p[i + 1]) &&
+            (sl_is_letter(text.p[i - 1]) || sl_is_substitute(text.p[i - 1]))) {
             return i;
         }
     }

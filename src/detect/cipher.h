@@ -9,6 +9,9 @@
 
 #define SL_CIPHER_STRETCHES_MAX 16
 
+/* Bits for ten lengths, and the distances of a word's second and third letter from its first, -25 to 25. */
+#define SL_CIPHER_DISTANCES ((10 * 51 * 51 + 63) / 64)
+
 typedef struct {
     size_t start; /* in the text given */
     size_t end;
@@ -24,6 +27,10 @@ typedef struct {
     uint32_t table[512]; /* of common words by their steps; filled at first use */
     uint8_t first[512];
     bool filled;
+    /* By length and two distances between letters: words that no cipher may turn into a common one. A bit for words
+     * as they begin, one for words as they end. */
+    uint64_t begins[SL_CIPHER_DISTANCES];
+    uint64_t ends[SL_CIPHER_DISTANCES];
     /* Words that were met lately and what they are: a pure function of their letters. */
     struct {
         uint64_t low; /* eight letters in lower case */

@@ -414,8 +414,8 @@ static sl_res inspect_windows(const sl_detect *detect, sl_scratch *scratch, sl_v
             SL_TRY(sl_findings_add(findings, f));
         }
         decided = from + frontier;
-        size_t back = sl_scan_context(text, decided);
-        from = back > from || last ? back : decided;
+        size_t back = last ? decided : sl_scan_context(text, decided);
+        from = back > from ? back : decided;
     }
     return SL_DONE;
 }

@@ -2,6 +2,7 @@
  * ended somewhere is asked alone where it began; the longest match that proves itself counts. The parts
  * are told in patterns_set.h.
  * Vectorscan sees folded text only, in block mode: streams bring their own windows. */
+#include "detect/byte_masks.h"
 #include "detect/patterns_set.h"
 
 #define MATCHES_MAX ((size_t)1 << 20)
@@ -160,15 +161,28 @@ static bool state_before(sl_view t, size_t at)
     return i >= 2 && is_capital(t.p[i - 1]) && is_capital(t.p[i - 2]);
 }
 
+/* The first digit or '@' at or behind `i`, or the text's end. */
+static size_t next_digit_or_at(sl_view t, size_t i)
+{
+    for (; i + SL_MASK_BYTES <= t.n; i += SL_MASK_BYTES) {
+        unsigned mask = sl_mask_digits(t.p + i) | sl_mask_byte(t.p + i, '@');
+        if (mask != 0) {
+            return i + (size_t)__builtin_ctz(mask);
+        }
+    }
+    while (i < t.n && !is_digit_byte(t.p[i]) && t.p[i] != '@') {
+        i++;
+    }
+    return i;
+}
+
 /* The smaller groups: all but one need a run of digits with the right neighbours. */
 static sl_res scan_small(const sl_patterns *p, sl_pattern_work *w, sl_view text)
 {
     open_window open[GROUP_COUNT] = { 0 };
-    for (size_t i = 0; i < text.n;) {
+    for (size_t i = next_digit_or_at(text, 0); i < text.n; i = next_digit_or_at(text, i)) {
         if (text.p[i] == '@') {
             SL_TRY(widen_window(p, w, text, GROUP_MAIL, &open[GROUP_MAIL], i));
-        }
-        if (!is_digit_byte(text.p[i])) {
             i++;
             continue;
         }

@@ -1,9 +1,6 @@
 /* Windows of the pattern engine (patterns.h): stretches around bytes that every pattern needs (a digit, '@', "://" ...).
  * What is passed over here is scanned by nobody, so a new sort of pattern may need a new trigger. */
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
+#include "detect/byte_masks.h"
 #include "detect/patterns_set.h"
 
 /* A window reaches so far around a trigger, and further to the next blank. */
@@ -27,60 +24,53 @@ static bool is_trigger(sl_view t, size_t i)
             (t.p[i - 2] == 'd' || t.p[i - 2] == 'D'));
 }
 
+#ifdef __SSE2__
+
+static inline __m128i lower_at(const uint8_t *p)
+{
+    return _mm_or_si128(sl_bytes_at(p), _mm_set1_epi8(0x20));
+}
+
+/* is_trigger of the sixteen bytes at `p`; four before and two behind them are looked at as well. */
+static inline unsigned triggers_of(const uint8_t *p)
+{
+    const __m128i b = sl_bytes_at(p);
+    const __m128i next = sl_bytes_at(p + 1);
+    const __m128i low = lower_at(p);
+    const __m128i next_low = lower_at(p + 1);
+    __m128i alone = _mm_or_si128(sl_bytes_in(b, '0', 10), sl_bytes_are(b, '@'));
+    alone = _mm_or_si128(alone, _mm_or_si128(sl_bytes_are(b, '='), sl_bytes_are(b, '_')));
+    /* "--" and "**"; "ww"; ":/" and "d:". */
+    __m128i twice = _mm_and_si128(_mm_cmpeq_epi8(b, next),
+                                  _mm_or_si128(sl_bytes_are(b, '-'), sl_bytes_are(b, '*')));
+    twice = _mm_or_si128(twice, _mm_and_si128(sl_bytes_are(low, 'w'), sl_bytes_are(next_low, 'w')));
+    __m128i colon = _mm_or_si128(_mm_and_si128(sl_bytes_are(b, ':'), sl_bytes_are(next, '/')),
+                                 _mm_and_si128(sl_bytes_are(b, 'd'), sl_bytes_are(next, ':')));
+    __m128i nin = _mm_and_si128(sl_bytes_are(low, 'n'), sl_bytes_are(next_low, 'i'));
+    __m128i eyj = _mm_and_si128(sl_bytes_are(b, 'e'), sl_bytes_are(next, 'y'));
+    __m128i bearer = _mm_and_si128(sl_bytes_are(low, 'e'), sl_bytes_are(next_low, 'r'));
+    __m128i is = _mm_and_si128(sl_bytes_are(low, 'i'), sl_bytes_are(next_low, 's'));
+    nin = _mm_and_si128(nin, sl_bytes_are(lower_at(p + 2), 'n'));
+    eyj = _mm_and_si128(eyj, sl_bytes_are(sl_bytes_at(p + 2), 'J'));
+    bearer = _mm_and_si128(bearer, _mm_and_si128(sl_bytes_are(sl_bytes_at(p + 2), ' '),
+                                                 sl_bytes_are(lower_at(p - 4), 'b')));
+    is = _mm_and_si128(is, sl_bytes_are(lower_at(p - 2), 'd'));
+    __m128i words = _mm_or_si128(_mm_or_si128(nin, eyj), _mm_or_si128(bearer, is));
+    return (unsigned)_mm_movemask_epi8(
+        _mm_or_si128(_mm_or_si128(alone, words), _mm_or_si128(twice, colon)));
+}
+
+#endif
+
 size_t sl_pattern_trigger(sl_view t, size_t i)
 {
     for (; i < t.n; i++) {
 #ifdef __SSE2__
-        /* Most blocks of prose hold none of the bytes that can begin a trigger. */
-        while (i + 16 <= t.n) {
-            __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(t.p + i));
-            __m128i low = _mm_or_si128(b, _mm_set1_epi8(0x20));
-            __m128i digit = _mm_cmpgt_epi8(_mm_set1_epi8((char)(-128 + 10)),
-                                           _mm_add_epi8(b, _mm_set1_epi8((char)(-128 - '0'))));
-            __m128i any =
-                _mm_or_si128(_mm_or_si128(digit, _mm_cmpeq_epi8(b, _mm_set1_epi8('@'))),
-                             _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('=')),
-                                                       _mm_cmpeq_epi8(b, _mm_set1_epi8(':'))),
-                                          _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('_')),
-                                                       _mm_cmpeq_epi8(b, _mm_set1_epi8('*')))));
-            __m128i next =
-                _mm_loadu_si128((const __m128i *)(const void *)(t.p + (i + 17 <= t.n ? i + 1 : i)));
-            __m128i next_low = _mm_or_si128(next, _mm_set1_epi8(0x20));
-            __m128i pairs =
-                _mm_or_si128(_mm_and_si128(_mm_cmpeq_epi8(low, _mm_set1_epi8('w')),
-                                           _mm_cmpeq_epi8(next_low, _mm_set1_epi8('w'))),
-                             _mm_and_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('-')),
-                                           _mm_cmpeq_epi8(next, _mm_set1_epi8('-'))));
-            pairs = _mm_or_si128(
-                pairs,
-                _mm_or_si128(
-                    _mm_and_si128(_mm_cmpeq_epi8(low, _mm_set1_epi8('n')),
-                                  _mm_cmpeq_epi8(next_low, _mm_set1_epi8('i'))),
-                    _mm_and_si128(_mm_cmpeq_epi8(low, _mm_set1_epi8('e')),
-                                  _mm_or_si128(_mm_cmpeq_epi8(next, _mm_set1_epi8('y')),
-                                               _mm_cmpeq_epi8(next_low, _mm_set1_epi8('r'))))));
-            pairs = _mm_or_si128(
-                pairs, _mm_or_si128(_mm_and_si128(_mm_cmpeq_epi8(low, _mm_set1_epi8('i')),
-                                                  _mm_cmpeq_epi8(next_low, _mm_set1_epi8('s'))),
-                                    _mm_and_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('d')),
-                                                  _mm_cmpeq_epi8(next, _mm_set1_epi8(':')))));
-            unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(any, pairs));
-            /* The last byte's pair is not seen in this block when the text ends here. */
-            if (i + 17 > t.n) {
-                mask |= 0x8000U;
+        for (; i >= 4 && i + SL_MASK_BYTES + 2 <= t.n; i += SL_MASK_BYTES) {
+            unsigned mask = triggers_of(t.p + i);
+            if (mask != 0) {
+                return i + (size_t)__builtin_ctz(mask);
             }
-            if (mask == 0) {
-                i += 16;
-                continue;
-            }
-            while (mask != 0) {
-                size_t at = i + (size_t)__builtin_ctz(mask);
-                if (is_trigger(t, at)) {
-                    return at;
-                }
-                mask &= mask - 1;
-            }
-            i += 16;
         }
         if (i >= t.n) {
             break;

@@ -78,16 +78,6 @@ static sl_res add(const sl_tag_tokens *tokens, sl_class kind, size_t first, size
                                                    .view = SL_VIEW_PLAIN });
 }
 
-static bool is_one_of(sl_view word, const char *const *words, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (sl_view_eq_nocase(word, sl_view_str(words[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static sl_view word_at(const sl_tag_tokens *tokens, sl_view text, size_t at)
 {
     return sl_view_sub(text, tokens->items[at].start, tokens->items[at].end);
@@ -96,19 +86,21 @@ static sl_view word_at(const sl_tag_tokens *tokens, sl_view text, size_t at)
 /* Does a word before or in it say that the number is of a paper, a gene, a catalogue, a trial? */
 static bool is_reference(const sl_tag_tokens *tokens, sl_view text, size_t first, size_t last)
 {
-    static const char *const WORDS[] = { "pmid",   "pmc",      "doi",    "isbn",      "issn",
-                                         "nct",    "loinc",    "icd",    "cpt",       "omim",
-                                         "ndc",    "snomed",   "rs",     "drg",       "chr",
-                                         "exon",   "page",     "rxnorm", "grch",      "snp",
-                                         "hcpcs",  "keynote",  "cas",    "checkmate", "atc",
-                                         "meddra", "orphanet", "clinvar" };
+    static const sl_view WORDS[] = {
+        SL_LIT("pmid"),   SL_LIT("pmc"),      SL_LIT("doi"),    SL_LIT("isbn"),      SL_LIT("issn"),
+        SL_LIT("nct"),    SL_LIT("loinc"),    SL_LIT("icd"),    SL_LIT("cpt"),       SL_LIT("omim"),
+        SL_LIT("ndc"),    SL_LIT("snomed"),   SL_LIT("rs"),     SL_LIT("drg"),       SL_LIT("chr"),
+        SL_LIT("exon"),   SL_LIT("page"),     SL_LIT("rxnorm"), SL_LIT("grch"),      SL_LIT("snp"),
+        SL_LIT("hcpcs"),  SL_LIT("keynote"),  SL_LIT("cas"),    SL_LIT("checkmate"), SL_LIT("atc"),
+        SL_LIT("meddra"), SL_LIT("orphanet"), SL_LIT("clinvar")
+    };
     for (size_t i = first > 2 ? first - 2 : 0; i <= last; i++) {
         sl_view word = word_at(tokens, text, i);
         size_t n = 0;
         while (n < word.n && !sl_is_digit(word.p[n])) {
             n++;
         }
-        if (n > 1 && is_one_of(sl_view_sub(word, 0, n), WORDS, SL_COUNT_OF(WORDS))) {
+        if (n > 1 && sl_is_one_of(sl_view_sub(word, 0, n), WORDS, SL_COUNT_OF(WORDS))) {
             return true;
         }
     }
@@ -118,25 +110,28 @@ static bool is_reference(const sl_tag_tokens *tokens, sl_view text, size_t first
 /* Units and what is counted: "135-145 mmol", "223 patients". */
 static bool is_measured(const sl_tag_tokens *tokens, sl_view text, size_t last)
 {
-    static const char *const UNITS[] = {
-        "%",         "mg",       "g",        "kg",           "mcg",
-        "ng",        "ml",       "l",        "dl",           "mmol",
-        "nmol",      "umol",     "meq",      "miu",          "iu",
-        "u",         "units",    "unit",     "kcal",         "cal",
-        "cm",        "mm",       "m",        "km",           "min",
-        "minutes",   "hours",    "h",        "hrs",          "days",
-        "weeks",     "months",   "years",    "bpm",          "mmhg",
-        "msec",      "ms",       "patients", "people",       "women",
-        "men",       "subjects", "persons",  "participants", "children",
-        "infants",   "cases",    "controls", "adults",       "samples",
-        "specimens", "eyes",     "cells",    "steps",        "times",
-        "beats",     "gy",       "hz",       "khz",          "mhz",
-        "kda",       "bp",       "kb",       "nm",           "patienten",
-        "pacientes", "mosm",     "osm",      "ppm",          "psi",
-        "lb",        "lbs"
+    static const sl_view UNITS[] = {
+        SL_LIT("%"),         SL_LIT("mg"),        SL_LIT("g"),         SL_LIT("kg"),
+        SL_LIT("mcg"),       SL_LIT("ng"),        SL_LIT("ml"),        SL_LIT("l"),
+        SL_LIT("dl"),        SL_LIT("mmol"),      SL_LIT("nmol"),      SL_LIT("umol"),
+        SL_LIT("meq"),       SL_LIT("miu"),       SL_LIT("iu"),        SL_LIT("u"),
+        SL_LIT("units"),     SL_LIT("unit"),      SL_LIT("kcal"),      SL_LIT("cal"),
+        SL_LIT("cm"),        SL_LIT("mm"),        SL_LIT("m"),         SL_LIT("km"),
+        SL_LIT("min"),       SL_LIT("minutes"),   SL_LIT("hours"),     SL_LIT("h"),
+        SL_LIT("hrs"),       SL_LIT("days"),      SL_LIT("weeks"),     SL_LIT("months"),
+        SL_LIT("years"),     SL_LIT("bpm"),       SL_LIT("mmhg"),      SL_LIT("msec"),
+        SL_LIT("ms"),        SL_LIT("patients"),  SL_LIT("people"),    SL_LIT("women"),
+        SL_LIT("men"),       SL_LIT("subjects"),  SL_LIT("persons"),   SL_LIT("participants"),
+        SL_LIT("children"),  SL_LIT("infants"),   SL_LIT("cases"),     SL_LIT("controls"),
+        SL_LIT("adults"),    SL_LIT("samples"),   SL_LIT("specimens"), SL_LIT("eyes"),
+        SL_LIT("cells"),     SL_LIT("steps"),     SL_LIT("times"),     SL_LIT("beats"),
+        SL_LIT("gy"),        SL_LIT("hz"),        SL_LIT("khz"),       SL_LIT("mhz"),
+        SL_LIT("kda"),       SL_LIT("bp"),        SL_LIT("kb"),        SL_LIT("nm"),
+        SL_LIT("patienten"), SL_LIT("pacientes"), SL_LIT("mosm"),      SL_LIT("osm"),
+        SL_LIT("ppm"),       SL_LIT("psi"),       SL_LIT("lb"),        SL_LIT("lbs")
     };
     return last + 1 < tokens->n && tokens->items[last + 1].lines == 0 &&
-           is_one_of(word_at(tokens, text, last + 1), UNITS, SL_COUNT_OF(UNITS));
+           sl_is_one_of(word_at(tokens, text, last + 1), UNITS, SL_COUNT_OF(UNITS));
 }
 
 typedef struct {

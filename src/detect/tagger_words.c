@@ -24,23 +24,30 @@ uint32_t sl_tag_lists_of(const sl_tag_model *model, uint32_t lower)
     return 0;
 }
 
+/* What it needs lies all over the weights: all of it is asked for before any is waited for. */
 static void fill(const sl_tag_model *m, const sl_tag_token *t, sl_view word, sl_tag_word *entry)
 {
-    uint32_t features[SL_TAG_OWN_MAX];
-    uint32_t near[SL_TAG_NEAR];
+    uint32_t features[SL_TAG_OWN_MAX] __attribute__((uninitialized));
+    uint32_t near[SL_TAG_NEAR] __attribute__((uninitialized));
+    size_t n = sl_tag_own_features(t, word, m->mask, features);
+    sl_tag_near_features(t->lower, m->mask, near);
+    for (size_t i = 0; i < n; i++) {
+        __builtin_prefetch(m->weights + (size_t)features[i] * SL_TAG_LANES);
+    }
+    for (size_t i = 0; i < SL_TAG_NEAR; i++) {
+        __builtin_prefetch(m->weights + (size_t)near[i] * SL_TAG_LANES);
+    }
     entry->lower = t->lower;
     entry->shape = t->shape;
     entry->lists = t->lists;
     entry->capital = t->capital;
     entry->calm = sl_tag_calm(t, word);
-    size_t n = sl_tag_own_features(t, word, m->mask, features);
     for (size_t i = 0; i < n; i++) {
         const int8_t *row = m->weights + (size_t)features[i] * SL_TAG_LANES;
         for (size_t k = 0; k < SL_TAG_LANES; k++) {
             entry->own[k] = (int16_t)(entry->own[k] + row[k]);
         }
     }
-    sl_tag_near_features(t->lower, m->mask, near);
     for (size_t i = 0; i < SL_TAG_NEAR; i++) {
         memcpy(entry->near[i], m->weights + (size_t)near[i] * SL_TAG_LANES, SL_TAG_LANES);
     }

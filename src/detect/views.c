@@ -224,16 +224,40 @@ static size_t run_end(sl_view t, size_t at)
     }
 }
 
-static sl_res find_runs(sl_view t, sl_views *views)
+/* The first place at or behind `at` from which on RUN_MIN bytes belong to a run, or one too near the end for that. */
+static size_t next_run(sl_view t, size_t at)
 {
-    size_t at = 0;
+    unsigned open = 0; /* bytes of a run right before the block, at most RUN_MIN */
+    for (; at + 64 <= t.n; at += 64) {
+        uint64_t in = sl_mask_runs_64(t.p + at);
+        uint64_t long_ones = in & in >> 1;
+        long_ones &= long_ones >> 2;
+        long_ones &= long_ones >> 4;
+        long_ones &= long_ones >> 8;
+        unsigned head = in == UINT64_MAX ? 64 : (unsigned)__builtin_ctzll(~in);
+        if (open != 0 && open + head >= RUN_MIN) {
+            return at - open;
+        }
+        if (long_ones != 0) {
+            return at + (size_t)__builtin_ctzll(long_ones);
+        }
+        open = (unsigned)__builtin_clzll(~in);
+    }
+    at -= open;
     while (at + RUN_MIN <= t.n) {
         /* If some byte of the next 16 is outside, no run of 16 begins before it. */
         unsigned outside = ~sl_mask_runs(t.p + at) & 0xFFFFU;
-        if (outside != 0) {
-            at += 32U - (size_t)__builtin_clz(outside);
-            continue;
+        if (outside == 0) {
+            return at;
         }
+        at += 32U - (size_t)__builtin_clz(outside);
+    }
+    return at;
+}
+
+static sl_res find_runs(sl_view t, sl_views *views)
+{
+    for (size_t at = next_run(t, 0); at + RUN_MIN <= t.n;) {
         size_t end = run_end(t, at);
         /* Padding belongs to it. */
         size_t close = end;
@@ -244,7 +268,7 @@ static sl_res find_runs(sl_view t, sl_views *views)
             views->open_from = at < views->open_from ? at : views->open_from;
         }
         SL_TRY(take_run(t, at, end, views));
-        at = close;
+        at = next_run(t, close);
     }
     return SL_DONE;
 }
@@ -360,23 +384,30 @@ static bool looks_hex(sl_view t, size_t i)
            base16_value(t.p[i + 3]) >= 0 && base16_value(t.p[i + 4]) >= 0;
 }
 
-/* Every form begins with a word; most words of prose can be told by their first three bytes. */
+/* Every form begins with a word; its first bytes tell most words of prose from all of them. */
 static bool may_be_spaced(sl_view t, size_t i)
 {
-    return (sl_is_separator(t.p[i + 1]) || sl_is_separator(t.p[i + 2]) || (t.p[i] | 1) == '1') &&
-           sl_is_word(t.p[i]) && edge_before(t, i);
+    const uint8_t *p = t.p + i;
+    bool letters = sl_is_separator(p[1]) && p[1] == p[3] && sl_is_word(p[2]);
+    bool groups = sl_is_separator(p[2]) && p[2] == p[5];
+    return (letters || groups || base2_value(p[0]) >= 0) && sl_is_word(p[0]) && edge_before(t, i);
 }
 
 /* The first place at or behind `i` where a form may begin, or one too near the end to tell. */
 static size_t next_spaced(sl_view t, size_t i)
 {
-    for (; i + SL_MASK_BYTES + 2 <= t.n; i += SL_MASK_BYTES) {
-        unsigned words = sl_mask_words(t.p + i);
-        unsigned inside = words << 1 | (i == 0 ? 0U : (unsigned)sl_is_word(t.p[i - 1]));
-        unsigned apart = sl_mask_separators(t.p + i + 1) | sl_mask_separators(t.p + i + 2);
-        unsigned may = words & ~inside & (apart | sl_mask_bits(t.p + i));
-        if (may != 0) {
-            return i + (size_t)__builtin_ctz(may);
+    for (; i + SL_MASK_BYTES + 5 <= t.n; i += SL_MASK_BYTES) {
+        const uint8_t *p = t.p + i;
+        unsigned words = sl_mask_words(p);
+        unsigned inside = words << 1 | (i == 0 ? 0U : (unsigned)sl_is_word(p[-1]));
+        unsigned letters = sl_mask_separators(p + 1) & sl_mask_same(p + 1, p + 3);
+        unsigned groups = sl_mask_separators(p + 2) & sl_mask_same(p + 2, p + 5);
+        unsigned may = words & ~inside & (letters | groups | sl_mask_bits(p));
+        for (; may != 0; may &= may - 1) {
+            size_t at = i + (size_t)__builtin_ctz(may);
+            if (at + 9 >= t.n || may_be_spaced(t, at)) {
+                return at;
+            }
         }
     }
     while (i + 9 < t.n && !may_be_spaced(t, i)) {

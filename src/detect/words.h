@@ -26,6 +26,8 @@ static inline bool sl_is_blank(uint8_t b)
     return b == ' ' || b == '\t' || b == '\n' || b == '\r' || b == '\f' || b == '\v';
 }
 
+/* Is `word`, in whatever case, among `words`, which are in lower case? An empty word is not. */
+bool sl_is_one_of(sl_view word, const sl_view *words, size_t count);
 /* "Dr", "Mrs", "Herr" ...: what stands before a name and names no one. Without its full stop. */
 bool sl_is_title(sl_view word);
 /* Where a name begins when the titles at its front are passed over; `start` if nothing else is there. */
