@@ -741,7 +741,7 @@ def main():
                 if path.parent.name == "voices" and lang == "en":
                     pieces = restyle(pieces, r)
                 if lang != "en":
-                    pieces = small(pieces, r, (0.15 if "clean" in voice else 0.1) if lang == "de" else 0.06)
+                    pieces = small(pieces, r, (0.25 if "clean" in voice else 0.1) if lang == "de" else 0.06)
                 if r.random() < 0.06:
                     pieces = spoil(pieces, r)
                 f.write(json.dumps(document(pieces, f"{voice}:{seed}:{i}", voice), ensure_ascii=False) + "\n")
