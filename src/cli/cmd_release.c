@@ -17,7 +17,7 @@
 #define USAGE                                                                                      \
     "release COMPARTMENT PATH [--model] [--as NAME] [--key FILE]\n"                                \
     "       stoplog release list [COMPARTMENT] | show ID\n"                                        \
-    "       stoplog release approve|reject ID [--key FILE]... | take ID FILE"
+    "       stoplog release review ID [--key FILE] | approve|reject ID [--key FILE]... | take ID FILE"
 
 static sl_view word(const sl_json_doc *doc, const char *name)
 {
@@ -33,7 +33,7 @@ static uint64_t number(const sl_json_doc *doc, const char *name)
 }
 
 /* The code and place of a crossing that failed, or done. */
-static sl_res result_of(const sl_json_doc *doc)
+sl_res sl_cli_release_result(const sl_json_doc *doc)
 {
     int64_t code = 0;
     const sl_json_node *node = sl_json_get(doc, sl_json_root(doc), "code");
@@ -49,7 +49,9 @@ static sl_res result_of(const sl_json_doc *doc)
                                           "nobody approved it",
                                           "it was taken already",
                                           "the compartment was closed since",
-                                          "it was approved too long ago" };
+                                          "it was approved too long ago",
+                                          "nobody signed to read it",
+                                          "it was signed for too long ago" };
     const char *where = "file";
     for (size_t i = 0; i < SL_COUNT_OF(places); i++) {
         where = sl_view_eq_str(word(doc, "where"), places[i]) ? places[i] : where;
@@ -111,7 +113,7 @@ static void print_taken(FILE *out, const sl_json_doc *doc)
     }
 }
 
-static sl_res print_release(const sl_cli *cli, sl_view line)
+sl_res sl_cli_release_print(const sl_cli *cli, sl_view line)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     if (cli->json) {
@@ -162,7 +164,7 @@ static int list(const sl_cli *cli, const char *compartment, const char *id)
     while (sl_ok(r) && text.n != 0) {
         sl_view line;
         (void)sl_view_cut(text, '\n', &line, &text);
-        r = line.n == 0 ? SL_DONE : print_release(cli, line);
+        r = line.n == 0 ? SL_DONE : sl_cli_release_print(cli, line);
         count += line.n != 0;
     }
     if (sl_ok(r) && id[0] != 0 && count == 0) {
@@ -178,7 +180,7 @@ static int list(const sl_cli *cli, const char *compartment, const char *id)
 }
 
 /* The one release whose id begins so. */
-static sl_res find(const sl_cli *cli, const char *prefix, sl_json_doc *doc, sl_buf *reply)
+sl_res sl_cli_release_find(const sl_cli *cli, const char *prefix, sl_json_doc *doc, sl_buf *reply)
 {
     sl_view rest;
     sl_view line;
@@ -233,8 +235,8 @@ static sl_res tell_held(const sl_cli *cli, sl_view text)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_TRY(sl_json_parse(text, &doc));
-    SL_TRY(result_of(&doc));
-    SL_TRY(print_release(cli, text));
+    SL_TRY(sl_cli_release_result(&doc));
+    SL_TRY(sl_cli_release_print(cli, text));
     if (!cli->json) {
         (void)printf("held: somebody else lets it out with\n  stoplog release approve %.16s\n",
                      (const char *)word(&doc, "id").p);
@@ -344,7 +346,7 @@ static int judge(sl_cli *cli, int argc, char **argv, bool approves)
             return sl_cli_usage(cli, USAGE);
         }
     }
-    r = sl_ok(r) ? find(cli, argv[2], &doc, &reply) : r;
+    r = sl_ok(r) ? sl_cli_release_find(cli, argv[2], &doc, &reply) : r;
     r = sl_ok(r) ? fill_verdict(&doc, approves, &s) : r;
     if (!sl_ok(r)) {
         return sl_cli_fail(cli, "release", r);
@@ -361,6 +363,18 @@ static int judge(sl_cli *cli, int argc, char **argv, bool approves)
     memcpy(ask.id, s.item, sizeof ask.id);
     r = sl_release_call(cli->site, SL_RELEASE_SETTLE, &ask, -1, &reply);
     return sl_ok(r) ? 0 : sl_cli_fail(cli, "release", r);
+}
+
+static int review(sl_cli *cli, int argc, char **argv)
+{
+    SL_OWN(sl_admin, admin, sl_admin_close) = { 0 };
+    sl_res r = SL_DONE;
+    for (int i = 3; i < argc; i++) {
+        if (!sl_admin_key_option(&admin, argc, argv, &i, &r)) {
+            return sl_cli_usage(cli, USAGE);
+        }
+    }
+    return sl_ok(r) ? sl_cli_release_review(cli, argv[2], &admin) : sl_cli_fail(cli, "release", r);
 }
 
 /* ---- taking ---- */
@@ -392,7 +406,7 @@ static sl_res take_into(const sl_cli *cli, const sl_release_ask *ask, int fd, co
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_TRY(sl_release_call(cli->site, SL_RELEASE_TAKE, ask, fd, &reply));
     SL_TRY(sl_json_parse(sl_buf_view(&reply), &doc));
-    SL_TRY(result_of(&doc));
+    SL_TRY(sl_cli_release_result(&doc));
     SL_TRY(check_written(fd, &doc));
     /* A name that is taken meanwhile is not replaced. */
     if (link(draft, path) != 0) {
@@ -423,7 +437,7 @@ static sl_res take(const sl_cli *cli, const char *prefix, const char *path)
     SL_OWN(sl_buf, reply, sl_buf_free) = { .max = SL_IPC_BYTES_MAX };
     SL_OWN(sl_buf, draft, sl_buf_free) = { .max = 4096 };
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
-    SL_TRY(find(cli, prefix, &doc, &reply));
+    SL_TRY(sl_cli_release_find(cli, prefix, &doc, &reply));
     (void)snprintf(ask.id, sizeof ask.id, "%.*s", SL_FMT(word(&doc, "id")));
     tell_if_taken(cli, &doc);
     if (access(path, F_OK) == 0) {
@@ -453,6 +467,9 @@ int sl_cmd_release(sl_cli *cli, int argc, char **argv)
     bool approves = strcmp(what, "approve") == 0;
     if (approves || strcmp(what, "reject") == 0) {
         return argc >= 3 ? judge(cli, argc, argv, approves) : sl_cli_usage(cli, USAGE);
+    }
+    if (strcmp(what, "review") == 0) {
+        return argc >= 3 ? review(cli, argc, argv) : sl_cli_usage(cli, USAGE);
     }
     if (strcmp(what, "take") == 0 && argc == 4) {
         sl_res r = take(cli, argv[2], argv[3]);

@@ -86,9 +86,9 @@ static sl_res check_rebuild(sl_keeper *k, uint16_t type, const sl_key_request *q
 }
 
 /* Of a release: no key but that of the object which it becomes while it is held, of what operators asked to let
- * out (to look at it), and of what others let out. */
-static bool release_covers(const sl_release *r, uint16_t type, const sl_key_request *q,
-                           sl_res ready, int64_t now_ms)
+ * out (to look at it), and of what others let out or want to read before they do. */
+static bool release_covers(const sl_roll *roll, const sl_release *r, uint16_t type,
+                           const sl_key_request *q, int64_t now_ms)
 {
     bool object = strcmp(r->kind, "object") == 0;
     bool same = strcmp(r->compartment, q->compartment) == 0 && strcmp(r->object, q->name) == 0 &&
@@ -96,7 +96,10 @@ static bool release_covers(const sl_release *r, uint16_t type, const sl_key_requ
     if (type == SL_KEEPER_KEY_OPEN) {
         bool looks = object && r->state == SL_RELEASE_ASKED && r->asked_leaf == q->intent &&
                      now_ms - r->asked_ms < SL_RELEASE_ASK_MS_MAX;
-        return same && (looks || (sl_ok(ready) && r->approved_leaf == q->intent));
+        bool leaves =
+            r->approved_leaf == q->intent && sl_ok(sl_roll_release_ready(roll, r, now_ms));
+        bool read = r->review_leaf == q->intent && sl_ok(sl_roll_release_readable(roll, r, now_ms));
+        return same && (looks || leaves || read);
     }
     return same && !object && type == SL_KEEPER_KEY_FORGET && r->state == SL_RELEASE_ENDED &&
            r->ended_leaf == q->intent;
@@ -113,8 +116,7 @@ static sl_res check_release(sl_keeper *k, uint16_t type, const sl_key_request *q
     SL_TRY(sl_keeper_opened_for_data(k, SL_DOOR_RELEASE, c, ret_epoch));
     const sl_release *list = sl_roll_releases(k->roll, &count);
     for (size_t i = 0; i < count; i++) {
-        sl_res ready = sl_roll_release_ready(k->roll, &list[i], now_ms);
-        if (release_covers(&list[i], type, q, ready, now_ms)) {
+        if (release_covers(k->roll, &list[i], type, q, now_ms)) {
             *ret_compartment = c;
             return SL_DONE;
         }

@@ -542,6 +542,7 @@ static sl_res apply_change(sl_roll *roll, const sl_statement *s, uint64_t index,
         return SL_DONE;             /* likewise: the register keeps them (supply/register.h) */
     case SL_ACTION_RELEASE_REQUEST: /* before this */
     case SL_ACTION_RELEASE_APPROVE:
+    case SL_ACTION_RELEASE_REVIEW:
     case SL_ACTION_RELEASE_REJECT:
     case SL_ACTION_NONE:
     case SL_ACTION_COUNT:

@@ -118,6 +118,12 @@ typedef struct {
     sl_signer_id approved_by[SL_RELEASE_SIGNERS_MAX];
     size_t approved_count;
     size_t approved_persons;
+    uint64_t
+        review_leaf; /* somebody who may let it out wants to read it; 0: nobody, or it was shown */
+    int64_t review_ms;
+    uint64_t review_epoch; /* of the compartment then */
+    sl_signer_id reviewer;
+    uint64_t times_shown;
     uint64_t ended_leaf;
     uint64_t times_out; /* how often it was handed out; the last time: */
     uint64_t taken_leaf;
@@ -129,6 +135,8 @@ typedef struct {
 /* A request is good for its crossing for so long, an approval for handing out. */
 #define SL_RELEASE_ASK_MS_MAX (INT64_C(3600) * 1000)
 #define SL_RELEASE_APPROVAL_MS_MAX (INT64_C(24) * 3600 * 1000)
+/* Whoever wants to read it does so now. */
+#define SL_RELEASE_REVIEW_MS_MAX (INT64_C(10) * 60 * 1000)
 
 /* What the genesis leaf says of the site. */
 typedef struct {
@@ -220,6 +228,9 @@ const char *sl_roll_signer_person(const sl_roll *roll, const char *signer);
  * ago, or the compartment was closed since. */
 SL_MUST sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release,
                                      int64_t now_ms);
+/* May it be shown now to who signed for that? SL_E_NOT_FOUND, SL_E_APPROVAL with the reason. */
+SL_MUST sl_res sl_roll_release_readable(const sl_roll *roll, const sl_release *release,
+                                        int64_t now_ms);
 
 /* The highest keystore sequence that the keeper's leaves tell, and whether they tell of keys made for
  * this compartment: a keystore that knows less is older than the ledger. */

@@ -51,6 +51,23 @@ sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release, int
     return SL_DONE;
 }
 
+sl_res sl_roll_release_readable(const sl_roll *roll, const sl_release *release, int64_t now_ms)
+{
+    SL_NEED(release != NULL, SL_E_NOT_FOUND);
+    now_ms = sl_roll_now(roll, now_ms);
+    if (release->state != SL_RELEASE_HELD || release->review_leaf == 0) {
+        return sl_fail_at(SL_E_APPROVAL, "nobody signed to read it", release->held_leaf);
+    }
+    const sl_compartment *c = sl_roll_compartment(roll, sl_view_str(release->compartment));
+    if (c == NULL || c->state != SL_COMPARTMENT_OPEN || c->epoch != release->review_epoch) {
+        return sl_fail_at(SL_E_APPROVAL, "the compartment was closed since", release->review_epoch);
+    }
+    if (now_ms - release->review_ms >= SL_RELEASE_REVIEW_MS_MAX || now_ms >= release->until_ms) {
+        return sl_fail_at(SL_E_APPROVAL, "it was signed for too long ago", release->review_leaf);
+    }
+    return SL_DONE;
+}
+
 /* ---- what a statement needs ---- */
 
 static bool is_uid(const char *text)
@@ -68,6 +85,21 @@ static sl_res need_request(const sl_roll *roll, const sl_statement *s)
     }
     SL_NEED(object || file, SL_E_UNSUPPORTED);
     SL_NEED(release_at(roll, sl_view_str(s->item)) == NULL, SL_E_EXISTS);
+    return SL_DONE;
+}
+
+/* Who may let it out may read it, and nobody else: not who asked, whatever keys that person has. */
+static sl_res need_review(const sl_release *r, const sl_statement *s, sl_approval_need *ret)
+{
+    if (r->state != SL_RELEASE_HELD) {
+        return sl_fail_at(SL_E_REFUSED, "state", r->asked_leaf);
+    }
+    if (!sl_digest_eq(&r->held, &s->hash)) {
+        return sl_fail_at(SL_E_REFUSED, "hash", r->held_leaf);
+    }
+    ret->role = SL_ROLE_CHECKER;
+    ret->but = r->person;
+    ret->persons = 1;
     return SL_DONE;
 }
 
@@ -94,13 +126,17 @@ sl_res sl_roll_release_need(const sl_roll *roll, const sl_statement *s, sl_appro
     if (s->action == SL_ACTION_RELEASE_REQUEST) {
         return need_request(roll, s);
     }
-    if (s->action != SL_ACTION_RELEASE_APPROVE && s->action != SL_ACTION_RELEASE_REJECT) {
+    if (s->action != SL_ACTION_RELEASE_APPROVE && s->action != SL_ACTION_RELEASE_REVIEW &&
+        s->action != SL_ACTION_RELEASE_REJECT) {
         return SL_DONE;
     }
     const sl_release *r = release_at(roll, sl_view_str(s->item));
     SL_NEED(r != NULL && strcmp(r->compartment, s->compartment) == 0, SL_E_NOT_FOUND);
     if (s->action == SL_ACTION_RELEASE_APPROVE) {
         return need_approval(r, s, (size_t)roll->quorum, ret);
+    }
+    if (s->action == SL_ACTION_RELEASE_REVIEW) {
+        return need_review(r, s, ret);
     }
     /* Whoever may act can say no, who asked too. */
     bool over = r->state == SL_RELEASE_REJECTED || r->state == SL_RELEASE_ENDED;
@@ -215,6 +251,16 @@ static void apply_approval(const sl_roll *roll, sl_release *r, const sl_approval
     }
 }
 
+static void apply_review(const sl_roll *roll, sl_release *r, const sl_approval *approval,
+                         uint64_t index, int64_t time_ms)
+{
+    const sl_compartment *c = sl_roll_compartment(roll, sl_view_str(r->compartment));
+    r->review_leaf = index;
+    r->review_ms = time_ms;
+    r->review_epoch = c == NULL ? 0 : c->epoch;
+    signer_set(r->reviewer, &approval->key);
+}
+
 sl_res sl_roll_release_apply(sl_roll *roll, const sl_statement *s, const sl_approval *approvals,
                              size_t count, uint64_t index, int64_t time_ms)
 {
@@ -225,6 +271,10 @@ sl_res sl_roll_release_apply(sl_roll *roll, const sl_statement *s, const sl_appr
     SL_NEED(r != NULL, SL_E_NOT_FOUND);
     if (s->action == SL_ACTION_RELEASE_APPROVE) {
         apply_approval(roll, r, approvals, count, index, time_ms);
+        return SL_DONE;
+    }
+    if (s->action == SL_ACTION_RELEASE_REVIEW) {
+        apply_review(roll, r, &approvals[0], index, time_ms);
         return SL_DONE;
     }
     r->state = SL_RELEASE_REJECTED;
@@ -275,6 +325,9 @@ void sl_roll_release_told(sl_roll *roll, uint64_t index, const sl_leaf *leaf)
     }
     if (sl_leaf_is(leaf, "release.held")) {
         told_held(r, index, leaf);
+    } else if (sl_leaf_is(leaf, "release.shown") && r->review_leaf != 0) {
+        r->review_leaf = 0; /* once */
+        r->times_shown++;
     } else if (sl_leaf_is(leaf, "release.outcome")) {
         told_outcome(r, index, leaf);
     }

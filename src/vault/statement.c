@@ -133,6 +133,7 @@ static const shape shapes[SL_ACTION_COUNT] = {
     [SL_ACTION_RELEASE_REQUEST] = { "release.request", F_COMPARTMENT | F_HASH | F_ITEM | F_KIND,
                                     F_ABOUT | F_COUNT | F_SAYS },
     [SL_ACTION_RELEASE_APPROVE] = { "release.approve", F_COMPARTMENT | F_HASH | F_ITEM, 0 },
+    [SL_ACTION_RELEASE_REVIEW] = { "release.review", F_COMPARTMENT | F_HASH | F_ITEM, 0 },
     [SL_ACTION_RELEASE_REJECT] = { "release.reject", F_COMPARTMENT | F_ITEM, 0 },
 };
 

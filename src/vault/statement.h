@@ -51,6 +51,7 @@ typedef enum {
     SL_ACTION_ATTEST,            /* a person's word as evidence: attestation.h */
     SL_ACTION_RELEASE_REQUEST,   /* somebody asks that something leaves: release.h */
     SL_ACTION_RELEASE_APPROVE,   /* somebody else lets it out, these sealed bytes and no others */
+    SL_ACTION_RELEASE_REVIEW,    /* who may let it out reads it first: shown once */
     SL_ACTION_RELEASE_REJECT,    /* it does not leave, and what is held is destroyed */
     SL_ACTION_COUNT
 } sl_action;

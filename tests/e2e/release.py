@@ -91,6 +91,28 @@ def held_until_another_lets_it_out(site):
     assert not site.held_files() and site.shown(ident)['outcome'] == 'rejected'
 
 
+def who_may_let_it_out_reads_it_first(site):
+    note = site.write('read.txt', NOTE + b'A co\xc2\xadoperative patient.\n')
+    ident = site.ask_out('c', note)['id']
+    site.refused('E_APPROVAL', 'release', 'review', ident, '--key', site.key('alice'))
+    shown = len(site.leaves('release.shown'))
+    told = site.told('release', 'review', ident, '--key', site.key('bob'))
+    assert told.returncode == 0, told
+    assert '[ssn: 999-17-5017]' in told.stdout and 'that is all of its text' in told.stdout, told.stdout
+    assert '\u00ad' not in told.stdout and 'co<U+00AD>operative' in told.stdout, told.stdout
+    site.until(lambda: len(site.leaves('release.shown')) == shown + 1, 'the leaf')
+    leaf = site.leaves('release.shown')[-1]
+    assert leaf['object'] == ident and leaf['marks'] >= 1 and leaf['complete'], leaf
+    lines = site.signed('release', 'review', ident, by='bob')  # each time with a signature of its own
+    texts = [line for line in lines if 'text' in line]
+    assert any(mark['class'] == 'ssn' and line['text'].encode()[mark['start']:mark['end']] == b'999-17-5017'
+               for line in texts for mark in line['marks']), lines
+    assert site.shown(ident)['state'] == 'held' and site.shown(ident)['times_out'] == 0
+    assert 'Mosciski' not in json.dumps(site.leaves('release.shown'))
+    site.run('release', 'reject', ident, '--key', site.key('bob'))
+    site.refused('E_', 'release', 'review', ident, '--key', site.key('bob'))
+
+
 def rejected_is_destroyed(site):
     ident = site.ask_out('c', site.write('table.csv', TABLE))['id']
     assert site.held_files()
@@ -155,7 +177,8 @@ def main():
     with Release(sys.argv[1]) as site:
         site.up()
         site.until_open()
-        for check in (prepare, held_until_another_lets_it_out, rejected_is_destroyed, dangerous_never_waits,
+        for check in (prepare, held_until_another_lets_it_out, who_may_let_it_out_reads_it_first,
+                      rejected_is_destroyed, dangerous_never_waits,
                       a_sealed_object_goes_the_same_way, closing_stops_it, a_killed_door_begins_where_it_was):
             check(site)
             print('ok', check.__name__, flush=True)

@@ -439,10 +439,10 @@ static uint64_t tell_release(world *w, const char *what, const char *outcome)
     return w->count - 1;
 }
 
-/* p2 lets it out. */
-static uint64_t let_out(world *w)
+/* p2 lets it out, or signs to read it. */
+static uint64_t sign_held(world *w, sl_action action)
 {
-    sl_statement s = help_on(SL_ACTION_RELEASE_APPROVE, "c");
+    sl_statement s = help_on(action, "c");
     memcpy(s.item, HELD, sizeof HELD);
     s.hash = SEALED;
     SL_OWN(sl_buf, text, sl_buf_free) = help_text(&s);
@@ -459,6 +459,23 @@ static uint64_t let_out(world *w)
     return w->count - 1;
 }
 
+static uint64_t tell_shown(world *w, uint64_t review)
+{
+    sl_event_head head = { .principal = SL_LIT(PRINCIPAL),
+                           .compartment = SL_LIT(ID_C),
+                           .door = SL_LIT("release"),
+                           .crossing = SL_LIT("00000000000000000000000000000077") };
+    SL_OWN(sl_buf, out, sl_buf_free) = { .max = SL_LEAF_BYTES_MAX };
+    sl_event_release_shown shown = { .object = SL_LIT(HELD),
+                                     .reviewer = SL_LIT("k2"),
+                                     .bytes = 10,
+                                     .complete = true,
+                                     .review = review };
+    assert_done(sl_emit_release_shown(&head, &shown, &out));
+    assert_done(append_by(w, "release", sl_buf_view(&out)));
+    return w->count - 1;
+}
+
 static world *with_request(void)
 {
     world *w = with_compartment();
@@ -471,6 +488,30 @@ static world *with_request(void)
     s.hash.b[0] = 1;
     act(w, &s, 1);
     return w;
+}
+
+/* To read it is not to let it out: the key comes for the signature to read, once, and for nothing else. */
+static void the_release_door_opens_what_another_signed_to_read(void **state)
+{
+    world *w = with_request();
+    sl_key_request q = request(tell_release(w, "intent", NULL));
+    memcpy(q.name, HELD, sizeof HELD);
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_NEW, &q));
+    (void)tell_release(w, "held", NULL);
+    memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
+    q.intent = sign_held(w, SL_ACTION_RELEASE_REVIEW);
+    assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q));
+    assert_true(last_leaf_is(w, "key.leased"));
+    q.intent++;
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
+    q.intent--;
+    w->closed = true;
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_VALVE);
+    w->closed = false;
+    (void)tell_shown(w, q.intent);
+    assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED); /* once */
+    end(w);
 }
 
 static void the_release_door_opens_only_what_another_let_out(void **state)
@@ -490,7 +531,7 @@ static void the_release_door_opens_only_what_another_let_out(void **state)
     memcpy(q.principal, SL_KEY_REQUEST_NOBODY, sizeof q.principal);
     q.intent = asked;
     assert_code(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
-    q.intent = let_out(w);
+    q.intent = sign_held(w, SL_ACTION_RELEASE_APPROVE);
     assert_done(ask(w, SL_KEEPER_RELEASE, SL_KEEPER_KEY_OPEN, &q));
     assert_true(last_leaf_is(w, "key.leased"));
     assert_code(ask(w, SL_KEEPER_INGEST, SL_KEEPER_KEY_OPEN, &q), SL_E_REFUSED);
@@ -849,6 +890,7 @@ int main(void)
         cmocka_unit_test(refuses_keys_without_grant_valve_or_intent),
         cmocka_unit_test(opens_for_a_rebuild_that_operators_approved),
         cmocka_unit_test(a_release_waits_for_the_valves),
+        cmocka_unit_test(the_release_door_opens_what_another_signed_to_read),
         cmocka_unit_test(the_release_door_opens_only_what_another_let_out),
         cmocka_unit_test(the_release_door_forgets_only_what_is_over),
         cmocka_unit_test(an_outcome_ends_the_intent),

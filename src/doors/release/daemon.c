@@ -32,6 +32,7 @@ static const sl_ipc_rule client_rules[] = {
     { SL_RELEASE_OBJECT, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
     { SL_RELEASE_LIST, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
     { SL_RELEASE_TAKE, SL_IPC_ANY_PHASE, ASK_BYTES, 1, sl_commands_on_request },
+    { SL_RELEASE_REVIEW, SL_IPC_ANY_PHASE, ASK_BYTES, 1, sl_commands_on_request },
     { SL_RELEASE_SETTLE, SL_IPC_ANY_PHASE, ASK_BYTES, 0, sl_commands_on_request },
 };
 static const sl_ipc_table client_table = { "command", client_rules, SL_COUNT_OF(client_rules) };

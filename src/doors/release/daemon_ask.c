@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "doors/release/review.h"
 #include "doors/scan_pack.h"
 
 #define HELD_MS_DEFAULT (INT64_C(7) * 24 * 3600 * 1000)
@@ -225,6 +226,44 @@ static sl_res do_take(sl_release_daemon *d, const sl_release_ask *ask, int fd, s
     return sl_json_finish(&w);
 }
 
+static sl_res write_shown(const sl_release *r, const sl_release_shown *shown, sl_buf *reply)
+{
+    sl_json_writer w;
+    sl_json_writer_init(&w, reply);
+    sl_json_object_begin(&w);
+    sl_json_put_uint(&w, "bytes", shown->bytes);
+    sl_json_put_bool(&w, "complete", shown->complete);
+    sl_json_put_str(&w, "id", r->id);
+    sl_json_put_uint(&w, "leaf", shown->index);
+    sl_json_put_uint(&w, "marks", shown->marks);
+    sl_json_put_uint(&w, "texts", shown->texts);
+    sl_json_object_end(&w);
+    return sl_json_finish(&w);
+}
+
+static sl_res do_review(sl_release_daemon *d, const sl_release_ask *ask, int fd, sl_buf *reply)
+{
+    sl_release_request request;
+    sl_release_shown shown;
+    SL_OWN(sl_allow *, allow, sl_allow_free) = NULL;
+    SL_OWN(int, policy_fd, sl_fd_close) = -1;
+    sl_release_world world = sl_release_daemon_world(d);
+    SL_TRY(is_empty_file(fd));
+    SL_TRY(sl_peers_follow(&d->peers));
+    SL_TRY(fill_request(d, ask, &request));
+    SL_TRY(sl_dir_open(AT_FDCWD, "/policy", &policy_fd));
+    SL_TRY(sl_scan_pack_read(policy_fd, &allow));
+    world.allow = allow;
+    const sl_release *r = &request.asked;
+    const sl_release_facts *facts = sl_release_known_facts(&d->known, r->id);
+    int at_fd = strcmp(r->kind, "object") == 0 ? d->vault_fd : d->held_fd;
+    sl_res done = sl_release_review(&world, at_fd, fd, d->known.roll, &request,
+                                    facts == NULL ? "" : facts->format, &shown);
+    sl_buf_free(&d->roster);
+    sl_buf_free(&d->echo);
+    return sl_ok(done) ? write_shown(r, &shown, reply) : write_failure(ask, done, reply);
+}
+
 /* A request that names a release waits for that one alone: others that cannot be ended now are not its failure. */
 static sl_res do_settle(sl_release_daemon *d, const sl_release_ask *ask, sl_buf *reply)
 {
@@ -256,6 +295,8 @@ sl_res sl_release_daemon_answer(void *context, uint16_t type, sl_view body, int 
         return do_list(d, &ask, reply);
     case SL_RELEASE_TAKE:
         return do_take(d, &ask, fd, reply);
+    case SL_RELEASE_REVIEW:
+        return do_review(d, &ask, fd, reply);
     default:
         return do_settle(d, &ask, reply);
     }

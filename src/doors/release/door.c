@@ -1,5 +1,5 @@
 /* The release door (door.h). Read `cross` first: it is the five steps; `sl_release_hand_out` is the act behind them. */
-#include "doors/release/door.h"
+#include "doors/release/door_internal.h"
 
 #include <sys/stat.h>
 
@@ -39,7 +39,7 @@ void sl_release_ref(const sl_release *release, sl_object_ref *ret)
     memcpy(ret->uid, release->id, sizeof release->id);
 }
 
-static sl_event_head head_of(const sl_release_request *request)
+sl_event_head sl_release_head(const sl_release_request *request)
 {
     return (sl_event_head){ .principal = sl_view_str(request->principal),
                             .door = SL_LIT("release"),
@@ -88,8 +88,8 @@ static sl_res find_version(void *ctx, const char *compartment, const char *objec
     return SL_DONE;
 }
 
-/* The manifest of what the release is about, and whether it is the one that was signed for or told as held. */
-static sl_res find_sealed(int at_fd, const sl_release *r, const sl_digest *digest, sl_manifest *ret)
+sl_res sl_release_find_sealed(int at_fd, const sl_release *r, const sl_digest *digest,
+                              sl_manifest *ret)
 {
     sl_object_ref ref;
     finding f = { .vault_fd = at_fd, .asked = r, .ret = ret };
@@ -105,9 +105,8 @@ static sl_res find_sealed(int at_fd, const sl_release *r, const sl_digest *diges
                : sl_fail_at(SL_E_INTEGRITY, "manifest", r->asked_leaf);
 }
 
-/* The key of something sealed: `leaf` is why, a request to look at it or an approval to hand it out. */
-static sl_res open_sealed(const sl_release_world *world, int at_fd, const sl_release *r,
-                          uint64_t leaf, const sl_manifest *m, sl_object **ret_object)
+sl_res sl_release_open_sealed(const sl_release_world *world, int at_fd, const sl_release *r,
+                              uint64_t leaf, const sl_manifest *m, sl_object **ret_object)
 {
     SL_OWN(sl_secret, key, sl_secret_free) = { 0 };
     sl_key_request q = { .version = r->version, .intent = leaf, .kind = SL_WRAP_OBJECT };
@@ -215,8 +214,9 @@ static sl_res read_object(void *ctx, uint64_t offset, uint8_t *p, size_t n)
     size_t got = 0;
     SL_TRY(c->world->still(c->world->context));
     if (c->object == NULL) {
-        SL_TRY(open_sealed(c->world, c->vault_fd, &c->request->asked, c->request->asked.asked_leaf,
-                           &c->result->manifest, &c->object));
+        SL_TRY(sl_release_open_sealed(c->world, c->vault_fd, &c->request->asked,
+                                      c->request->asked.asked_leaf, &c->result->manifest,
+                                      &c->object));
     }
     for (size_t at = 0; at < n; at += got) {
         SL_TRY(sl_object_read(c->object, offset + at, p + at, n - at, &got));
@@ -234,7 +234,7 @@ static sl_res inspect(crossing *c)
                               .headers = true,
                               .allow = c->world->allow };
     if (is_object(asked)) {
-        SL_TRY(find_sealed(c->vault_fd, asked, &asked->asked, &c->result->manifest));
+        SL_TRY(sl_release_find_sealed(c->vault_fd, asked, &asked->asked, &c->result->manifest));
         taker.read = read_object;
         taker.bytes = c->result->manifest.parts[SL_PART_DATA].plain_bytes;
     } else {
@@ -282,7 +282,7 @@ static sl_res record_intent(crossing *c)
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     const sl_release *asked = &c->request->asked;
     const sl_inspection *found = &c->result->inspection;
-    sl_event_head head = head_of(c->request);
+    sl_event_head head = sl_release_head(c->request);
     sl_event_release_intent fields = { .object = sl_view_str(asked->id),
                                        .requester = sl_view_str(asked->asked_by),
                                        .bytes = found->bytes,
@@ -300,7 +300,7 @@ static sl_res record_scan(const crossing *c, const char *engine, const sl_tallie
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     const sl_inspection *found = &c->result->inspection;
     uint64_t index = 0;
-    sl_event_head head = head_of(c->request);
+    sl_event_head head = sl_release_head(c->request);
     sl_event_release_scanned fields = { .object = sl_view_str(c->request->asked.id),
                                         .format = sl_view_str(sl_format_name(found->format)),
                                         .unsafe = found->artefact == SL_SCAN_DANGEROUS,
@@ -340,7 +340,7 @@ static sl_res record_held(const crossing *c)
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
     const sl_manifest *m = &c->result->manifest;
     int64_t until_ms = c->world->wall_ms(c->world->context) + c->request->held_ms_max;
-    sl_event_head head = head_of(c->request);
+    sl_event_head head = sl_release_head(c->request);
     sl_event_release_held fields = { .object = sl_view_str(c->request->asked.id),
                                      .sealed = sl_view_str(m->ref.uid),
                                      .version = m->ref.version,
@@ -410,7 +410,7 @@ static sl_res record_outcome(const sl_release_world *world, const sl_release_req
                              sl_event_release_outcome *fields, uint64_t *ret_index)
 {
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
-    sl_event_head head = head_of(request);
+    sl_event_head head = sl_release_head(request);
     fields->object = sl_view_str(request->asked.id);
     SL_TRY(sl_emit_release_outcome(&head, fields, &event));
     return append(world, &event, ret_index);
@@ -535,9 +535,9 @@ sl_res sl_release_hand_out(const sl_release_world *world, int at_fd, int out_fd,
                                         .out_fd = -1 };
     SL_TRY(sl_roll_release_ready(roll, r, world->wall_ms(world->context)));
     SL_TRY(world->admit(world->context, request));
-    SL_TRY(find_sealed(at_fd, r, &r->held, &m));
+    SL_TRY(sl_release_find_sealed(at_fd, r, &r->held, &m));
     SL_TRY(sl_buf_reserve(&h.piece, SL_READER_PIECE_BYTES));
-    SL_TRY(open_sealed(world, at_fd, r, r->approved_leaf, &m, &h.object));
+    SL_TRY(sl_release_open_sealed(world, at_fd, r, r->approved_leaf, &m, &h.object));
     SL_TRY(pass(&h, &digest)); /* whole, before anything says that it left */
     SL_TRY(record_released(world, request, &digest, sl_object_bytes(h.object)));
     h.out_fd = out_fd;

@@ -15,6 +15,9 @@ typedef enum {
     SL_RELEASE_LIST,
     /* What is approved, into the empty file behind the descriptor. Answer: JSON with its digest. */
     SL_RELEASE_TAKE,
+    /* The review copy of what somebody signed to read, into the empty file behind the descriptor, as JSON lines. Answer:
+     * JSON. */
+    SL_RELEASE_REVIEW,
     /* Ends what was turned down or whose time is over, now rather than within seconds; a failure only where the
      * release of the request's id is still to be ended. Answer: JSON. */
     SL_RELEASE_SETTLE,

@@ -35,6 +35,8 @@ typedef struct {
     uint64_t count;  /* leaves */
     size_t outcomes; /* leaves release.outcome */
     size_t keys;     /* made and not forgotten */
+    size_t shown;    /* leaves release.shown */
+    size_t read;     /* keys that were given to read something that is held */
     size_t opened;   /* keys that were given to hand something out */
     uint8_t key[32];
     const sl_allow *allow;
@@ -79,6 +81,7 @@ static inline sl_res append(void *context, sl_view event, uint64_t *ret_index)
     assert_done(sl_event_check(event, "release", &containment));
     assert_true(sl_view_find(event, SL_LIT("999-17"), 0) == SIZE_MAX);
     w->outcomes += sl_view_find(event, SL_LIT("release.outcome"), 0) != SIZE_MAX;
+    w->shown += sl_view_find(event, SL_LIT("release.shown"), 0) != SIZE_MAX;
     assert_done(sl_leaf_wrap(event, "release", (uint64_t)w->now_ms, &leaf));
     *ret_index = sl_roll_next(w->roll);
     assert_done(sl_release_known_leaf(&w->known, *ret_index, sl_buf_view(&leaf)));
@@ -103,10 +106,12 @@ static inline sl_res key_of(void *context, uint16_t type, const sl_key_request *
         w->keys++;
     } else {
         const sl_release *r = sl_roll_release(w->roll, sl_view_str(w->id));
-        bool looks = r->state == SL_RELEASE_ASKED;
         assert_string_equal(q->name, r->object);
-        assert_int_equal(q->intent, looks ? r->asked_leaf : r->approved_leaf);
-        w->opened += looks ? 0 : 1;
+        assert_int_equal(q->intent, r->state == SL_RELEASE_ASKED  ? r->asked_leaf
+                                    : r->state == SL_RELEASE_HELD ? r->review_leaf
+                                                                  : r->approved_leaf);
+        w->opened += r->state == SL_RELEASE_APPROVED;
+        w->read += r->state == SL_RELEASE_HELD;
     }
     memcpy(ret_key, w->key, sizeof w->key);
     return SL_DONE;
