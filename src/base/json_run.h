@@ -1,6 +1,6 @@
 /* Finding the end of a run of plain characters in a JSON string: neither quote, backslash, control
  * character nor beyond ASCII. Most bytes of a prompt are plain, so the lexer's speed is this loop's.
- * Internal to the lexer. */
+ * Internal to the lexer and the writer. */
 #ifndef SL_BASE_JSON_RUN_H
 #define SL_BASE_JSON_RUN_H
 

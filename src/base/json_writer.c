@@ -1,5 +1,6 @@
 /* The JSON writer (json.h): compact, escapes as RFC 8785 section 3.2.2.2 wants them. */
 #include "base/json.h"
+#include "base/json_run.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -107,7 +108,8 @@ static void add_quoted(sl_json_writer *w, sl_view text)
     add(w, SL_LIT("\""));
     size_t from = 0;
     for (size_t i = 0; i < text.n; i++) {
-        uint8_t c = text.p[i];
+        i += text.p[i] < 0x80 ? sl_json_plain_run(text, i) : 0;
+        uint8_t c = i < text.n ? text.p[i] : 0xFF;
         if (c >= 0x20 && c != '"' && c != '\\') {
             continue;
         }

@@ -122,9 +122,28 @@ static bool rare_control(sl_view v, size_t at)
     return c != SL_UTF8_BAD && ((c >= 0xFDD0 && c <= 0xFDEF) || (c & 0xFFFE) == 0xFFFE);
 }
 
+/* Has one of eight bytes its highest bit set, is it below 0x20, or 0x7F? */
+static bool has_other_than_plain(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t high = ones << 7;
+    /* Where no byte has its highest bit, neither sum carries into the next byte. */
+    return ((word | (word + ones) | ~(word + ones * 0x60)) & high) != 0;
+}
+
 size_t sl_utf8_control(sl_view v)
 {
     for (size_t i = 0; i < v.n; i++) {
+        uint64_t word;
+        for (; v.n - i >= sizeof word && v.p[i] < 0x80; i += sizeof word) {
+            memcpy(&word, v.p + i, sizeof word);
+            if (has_other_than_plain(word)) {
+                break;
+            }
+        }
+        if (i == v.n) {
+            break;
+        }
         uint8_t c = v.p[i];
         if (c >= 0x20 && c < 0x7F) {
             continue;

@@ -164,6 +164,31 @@ static void writer_writes_what_the_parser_reads(void **state)
     assert_done(parses((const char *)out.p, out.n));
 }
 
+/* Plain runs are passed over whole; what must be escaped is escaped wherever it stands. */
+static void writer_escapes_at_every_place(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 40; at++) {
+        for (unsigned b = 0; b < 0x80; b++) {
+            SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4096 };
+            SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
+            SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 4096 };
+            sl_json_writer w;
+            sl_view read;
+            uint8_t bytes[42];
+            memset(bytes, 'x', sizeof bytes);
+            memcpy(bytes + 20, "\xC3\xA9", 2);
+            bytes[at == 20 || at == 21 ? 22 : at] = (uint8_t)b;
+            sl_json_writer_init(&w, &out);
+            sl_json_string(&w, sl_view_of(bytes, sizeof bytes));
+            assert_done(sl_json_finish(&w));
+            assert_done(sl_json_parse(sl_buf_view(&out), &doc));
+            assert_done(sl_json_text(sl_json_root(&doc), &arena, &read));
+            assert_true(sl_view_eq(read, sl_view_of(bytes, sizeof bytes)));
+        }
+    }
+}
+
 static void writer_keeps_its_first_error(void **state)
 {
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = 4096 };
@@ -255,6 +280,7 @@ int main(void)
         cmocka_unit_test(depth_and_names_are_limited),
         cmocka_unit_test(members_are_found_and_decoded),
         cmocka_unit_test(writer_writes_what_the_parser_reads),
+        cmocka_unit_test(writer_escapes_at_every_place),
         cmocka_unit_test(writer_keeps_its_first_error),
         cmocka_unit_test(canonical_form_sorts_and_tightens),
         cmocka_unit_test(canonical_form_refuses_what_leaves_never_hold),

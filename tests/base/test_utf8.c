@@ -50,12 +50,31 @@ static void open_tail_is_what_may_still_become_a_character(void **state)
     assert_int_equal(sl_utf8_open_tail(SL_LIT("")), 0);
 }
 
+/* Eight plain bytes are passed over at once; fewer are looked at one by one. */
+static void every_byte_is_judged_alike_at_every_place(void **state)
+{
+    (void)state;
+    uint8_t bytes[29];
+    for (size_t at = 0; at < sizeof bytes; at++) {
+        for (unsigned b = 0; b < 256; b++) {
+            memset(bytes, 'a' + (int)(b % 26), sizeof bytes);
+            bytes[at] = (uint8_t)b;
+            sl_view alone = sl_view_sub(sl_view_of(bytes, sizeof bytes), at, at + 4);
+            size_t expected = sl_utf8_control(alone) == 0 ? at : sizeof bytes;
+            assert_int_equal(sl_utf8_control(sl_view_of(bytes, sizeof bytes)), expected);
+        }
+    }
+    assert_int_equal(sl_utf8_control(SL_LIT("a tab\tand\nlines\r\n, and then \x7F")), 28);
+    assert_int_equal(sl_utf8_control(SL_LIT("caf\xC3\xA9 behind eight \x1B[2J")), 19);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_bytes_are_found_where_they_start),
         cmocka_unit_test(every_scalar_value_round_trips),
         cmocka_unit_test(open_tail_is_what_may_still_become_a_character),
+        cmocka_unit_test(every_byte_is_judged_alike_at_every_place),
     };
     return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);
 }
