@@ -9,8 +9,8 @@
 #define HEADER_BYTES ((size_t)32)
 #define TRANSITIONS_AT HEADER_BYTES
 #define WEIGHTS_AT (HEADER_BYTES + (size_t)(SL_TAG_LANES + 1) * SL_TAG_LANES * 2)
-#define VERSION 4
-#define KINDS_MAX ((uint32_t)256)
+#define VERSION 5
+#define KINDS_MAX ((uint32_t)4096)
 #define TEXT_BYTES_MAX ((size_t)1 << 26)
 
 struct sl_tagger {
@@ -25,7 +25,7 @@ struct sl_tagger_work {
     sl_tag_path path;
 };
 
-static void put_word(sl_tag_model *t, uint32_t hash, uint16_t lists)
+static void put_word(sl_tag_model *t, uint32_t hash, uint32_t lists)
 {
     uint32_t at = hash & t->slot_mask;
     while (t->hashes[at] != 0 && t->hashes[at] != hash) {
@@ -58,10 +58,13 @@ static sl_res fill_words(sl_tag_model *t, sl_view kinds, sl_view words, uint32_t
             }
         }
         hash += step;
-        SL_NEED(at < words.n, SL_E_TRUNCATED);
-        size_t kind = (size_t)words.p[at++] * 2;
+        SL_NEED(words.n - at >= 2, SL_E_TRUNCATED);
+        size_t kind = (size_t)sl_get_le16(words.p + at) * 4;
+        at += 2;
         SL_NEED(step != 0 && hash <= UINT32_MAX && kind < kinds.n, SL_E_RANGE);
-        put_word(t, (uint32_t)hash, sl_get_le16(kinds.p + kind));
+        uint32_t lists = sl_get_le32(kinds.p + kind);
+        SL_NEED(lists >> SL_TAG_SENSE_SHIFT < SL_SENSE_COUNT, SL_E_RANGE);
+        put_word(t, (uint32_t)hash, lists);
     }
     SL_NEED(at == words.n, SL_E_TRAILING);
     return SL_DONE;
@@ -78,7 +81,7 @@ static sl_res fill(sl_tag_model *t, sl_view pack)
     bool power = buckets >= 256 && buckets <= (1U << 24) && (buckets & (buckets - 1)) == 0;
     SL_NEED(power && words <= (1U << 22) && kinds <= KINDS_MAX, SL_E_RANGE);
     size_t kinds_at = WEIGHTS_AT + (size_t)buckets * SL_TAG_LANES;
-    size_t words_at = kinds_at + (size_t)kinds * 2;
+    size_t words_at = kinds_at + (size_t)kinds * 4;
     SL_NEED(pack.n >= words_at + 8 && pack.n >= sl_get_le32(pack.p + 28), SL_E_TRUNCATED);
     SL_NEED(sl_get_le64(pack.p + pack.n - 8) == sl_tag_pack_check(sl_view_sub(pack, 0, pack.n - 8)),
             SL_E_INTEGRITY);

@@ -3,10 +3,10 @@
  * The pack (data/models) holds quantised weights and hashed word lists; tools/tagger trains it with
  * the very features of this module. Deterministic, integer arithmetic only.
  *
- * Pack, little endian: "SLTAGGR1"  u32 version (4)  u32 buckets (power of two)  u32 words  u32 bias
+ * Pack, little endian: "SLTAGGR1"  u32 version (5)  u32 buckets (power of two)  u32 words  u32 bias
  * (signed)  u32 kinds  u32 bytes of all  i16 transitions[9][8]  i8 weights[buckets][8]
- * u16 lists[kinds]
- * { step from the hash before, 7 bits a byte, highest bit: more follows; u8 kind }[words, by hash]
+ * u32 lists[kinds]
+ * { step from the hash before, 7 bits a byte, highest bit: more follows; u16 kind }[words, by hash]
  * u64 check */
 #ifndef SL_DETECT_TAGGER_H
 #define SL_DETECT_TAGGER_H
@@ -48,7 +48,30 @@ enum {
     SL_LIST_CALENDAR = 1 << 13,
     SL_LIST_STREET = 1 << 14,
     SL_LIST_RELATION = 1 << 15,
+    SL_LIST_NAMED = 0xFFFF, /* all of these */
 };
+
+/* Above the lists: what an English dictionary says of the word in lower case, one of sl_tag_sense; 0: it has no such word.
+ * Nobody has seen all verbs that stand behind a name; the dictionary knows that they are verbs. */
+#define SL_TAG_SENSE_SHIFT 16
+typedef enum {
+    SL_SENSE_NONE,
+    SL_SENSE_OTHER, /* a word of which nothing more is known */
+    SL_SENSE_ADJECTIVE,
+    SL_SENSE_ADVERB,
+    SL_SENSE_PERSON,
+    SL_SENSE_LIVING, /* bodies, animals, plants */
+    SL_SENSE_MADE,   /* artefacts, food, substances */
+    SL_SENSE_PLACE,
+    SL_SENSE_SAID, /* communication, groups */
+    SL_SENSE_TIME,
+    SL_SENSE_ABSTRACT,
+    SL_SENSE_VERB,       /* as it stands in a dictionary */
+    SL_SENSE_VERB_SAYS,  /* the third person or the past, of communication */
+    SL_SENSE_VERB_DOES,  /* the same, of anything else */
+    SL_SENSE_VERB_DOING, /* "-ing" */
+    SL_SENSE_COUNT,
+} sl_tag_sense;
 
 typedef struct {
     uint32_t start;

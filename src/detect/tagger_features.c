@@ -333,8 +333,12 @@ size_t sl_tag_own_features(const sl_tag_token *t, sl_view word, uint32_t mask,
         features[n++] = sl_tag_feature(19 + 2 * i, head) & mask;
         features[n++] = sl_tag_feature(20 + 2 * i, tail) & mask;
     }
-    features[n++] = sl_tag_feature(27, t->lists) & mask;
-    features[n++] = sl_tag_feature(28, sl_tag_join(t->lists, t->capital)) & mask;
+    const uint32_t lists = t->lists & SL_LIST_NAMED;
+    const uint32_t sense = sl_tag_sense_of(t) * 16 + t->capital;
+    features[n++] = sl_tag_feature(27, lists) & mask;
+    features[n++] = sl_tag_feature(28, sl_tag_join(lists, t->capital)) & mask;
+    features[n++] = sl_tag_feature(67, sense) & mask;
+    features[n++] = sl_tag_feature(68, sl_tag_join(lists, sense)) & mask;
     for (uint32_t bit = 0; bit < 16; bit++) {
         if ((t->lists >> bit & 1) != 0) {
             features[n++] = sl_tag_feature(39 + bit, bit * 16 + t->capital) & mask;

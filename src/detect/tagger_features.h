@@ -11,7 +11,7 @@ typedef struct sl_tag_words sl_tag_words;
 enum {
     SL_TAG_OWN_MAX = 32,
     SL_TAG_NEAR = 6, /* a word seen from three tokens behind it to three before it, itself aside */
-    SL_TAG_CONTEXT = 29, /* features of the words around */
+    SL_TAG_CONTEXT = 32, /* features of the words around */
     SL_TAG_CONTEXT_LANES = 32,
 };
 #define SL_TAG_LINE_BACK ((size_t)12)
@@ -29,7 +29,7 @@ extern const sl_tag_token SL_TAG_EDGE_TOKEN;
 
 static const uint32_t SL_TAG_TEMPLATES[SL_TAG_CONTEXT_LANES] = {
     10, 11, 12, 13, 14, 16, 17, 18, 25, 26, 29, 30, 31, 32, 33, 34,
-    35, 36, 37, 38, 55, 56, 57, 58, 59, 60, 61, 62, 63, 0,  0,  0,
+    35, 36, 37, 38, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66,
 };
 
 static inline uint32_t sl_tag_feature(uint32_t template_id, uint32_t value)
@@ -109,7 +109,12 @@ static inline uint32_t sl_tag_thing_ahead(const sl_tag_tokens *tokens, size_t at
     return 0;
 }
 
-/* The values of the templates SL_TAG_TEMPLATES at token `at`; the lanes beyond SL_TAG_CONTEXT are 0. */
+static inline uint32_t sl_tag_sense_of(const sl_tag_token *t)
+{
+    return t->lists >> SL_TAG_SENSE_SHIFT;
+}
+
+/* The values of the templates SL_TAG_TEMPLATES at token `at`. */
 static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const sl_tag_line *line,
                                   uint32_t values[SL_TAG_CONTEXT_LANES])
 {
@@ -127,6 +132,11 @@ static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const 
     const uint32_t mine = sl_tag_join(t->lists & strong, capital);
     const uint32_t hospital = sl_tag_hospital_ahead(tokens, at);
     const uint32_t thing = sl_tag_thing_ahead(tokens, at);
+    const uint32_t lists = t->lists & SL_LIST_NAMED;
+    const uint32_t lists_b = b->lists & SL_LIST_NAMED;
+    const uint32_t lists_a = a->lists & SL_LIST_NAMED;
+    const uint32_t sense_b = sl_tag_sense_of(b) * 16 + b->capital;
+    const uint32_t sense_a = sl_tag_sense_of(a) * 16 + a->capital;
     values[0] = sl_tag_join(b->lower, t->lower);
     values[1] = sl_tag_join(t->lower, a->lower);
     values[2] = sl_tag_join(bb->lower, b->lower);
@@ -138,10 +148,10 @@ static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const 
     values[8] =
         bb->capital * 65536U + b->capital * 4096U + capital * 256U + a->capital * 16U + aa->capital;
     values[9] = b->capital * 256U + capital * 16U + a->capital;
-    values[10] = sl_tag_join(b->lists, capital);
-    values[11] = sl_tag_join(a->lists, capital);
-    values[12] = sl_tag_join(b->lists, t->lists);
-    values[13] = sl_tag_join(t->lists, a->lists);
+    values[10] = sl_tag_join(lists_b, capital);
+    values[11] = sl_tag_join(lists_a, capital);
+    values[12] = sl_tag_join(lists_b, lists);
+    values[13] = sl_tag_join(lists, lists_a);
     values[14] = sl_tag_join(sl_tag_join(b->lists & strong, t->lists & strong),
                              sl_tag_join(a->lists & strong, capital));
     values[15] = sl_tag_join(b->lower, mine);
@@ -151,16 +161,16 @@ static inline void sl_tag_context(const sl_tag_tokens *tokens, size_t at, const 
     values[19] = sl_tag_join(aa->lists & place, capital);
     values[20] = sl_tag_join(line->label, capital);
     values[21] = sl_tag_join(line->label, line->since);
-    values[22] = sl_tag_join(line->label, t->lists);
+    values[22] = sl_tag_join(line->label, lists);
     values[23] = (line->place > 4 ? 4 : line->place) * 16 + capital;
     values[24] = (uint32_t)(t->lines != 0) * 32 + (uint32_t)(a->lines != 0) * 16 + capital;
     values[25] = hospital * 16 + capital;
-    values[26] = sl_tag_join(hospital, t->lists);
+    values[26] = sl_tag_join(hospital, lists);
     values[27] = thing * 16 + capital;
     values[28] = sl_tag_join(thing, mine);
-    for (size_t i = SL_TAG_CONTEXT; i < SL_TAG_CONTEXT_LANES; i++) {
-        values[i] = 0;
-    }
+    values[29] = sl_tag_join(sense_b * 256 + sense_a, capital);
+    values[30] = sl_tag_join(sense_b, mine);
+    values[31] = sl_tag_join(sense_a, mine);
 }
 
 /* `lower`, `shape` and `capital` of a token, from its bytes; then without case. */

@@ -43,11 +43,10 @@ WITH_AVX2 static inline __m256i add_up(const sl_tag_model *model, const sl_tag_e
         sum = _mm_add_epi16(sum, row_at(e->near[i]));
         more = _mm_add_epi16(more, row_at(e->near[i + 1]));
     }
-    for (size_t i = 0; i + 1 < SL_TAG_CONTEXT; i += 2) {
+    for (size_t i = 0; i < SL_TAG_CONTEXT; i += 2) {
         sum = _mm_add_epi16(sum, row_at(model->weights + rows[i]));
         more = _mm_add_epi16(more, row_at(model->weights + rows[i + 1]));
     }
-    sum = _mm_add_epi16(sum, row_at(model->weights + rows[SL_TAG_CONTEXT - 1]));
     const __m256i bias = _mm256_set_epi32(0, 0, 0, 0, 0, 0, 0, model->bias);
     return _mm256_sub_epi32(_mm256_cvtepi16_epi32(_mm_add_epi16(sum, more)), bias);
 }

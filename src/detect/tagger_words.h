@@ -14,7 +14,7 @@ typedef struct {
     /* From a row's tag to a lane's; what may not follow is SL_TAG_IMPOSSIBLE. */
     int32_t transitions[SL_TAG_LANES + 1][SL_TAG_LANES];
     uint32_t *hashes; /* words of the lists: open addressing, 0 is empty */
-    uint16_t *lists;
+    uint32_t *lists;
     uint32_t slot_mask;
     uint64_t check; /* of the pack: tells models apart */
 } sl_tag_model;

@@ -3,10 +3,10 @@
 
 usage: generate.py GAZETTEERS OUT_FOLDER COUNT SEED [VOICE...]
 
-Every file of voices/, and of held/, which is for testing alone, is one author: a line is a template, filled COUNT times in all and written to
+Every file of voices/ is one author: a line is a template, filled COUNT times and written to
 OUT_FOLDER/VOICE.jsonl as {id, src, text, spans:[{start,end,label,raw}]}, offsets in UTF-8 bytes.
-[[a|b]] picks one, {slot} fills in, \\n is a line's end. Slots with a label are identifiers; titles
-belong to the name. Same arguments, same texts. GAZETTEERS holds the word lists named in the model card;
+[[a|b]] picks one, {slot} fills in, \\n is a line's end, \\t a tab. Slots with a label are identifiers; titles
+belong to the name. held/ is for testing alone: 1,500 texts an author, 3,000 of those who name no one. Same arguments, same texts. GAZETTEERS holds the word lists named in the model card;
 lists/ here holds our own."""
 import json
 import random
@@ -643,7 +643,7 @@ def render(template, r, lists, lang):
     t = Text(r, lists, lang)
     t.person("pt")
     at = 0
-    template = template.replace("\\n", "\n")
+    template = template.replace("\\n", "\n").replace("\\t", "\t")
     for m in SLOT.finditer(template):
         t.add(template[at:m.start()])
         t.slot(m.group(1))
@@ -735,7 +735,8 @@ def main():
         lang = voice[-2:] if voice[-3:-2] == "_" and voice[-2:] in ORIGIN_OF else "en"
         templates = lines(path)
         with open(out / f"{voice}.jsonl", "w", encoding="utf-8") as f:
-            for i in range(count * 2 if "clean" in voice else count):
+            tests = 3000 if "clean" in voice else 1500
+            for i in range(tests if path.parent.name == "held" else count * len(templates)):
                 template = templates[i % len(templates)] if i < len(templates) else r.choice(templates)
                 pieces = render(template, r, lists, lang)
                 if path.parent.name == "voices" and lang == "en":
@@ -746,7 +747,7 @@ def main():
                     pieces = spoil(pieces, r)
                 f.write(json.dumps(document(pieces, f"{voice}:{seed}:{i}", voice), ensure_ascii=False) + "\n")
     if len(sys.argv) <= 5 or "mosaic" in sys.argv[5:]:
-        write_mosaic(lists, out, count * 6, seed)
+        write_mosaic(lists, out, count * 400, seed)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /* Trains the names tagger: reads gold texts and word lists, writes a pack (src/detect/tagger.h).
- * usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS GOLD.jsonl...
+ * usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS DICTIONARY GOLD.jsonl...
  * GAZETTEERS and LISTS are folders of word lists (data/models/names.md; tools/notes-generator/lists);
  * gold is {text, spans:[{start,end,label}]} with UTF-8 byte offsets. The same arguments give the same
  * pack. What is learned: no titles ("Dr."), no states or countries by themselves, folded text. */
@@ -15,7 +15,7 @@
 #include "detect/tagger.h"
 #include "detect/words.h"
 
-#define BUCKETS ((uint32_t)1 << 18)
+#define BUCKETS ((uint32_t)1 << 20)
 #define LANES SL_TAG_LANES
 /* By how much the right tag has to win in training. */
 #define MISSED 12.0F
@@ -23,10 +23,12 @@
 /* The same in a text that names no one: there a single mistake spoils it. */
 #define MISTAKEN_CLEAN 14.0F
 /* What the tag "outside" loses when tagging: the operating point (docs/detection.md). */
-#define OUTSIDE_LESS 4.0
+#define OUTSIDE_LESS 16.0
 /* In training one feature in so many is left out, another one each time: none may carry a decision alone. */
 #define DROP 8
-#define DOCUMENTS_MAX ((size_t)200000)
+/* So many trainings, each in an order of its own, are averaged: what one of them believed by chance fades. */
+#define RUNS 4
+#define DOCUMENTS_MAX ((size_t)1 << 20)
 #define TABLE ((uint32_t)1 << 20)
 
 #define REGIONS                                                                                    \
@@ -43,13 +45,16 @@
 
 typedef struct {
     sl_view text;
-    size_t spans[512][3];
+    size_t (*spans)[3]; /* first byte, end, tag */
     size_t count;
 } document;
+
+#define SPANS_MAX ((size_t)512)
 
 typedef struct {
     float w[LANES];
     double u[LANES];
+    double sum[LANES]; /* of the averages of the runs so far */
 } row;
 
 typedef struct {
@@ -135,7 +140,7 @@ static void add_span(document *d, const sl_folded *map, uint64_t start, uint64_t
     bool place = tag == SL_TAG_PLACE && sl_is_region(sl_view_sub(d->text, from, to));
     bool address = tag == SL_TAG_NUMBER && !is_number(sl_view_sub(d->text, from, to));
     if (from < to && !place && !address) {
-        size_t *s = d->spans[d->count++];
+        size_t *s = d->spans[d->count++]; /* of SPANS_MAX */
         s[0] = from;
         s[1] = to;
         s[2] = tag;
@@ -147,15 +152,17 @@ static sl_res load_line(trainer *t, sl_view line)
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 64 * SL_MIB };
     SL_TRY(sl_json_parse(line, &doc));
+    size_t spans[SPANS_MAX][3];
     document *d = sl_arena_alloc(&t->arena, sizeof *d);
     SL_NEED(d != NULL && t->count < DOCUMENTS_MAX, SL_E_LIMIT);
+    d->spans = spans;
     const sl_json_node *root = sl_json_root(&doc);
     const sl_folded *map = NULL;
     sl_view text;
     SL_TRY(sl_json_text(sl_json_get(&doc, root, "text"), &arena, &text));
     SL_TRY(fold_copy(t, text, &d->text, &map));
     sl_json_iter it = { 0 };
-    while (sl_json_each(&doc, sl_json_get(&doc, root, "spans"), &it) && d->count < 512) {
+    while (sl_json_each(&doc, sl_json_get(&doc, root, "spans"), &it) && d->count < SPANS_MAX) {
         uint64_t start = 0;
         uint64_t end = 0;
         SL_TRY(sl_json_u64(sl_json_get(&doc, it.value, "start"), &start));
@@ -165,6 +172,9 @@ static sl_res load_line(trainer *t, sl_view line)
             add_span(d, map, start, end, tag);
         }
     }
+    d->spans = sl_arena_alloc(&t->arena, d->count * sizeof *spans + 1);
+    SL_NEED(d->spans != NULL, SL_E_MEMORY);
+    memcpy(d->spans, spans, d->count * sizeof *spans);
     t->documents[t->count++] = d;
     return SL_DONE;
 }
@@ -326,6 +336,16 @@ static sl_res learn_plain(trainer *t)
     return SL_DONE;
 }
 
+static bool is_one_of(sl_view name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sl_view_eq_str(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "name: a, b, c" a line: what the list's name stands for, 0 when the tagger has no such list. */
 static uint32_t list_of(sl_view name)
 {
@@ -335,15 +355,17 @@ static uint32_t list_of(sl_view name)
     if (sl_view_ends(name, SL_LIT(".last"))) {
         return SL_LIST_LAST;
     }
-    if (sl_view_eq_str(name, "generic") || sl_view_eq_str(name, "brand")) {
+    static const char *const DRUGS[] = { "generic", "brand", "farmaco_es", "mittel_de",
+                                         "medicament_fr" };
+    static const char *const THINGS[] = { "eponym", "score", "device", "bug",       "abbr",
+                                          "gene",   "trial", "lab",    "eponimo_es" };
+    if (is_one_of(name, DRUGS, SL_COUNT_OF(DRUGS))) {
         return SL_LIST_DRUG;
     }
     if (sl_view_eq_str(name, "eponym_noun")) {
         return SL_LIST_THING;
     }
-    bool eponym = sl_view_eq_str(name, "eponym") || sl_view_eq_str(name, "score") ||
-                  sl_view_eq_str(name, "device") || sl_view_eq_str(name, "bug");
-    return eponym ? SL_LIST_EPONYM : 0;
+    return is_one_of(name, THINGS, SL_COUNT_OF(THINGS)) ? SL_LIST_EPONYM : 0;
 }
 
 static bool starts_upper(sl_view word)
@@ -387,6 +409,25 @@ static sl_res load_own(trainer *t, const char *folder, const char *file)
     return SL_DONE;
 }
 
+/* "word sense" a line (tools/tagger/dictionary.py). */
+static sl_res load_dictionary(trainer *t, const char *path)
+{
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = 64 * SL_MIB };
+    SL_TRY(sl_file_read(AT_FDCWD, path, &text));
+    sl_view rest = sl_buf_view(&text);
+    while (rest.n != 0) {
+        sl_view line;
+        sl_view entry;
+        sl_view number;
+        uint64_t sense = 0;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        (void)sl_view_cut(line, ' ', &entry, &number);
+        SL_TRY(sl_parse_u64(number, SL_SENSE_COUNT - 1, &sense));
+        *list_slot(t, sl_tag_word_hash(entry)) |= (uint32_t)sense << SL_TAG_SENSE_SHIFT;
+    }
+    return SL_DONE;
+}
+
 static sl_res load_lists(trainer *t, const char *folder, const char *own)
 {
     SL_TRY(load_own(t, own, "names.txt"));
@@ -413,6 +454,7 @@ static void set_lists(trainer *t)
     for (size_t i = 0; i < t->tokens.n; i++) {
         uint32_t lists = *list_slot(t, t->tokens.items[i].lower);
         lists = sl_prng_below(&t->prng, 5) == 0 ? lists & ~names : lists;
+        lists = sl_prng_below(&t->prng, 6) == 0 ? lists & SL_LIST_NAMED : lists;
         t->tokens.items[i].lists = sl_prng_below(&t->prng, 5) == 0 ? lists & ~things : lists;
     }
 }
@@ -567,11 +609,33 @@ static sl_res learn(trainer *t, size_t epochs)
     return SL_DONE;
 }
 
+static void end_run(const trainer *t, row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned y = 0; y < LANES; y++) {
+            rows[i].sum[y] += (double)rows[i].w[y] - rows[i].u[y] / (t->steps + 1);
+            rows[i].w[y] = 0;
+            rows[i].u[y] = 0;
+        }
+    }
+}
+
+static sl_res learn_all(trainer *t, size_t epochs)
+{
+    for (size_t i = 0; i < RUNS; i++) {
+        SL_TRY(learn(t, epochs));
+        end_run(t, t->rows, BUCKETS);
+        end_run(t, t->transitions, LANES + 1);
+        t->steps = 0;
+    }
+    return SL_DONE;
+}
+
 /* ---- the pack ------------------------------------------------------------------------------ */
 
-static double averaged(const trainer *t, const row *r, unsigned lane)
+static double averaged(const row *r, unsigned lane)
 {
-    return (double)r->w[lane] - r->u[lane] / (t->steps + 1);
+    return r->sum[lane] / RUNS;
 }
 
 static double clamp(double x, double most)
@@ -581,7 +645,7 @@ static double clamp(double x, double most)
 
 typedef struct {
     uint32_t hash;
-    uint16_t lists;
+    uint32_t lists;
 } word;
 
 static int by_hash(const void *a, const void *b)
@@ -602,14 +666,14 @@ static sl_res put_step(sl_buf *out, uint32_t step)
 /* Words in order of their hashes; `kinds` collects the combinations of lists that occur. */
 static sl_res pack_words(const trainer *t, uint32_t *ret_count, sl_buf *kinds, sl_buf *words)
 {
-    uint16_t seen[256];
+    static uint32_t seen[4096];
     size_t seen_n = 0;
     word *all = calloc(TABLE, sizeof *all);
     SL_NEED(all != NULL, SL_E_MEMORY);
     uint32_t n = 0;
     for (uint32_t i = 0; i < TABLE; i++) {
         if (t->lists[i] != 0) {
-            all[n++] = (word){ t->hashes[i], (uint16_t)t->lists[i] };
+            all[n++] = (word){ t->hashes[i], t->lists[i] };
         }
     }
     qsort(all, n, sizeof *all, by_hash);
@@ -627,13 +691,15 @@ static sl_res pack_words(const trainer *t, uint32_t *ret_count, sl_buf *kinds, s
         }
         r = put_step(words, all[i].hash - (i == 0 ? 0 : all[i - 1].hash));
         if (sl_ok(r)) {
-            r = sl_buf_add_byte(words, (uint8_t)k);
+            uint8_t two[2];
+            sl_put_le16(two, (uint16_t)k);
+            r = sl_buf_add(words, sl_view_of(two, 2));
         }
     }
     for (size_t k = 0; k < seen_n && sl_ok(r); k++) {
-        uint8_t two[2];
-        sl_put_le16(two, seen[k]);
-        r = sl_buf_add(kinds, sl_view_of(two, 2));
+        uint8_t four[4];
+        sl_put_le32(four, seen[k]);
+        r = sl_buf_add(kinds, sl_view_of(four, 4));
     }
     free(all);
     *ret_count = n;
@@ -645,14 +711,14 @@ static sl_res put_weights(const trainer *t, double scale, sl_buf *out)
     for (unsigned x = 0; x <= LANES; x++) {
         for (unsigned y = 0; y < LANES; y++) {
             uint8_t two[2];
-            double v = clamp(averaged(t, &t->transitions[x], y) * scale, 32000);
+            double v = clamp(averaged(&t->transitions[x], y) * scale, 32000);
             sl_put_le16(two, (uint16_t)(int16_t)lround(v));
             SL_TRY(sl_buf_add(out, sl_view_of(two, 2)));
         }
     }
     for (uint32_t b = 0; b < BUCKETS; b++) {
         for (unsigned y = 0; y < LANES; y++) {
-            double v = clamp(averaged(t, &t->rows[b], y) * scale, 127);
+            double v = clamp(averaged(&t->rows[b], y) * scale, 127);
             SL_TRY(sl_buf_add_byte(out, (uint8_t)(int8_t)lround(v)));
         }
     }
@@ -668,18 +734,18 @@ static sl_res write_pack(const trainer *t, const char *path)
     uint32_t count = 0;
     for (uint32_t b = 0; b < BUCKETS; b++) {
         for (unsigned y = 0; y < SL_TAG_COUNT; y++) {
-            largest = fmax(largest, fabs(averaged(t, &t->rows[b], y)));
+            largest = fmax(largest, fabs(averaged(&t->rows[b], y)));
         }
     }
     SL_TRY(pack_words(t, &count, &kinds, &words));
     double scale = 127.0 / (largest * 0.7);
     uint8_t head[32];
     memcpy(head, "SLTAGGR1", 8);
-    sl_put_le32(head + 8, 4);
+    sl_put_le32(head + 8, 5);
     sl_put_le32(head + 12, BUCKETS);
     sl_put_le32(head + 16, count);
     sl_put_le32(head + 20, (uint32_t)(int32_t)lround(scale * OUTSIDE_LESS));
-    sl_put_le32(head + 24, (uint32_t)(kinds.n / 2));
+    sl_put_le32(head + 24, (uint32_t)(kinds.n / 4));
     sl_put_le32(head + 28, 0);
     SL_TRY(sl_buf_add(&out, sl_view_of(head, sizeof head)));
     SL_TRY(put_weights(t, scale, &out));
@@ -690,7 +756,7 @@ static sl_res write_pack(const trainer *t, const char *path)
     sl_put_le64(check, sl_tag_pack_check(sl_buf_view(&out)));
     SL_TRY(sl_buf_add(&out, sl_view_of(check, 8)));
     fprintf(stderr, "pack: %zu bytes, %u words in %zu kinds, scale %.4f\n", out.n, count,
-            kinds.n / 2, scale);
+            kinds.n / 4, scale);
     return sl_file_replace(AT_FDCWD, path, sl_buf_view(&out), 0644);
 }
 
@@ -706,19 +772,21 @@ static sl_res run(const char *out, size_t epochs, char **args, int count)
     SL_NEED(t->documents != NULL && t->rows != NULL && t->hashes != NULL && t->lists != NULL,
             SL_E_MEMORY);
     sl_prng_seed(&t->prng, 1);
-    for (int i = 2; i < count; i++) {
+    for (int i = 3; i < count; i++) {
         SL_TRY(load_set(t, args[i]));
     }
     SL_TRY(load_lists(t, args[0], args[1]));
-    SL_TRY(learn(t, epochs));
+    SL_TRY(load_dictionary(t, args[2]));
+    SL_TRY(learn_all(t, epochs));
     return write_pack(t, out);
 }
 
 int main(int argc, char **argv)
 {
     uint64_t epochs = 0;
-    if (argc < 6 || !sl_ok(sl_parse_u64(sl_view_str(argv[2]), 100, &epochs))) {
-        fprintf(stderr, "usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS GOLD.jsonl...\n");
+    if (argc < 7 || !sl_ok(sl_parse_u64(sl_view_str(argv[2]), 100, &epochs))) {
+        fprintf(stderr,
+                "usage: train-tagger OUT.pack EPOCHS GAZETTEERS LISTS DICTIONARY GOLD.jsonl...\n");
         return 2;
     }
     sl_res r = run(argv[1], (size_t)epochs, argv + 3, argc - 3);
