@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "model.h"
 
-#define SECTIONS_MAX 64
+#define SECTIONS_MAX 256
 #define TEXT_MAX ((size_t)256 << 10)
 
 typedef struct {
@@ -11,6 +11,7 @@ typedef struct {
     const grammar *g;
     grammar_lines lines;
     sl_prng prng;
+    uint8_t parts; /* of the families drawn from since the text began */
     size_t real_n; /* documents of data files that may carry an attack */
     const row **real;
 } composer;
@@ -18,6 +19,17 @@ typedef struct {
 static uint64_t dice(composer *c, uint64_t sides)
 {
     return sl_prng_below(&c->prng, sides);
+}
+
+unsigned family_part(sl_view family)
+{
+    uint32_t h = 2166136261U;
+    for (size_t i = 0; i < family.n; i++) {
+        h = (h ^ family.p[i]) * 16777619U;
+    }
+    bool plain = sl_view_starts(family, SL_LIT("carrier.")) ||
+                 sl_view_starts(family, SL_LIT("benign.ordinary"));
+    return plain ? FAMILY_PARTS : (h >> 9) % FAMILY_PARTS;
 }
 
 static sl_res family(composer *c, const grammar_language *l, const char *name, grammar_lines lines,
@@ -34,6 +46,7 @@ static sl_res family(composer *c, const grammar_language *l, const char *name, g
     }
     SL_NEED(n > 0, SL_E_NOT_FOUND);
     size_t section = sections[dice(c, n)];
+    c->parts |= (uint8_t)(1U << family_part(l->sections[section].name));
     if (ret_family != NULL) {
         *ret_family = l->sections[section].name;
     }
@@ -168,7 +181,8 @@ static sl_res data_text(composer *c, const grammar_language *l, bool attack, sl_
             "benign.office", "benign.clinical",  "benign.security", "benign.mail",  "benign.manual",
             "benign.readme", "benign.guideline", "benign.ticket",   "benign.aitalk"
         };
-        SL_TRY(family(c, l, LIKE[dice(c, SL_COUNT_OF(LIKE))], c->lines, &part, ret_family));
+        const char *like = dice(c, 2) == 0 ? "benign.doc" : LIKE[dice(c, SL_COUNT_OF(LIKE))];
+        SL_TRY(family(c, l, like, c->lines, &part, ret_family));
     } else {
         return sl_buf_add(out, sl_buf_view(&doc));
     }
@@ -182,6 +196,7 @@ static sl_res compose(composer *c, sl_inject_channel channel, bool attack)
     SL_OWN(sl_buf, out, sl_buf_free) = { .max = TEXT_MAX };
     const grammar_language *l = language(c);
     sl_view section = { 0 };
+    c->parts = 0;
     if (channel == SL_INJECT_DATA) {
         SL_TRY(data_text(c, l, attack, &out, &section));
     } else {
@@ -193,6 +208,7 @@ static sl_res compose(composer *c, sl_inject_channel channel, bool attack)
                 .family = "-",
                 .label = attack,
                 .lines = c->lines,
+                .parts = c->parts,
                 .kind = attack ? KIND_ATTACK : (ordinary ? KIND_BENIGN : KIND_HARD),
                 .ships = true };
     if (section.n != 0) {

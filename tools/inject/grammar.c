@@ -11,8 +11,22 @@
 #define STACK_MAX 256
 #define STEPS_MAX 4000
 
+static const grammar_section *section_of(const grammar_language *l, sl_view name)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (sl_view_eq(l->sections[i].name, name)) {
+            return &l->sections[i];
+        }
+    }
+    return NULL;
+}
+
 static sl_res add_section(grammar_language *l, sl_view name)
 {
+    if (section_of(l, name) != NULL) {
+        fprintf(stderr, "%s: [%.*s] twice\n", l->name, SL_FMT(name));
+        return sl_fail(SL_E_DUPLICATE);
+    }
     if (l->n == l->cap) {
         l->cap = l->cap == 0 ? 64 : l->cap * 2;
         grammar_section *more = realloc(l->sections, l->cap * sizeof *more);
@@ -53,36 +67,28 @@ static sl_res read_language(grammar *g, const char *path, grammar_language *l)
 {
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = 16 * SL_MIB };
     sl_view rest;
+    bool begun = false; /* before the first section a line that begins with '#' is a comment */
     SL_TRY(sl_file_read(AT_FDCWD, path, &text));
     SL_TRY(sl_arena_dup(&g->arena, sl_buf_view(&text), &rest));
     while (rest.n != 0) {
         sl_view line;
         (void)sl_view_cut(rest, '\n', &line, &rest);
-        if (line.n == 0 || line.p[0] == '#') {
+        if (line.n == 0 || (line.p[0] == '#' && !begun)) {
             continue;
         }
         if (line.p[0] == '[' && line.p[line.n - 1] == ']' && line.n < 40 &&
             sl_view_find_byte(line, ' ', 0) == SIZE_MAX) {
             SL_TRY(add_section(l, sl_view_sub(line, 1, line.n - 1)));
+            begun = true;
             continue;
         }
-        SL_NEED(l->n > 0, SL_E_SYNTAX);
+        SL_NEED(begun, SL_E_SYNTAX);
         if (strcmp(l->name, "zh") == 0 || strcmp(l->name, "ja") == 0) {
             SL_TRY(join(g, line, &line));
         }
         SL_TRY(add_line(&l->sections[l->n - 1], line));
     }
     return SL_DONE;
-}
-
-static const grammar_section *section_of(const grammar_language *l, sl_view name)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        if (sl_view_eq(l->sections[i].name, name)) {
-            return &l->sections[i];
-        }
-    }
-    return NULL;
 }
 
 static const grammar_section *refer(const grammar *g, const grammar_language *l, sl_view name)
@@ -182,18 +188,40 @@ static sl_res check(const grammar *g, const grammar_language *l)
     return SL_DONE;
 }
 
+/* The language that "de.txt" and "de-AUTHOR.txt" speak; a new one when no file before did. */
+static sl_res language_of(grammar *g, sl_view file, grammar_language **ret)
+{
+    size_t n = 0;
+    while (n < file.n && file.p[n] != '-' && file.p[n] != '.') {
+        n++;
+    }
+    sl_view name = sl_view_sub(file, 0, n);
+    if (sl_view_eq_str(name, "common")) {
+        *ret = &g->common;
+        return SL_DONE;
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        if (sl_view_eq_str(name, g->languages[i].name)) {
+            *ret = &g->languages[i];
+            return SL_DONE;
+        }
+    }
+    SL_NEED(g->n < GRAMMAR_LANGUAGES_MAX && n < sizeof g->common.name, SL_E_LIMIT);
+    *ret = &g->languages[g->n++];
+    memcpy((*ret)->name, name.p, n);
+    return SL_DONE;
+}
+
 static sl_res read_folder(grammar *g, const char *folder, struct dirent **names, int count)
 {
     for (int i = 0; i < count; i++) {
         SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
         sl_view name = sl_view_str(names[i]->d_name);
-        if (!sl_view_ends(name, SL_LIT(".txt")) || name.n > 14) {
+        grammar_language *l = NULL;
+        if (!sl_view_ends(name, SL_LIT(".txt"))) {
             continue;
         }
-        bool common = sl_view_eq_str(name, "common.txt");
-        SL_NEED(common || g->n < GRAMMAR_LANGUAGES_MAX, SL_E_LIMIT);
-        grammar_language *l = common ? &g->common : &g->languages[g->n++];
-        memcpy(l->name, name.p, name.n - 4);
+        SL_TRY(language_of(g, name, &l));
         SL_TRY(sl_buf_addf(&path, "%s/%s", folder, names[i]->d_name));
         SL_TRY(read_language(g, sl_buf_cstr(&path), l));
     }

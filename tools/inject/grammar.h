@@ -34,7 +34,8 @@ typedef struct {
     size_t n;
 } grammar;
 
-/* Reads FOLDER/common.txt and every other FOLDER/LANGUAGE.txt in order of name. Says on standard error
+/* Reads FOLDER/common.txt and every other FOLDER/LANGUAGE.txt and FOLDER/LANGUAGE-AUTHOR.txt, in order of
+ * name; a language's files share their sections, and no two name one alike (SL_E_DUPLICATE). Says on standard error
  * which reference of which line names no section: SL_E_NOT_FOUND. */
 SL_MUST sl_res grammar_load(const char *folder, grammar *ret_grammar);
 void grammar_free(grammar *g);

@@ -1,6 +1,6 @@
 /* inject-model: generates texts by the grammar, trains a pack, measures by held-out source.
  * usage: inject-model train user|data FOLDER DATA OUT.pack
- *        inject-model evaluate user|data FOLDER DATA [brief]
+ *        inject-model evaluate user|data FOLDER DATA [brief|families]
  *        inject-model generate user|data FOLDER SEED COUNT
  * FOLDER holds words.txt and grammar/. The same inputs give the same pack. See README.md here. */
 #include <fcntl.h>
@@ -53,6 +53,7 @@ static sl_res prepare(job *j, const char *folder)
 typedef struct {
     const char *sources[4];
     int part; /* languages whose number leaves this rest by five, or -1 */
+    int families; /* the part of the grammar's families, or -1 */
     const grammar *g;
     grammar_lines lines;
 } holdout;
@@ -82,7 +83,8 @@ static bool is_learned(const row *r, const void *context)
     const holdout *h = context;
     bool by_grammar = is(r->source, "grammar");
     return r->ships && r->kind != KIND_OTHER && !source_is_out(h, r->source) &&
-           (!by_grammar || (r->lines == h->lines && !language_is_out(h, r->language)));
+           (!by_grammar || (r->lines == h->lines && !language_is_out(h, r->language) &&
+                            (h->families < 0 || (r->parts >> h->families & 1) == 0)));
 }
 
 /* ---- figures ------------------------------------------------------------------------------- */
@@ -216,7 +218,7 @@ static sl_res learn(job *j, const holdout *h, model *m, scores *ordinary, double
 
 static sl_res held_out_sources(job *j, const char *const sources[4])
 {
-    holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
+    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_ALL };
     model m;
     scores ordinary = { 0 };
     double threshold = 0;
@@ -260,7 +262,7 @@ static sl_res print_grammar(job *j, const model *m, of_grammar o, const char *wh
 
 static sl_res held_out_languages(job *j, int part)
 {
-    holdout h = { .part = part, .g = &j->g, .lines = LINES_ALL };
+    holdout h = { .part = part, .families = -1, .g = &j->g, .lines = LINES_ALL };
     model m;
     scores ordinary = { 0 };
     double threshold = 0;
@@ -322,9 +324,100 @@ static sl_res print_disguises(job *j, const model *m, double threshold)
     return print_share("all disguises", all_hits, plain * DISGUISE_COUNT);
 }
 
+/* ---- families of the grammar --------------------------------------------------------------- */
+
+typedef struct {
+    const char *family;
+    int label;
+    size_t n;
+    size_t hits;
+} family_count;
+
+#define FAMILIES_MAX 512
+typedef struct {
+    family_count items[FAMILIES_MAX];
+    size_t n;
+    size_t totals[2][2]; /* by label and by whether it is in English */
+    size_t hits[2][2];
+} family_table;
+
+static sl_res count_family(family_table *t, const row *r, bool hit)
+{
+    bool english = is(r->language, "en");
+    size_t i = 0;
+    t->totals[r->label][english]++;
+    t->hits[r->label][english] += hit;
+    while (i < t->n && !is(t->items[i].family, r->family)) {
+        i++;
+    }
+    SL_NEED(i < FAMILIES_MAX, SL_E_LIMIT);
+    t->n += i == t->n;
+    t->items[i].family = r->family;
+    t->items[i].label = r->label;
+    t->items[i].n++;
+    t->items[i].hits += hit;
+    return SL_DONE;
+}
+
+typedef struct {
+    int part;
+} of_part;
+
+static bool by_part(const row *r, const void *context)
+{
+    const of_part *o = context;
+    return is(r->source, "grammar") && r->lines == LINES_ALL &&
+           family_part(sl_view_str(r->family)) == (unsigned)o->part &&
+           (r->kind == KIND_HARD || r->kind == KIND_ATTACK);
+}
+
+/* Texts of families that the model has not met, each family judged once. */
+static sl_res judge_families(job *j, int part, family_table *t)
+{
+    holdout h = { .part = -1, .families = part, .g = &j->g, .lines = LINES_ALL };
+    of_part o = { part };
+    model m;
+    scores ordinary = { 0 };
+    scores s = { 0 };
+    double threshold = 0;
+    SL_TRY(learn(j, &h, &m, &ordinary, &threshold));
+    SL_TRY(score_rows(j, &m, by_part, &o, &s));
+    for (size_t i = 0; i < j->all.n; i++) {
+        const row *r = &j->all.items[i];
+        if (by_part(r, &o)) {
+            SL_TRY(count_family(t, r, (double)r->score >= threshold));
+        }
+    }
+    free(s.items);
+    free(ordinary.items);
+    model_free(&m);
+    return SL_DONE;
+}
+
+static sl_res held_out_families(job *j, bool each)
+{
+    static const char *const NAMES[2][2] = {
+        { "families not learned, harmless, other languages",
+          "families not learned, harmless, English" },
+        { "families not learned, attacks, other languages",
+          "families not learned, attacks, English" },
+    };
+    static family_table t;
+    for (int part = 0; part < (int)FAMILY_PARTS; part++) {
+        SL_TRY(judge_families(j, part, &t));
+    }
+    for (size_t i = 0; i < 4; i++) {
+        SL_TRY(print_share(NAMES[i / 2][i % 2], t.hits[i / 2][i % 2], t.totals[i / 2][i % 2]));
+    }
+    for (size_t i = 0; i < t.n && each; i++) {
+        SL_TRY(print_share(t.items[i].family, t.items[i].hits, t.items[i].n));
+    }
+    return SL_DONE;
+}
+
 static sl_res held_out_lines(job *j)
 {
-    holdout h = { .part = -1, .g = &j->g, .lines = LINES_LEARNED };
+    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_LEARNED };
     model m;
     scores ordinary = { 0 };
     double threshold = 0;
@@ -354,7 +447,7 @@ static sl_res never_trained(job *j)
     };
     static const char *const DATA[] = { "bipia_doc_test", "salesforce_promptleakage_docs",
                                         "look_en", "look_other" };
-    holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
+    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_ALL };
     bool user = j->channel == SL_INJECT_USER;
     model m;
     scores ordinary = { 0 };
@@ -370,8 +463,8 @@ static sl_res never_trained(job *j)
     return SL_DONE;
 }
 
-/* `brief` leaves out what takes long: most sources and all languages. */
-static sl_res evaluate(job *j, bool brief)
+/* `brief` leaves out what takes long: most sources and all languages; `families` tells each one. */
+static sl_res evaluate(job *j, bool brief, bool families)
 {
     static const char *const USER[][4] = {
         { "giskard", "awesome_prompts_cc0" },
@@ -386,6 +479,10 @@ static sl_res evaluate(job *j, bool brief)
     bool user = j->channel == SL_INJECT_USER;
     printf("| held out | texts | flagged | share | 95 %% interval |\n|---|---|---|---|---|\n");
     SL_TRY(never_trained(j));
+    SL_TRY(held_out_families(j, families));
+    if (families) {
+        return SL_DONE;
+    }
     size_t sources = user ? SL_COUNT_OF(USER) : SL_COUNT_OF(DATA);
     for (size_t i = 0; i < (brief ? 1 : sources); i++) {
         SL_TRY(held_out_sources(j, user ? USER[i] : DATA[i]));
@@ -417,7 +514,7 @@ static bool ships_ordinary(const row *r, const void *context)
 /* The scores of one fold's ordinary texts, by a model that has not seen their sources, joined to all. */
 static sl_res judge_fold(job *j, const char *const *sources, size_t n, scores *all)
 {
-    holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
+    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_ALL };
     of_sources o = { sources, n };
     model m;
     scores s = { 0 };
@@ -455,7 +552,7 @@ static sl_res calibrate(job *j, double *ret_threshold)
 static sl_res train(job *j, const char *out)
 {
     SL_OWN(sl_buf, pack, sl_buf_free) = { .max = 64 * SL_MIB };
-    holdout h = { .part = -1, .g = &j->g, .lines = LINES_ALL };
+    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_ALL };
     double threshold = 0;
     model m;
     SL_TRY(calibrate(j, &threshold));
@@ -516,14 +613,14 @@ static sl_res run(job *j, int argc, char **argv)
     SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_HELD_OUT, ATTACKS / 4, BENIGN / 4,
                          SEED + 2));
     SL_TRY(rows_look(&j->all, &j->g, j->channel, LOOKS, SEED + 3));
-    return evaluate(j, argc == 6 && is(argv[5], "brief"));
+    return evaluate(j, argc == 6 && is(argv[5], "brief"), argc == 6 && is(argv[5], "families"));
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 5 || (!is(argv[2], "user") && !is(argv[2], "data"))) {
         fprintf(stderr, "usage: inject-model train user|data FOLDER DATA OUT.pack\n"
-                        "       inject-model evaluate user|data FOLDER DATA [brief]\n"
+                        "       inject-model evaluate user|data FOLDER DATA [brief|families]\n"
                         "       inject-model generate user|data FOLDER SEED COUNT\n");
         return 2;
     }

@@ -19,6 +19,10 @@ typedef struct cached {
     bool decoded;
 } cached;
 
+/* Families of the grammar are held out by parts; carriers and ordinary texts belong to none. */
+#define FAMILY_PARTS 5U
+unsigned family_part(sl_view family); /* FAMILY_PARTS: none */
+
 typedef enum { KIND_BENIGN, KIND_HARD, KIND_ATTACK, KIND_OTHER } row_kind;
 
 typedef struct {
@@ -30,6 +34,7 @@ typedef struct {
     int label;
     row_kind kind;
     grammar_lines lines;
+    uint8_t parts; /* of the grammar's families that have a share in the text, a bit each */
     bool ships; /* its licence lets weights ship */
     bool dev;
     float weight;
