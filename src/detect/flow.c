@@ -6,17 +6,18 @@
 #include <assert.h>
 
 #include "detect/exfil.h"
-#include "detect/flow_index.h"
+#include "detect/flow_asked.h"
 #include "detect/flow_rules.h"
 #include "detect/views.h"
 #include "detect/words.h"
 
 #define TEXTS_OF_CALL_MAX 4096U
-#define ASKING_WORDS 11
 #define BAG_MAX 128
 #define PAIR_BYTES_MAX 80U
 #define ADDRESS_BYTES_MAX ((size_t)256)
 #define BAG_WORD_BYTES 4U
+#define BAG_WEIGHT_MIN 4U
+#define NEGATED_WORDS 4U
 
 /* A text that waits; its bytes stand in the buffer of all that wait, in their order. */
 typedef struct {
@@ -32,6 +33,8 @@ struct sl_flow {
     waiting_text *waiting_texts;
     size_t waiting_n;
     size_t waiting_cap;
+    sl_flow_amounts amounts;
+    sl_flow_offers offers;
 };
 
 sl_res sl_flow_new(const sl_flow_rules *rules, sl_flow **ret_flow)
@@ -88,12 +91,6 @@ static uint8_t trust_of(const sl_flow *flow, sl_channel channel, sl_view tool)
     }
 }
 
-/* A word alone is kept under a hash of its own, to tell which tools were asked for. */
-static uint64_t word_entry(const sl_flow_item *word)
-{
-    return word->hash ^ UINT64_C(0xA5A5A5A5A5A5A5A5);
-}
-
 /* A protected value of one or two words is kept as a whole: it makes no run. */
 static uint64_t short_entry(const sl_flow_item *words, size_t n)
 {
@@ -130,6 +127,9 @@ static sl_res add_value(sl_flow *flow, sl_view text, const sl_folded *folded,
     one.from = place_start(folded, item->start, one.from);
     one.to = place_end(folded, item->end, one.to);
     one.hash = item->hash;
+    if (item->kind == SL_FLOW_NUMBER && one.trust == SL_FLOW_UNTRUSTED) {
+        sl_flow_offer(&flow->offers, text, item);
+    }
     if (item->kind == SL_FLOW_URL) {
         return add_url(flow, sl_view_sub(text, item->start, item->end), one);
     }
@@ -149,11 +149,16 @@ static sl_res add_items(sl_flow *flow, sl_view text, const sl_folded *folded, sl
         one.hash = short_entry(all->items, words);
         SL_TRY(sl_flow_index_add(&flow->index, one));
     }
+    bool by_user = one.by_user;
+    size_t negated = 0; /* so many words still */
     for (size_t i = 0; i < words; i++) {
         const sl_flow_item *item = &all->items[i];
+        bool negation = by_user && sl_flow_is_negation(sl_view_sub(text, item->start, item->end));
+        negated = negation ? NEGATED_WORDS : negated - (negated > 0);
+        one.by_user = by_user && negated == 0;
         one.from = place_start(folded, item->start, one.from);
         one.to = place_end(folded, item->end, one.to);
-        one.hash = word_entry(item);
+        one.hash = sl_flow_word_hash(item);
         SL_TRY(sl_flow_index_add(&flow->index, one));
         if (i + SL_FLOW_RUN <= words) {
             one.to = place_end(folded, all->items[i + SL_FLOW_RUN - 1].end, one.to);
@@ -209,6 +214,7 @@ static sl_res index_hidden(void *context, sl_view text, size_t start, size_t end
     SL_OWN(sl_fold_work, work, sl_fold_work_free) = { 0 };
     sl_flow *flow = in->flow;
     sl_flow_entry one = in->one;
+    one.by_user = false; /* nobody hides what he asks for */
     sl_folded folded;
     SL_TRY(sl_fold(text, sl_fold_has_escapes(text), &work, &folded, NULL));
     SL_TRY(sl_flow_split(folded.text, &flow->items));
@@ -241,6 +247,9 @@ static sl_res index_text(sl_flow *flow, sl_view text, sl_flow_entry one)
     }
     SL_TRY(sl_fold(text, escapes, &flow->index.work, &folded, NULL));
     SL_TRY(sl_flow_split(folded.text, &flow->items));
+    if (one.by_user) {
+        sl_flow_amounts_take(&flow->amounts, folded.text);
+    }
     SL_TRY(add_items(flow, folded.text, &folded, one));
     return each_hidden(&folded, index_hidden, &in);
 }
@@ -292,146 +301,15 @@ sl_res sl_flow_take(sl_flow *flow, sl_channel channel, uint32_t message, sl_view
         return SL_DONE;
     }
     return take(flow, text,
-                (sl_flow_entry){ .message = message, .trust = trust, .channel = (uint8_t)channel });
+                (sl_flow_entry){ .message = message,
+                                 .trust = trust,
+                                 .channel = (uint8_t)channel,
+                                 .by_user = channel == SL_CHANNEL_USER });
 }
 
 sl_res sl_flow_protect(sl_flow *flow, uint32_t message, sl_view text)
 {
     return take(flow, text, (sl_flow_entry){ .message = message, .trust = SL_FLOW_PROTECTED });
-}
-
-/* ---- what was asked ------------------------------------------------------------------------ */
-
-/* Verbs in tools' names, each with the words by which people ask for it. */
-static const char *const ASKING[][ASKING_WORDS] = {
-    { "send", "forward", "reply", "notify", "share", "respond", "answer" },
-    { "forward", "send", "share", "pass" },
-    { "reply", "answer", "respond", "send" },
-    { "pay", "transfer", "settle", "wire" },
-    { "transfer", "pay", "move", "wire", "send" },
-    { "delete", "remove", "clear", "erase", "drop", "clean" },
-    { "remove", "delete", "clear", "drop" },
-    { "create", "add", "make", "schedule", "book", "set", "write", "draft", "enter", "plan" },
-    { "add", "create", "insert", "append", "put", "include", "enter", "invite" },
-    { "update", "change", "edit", "set", "correct", "modify", "move", "reschedule" },
-    { "schedule", "book", "plan", "arrange", "set", "add" },
-    { "reserve", "book", "order" },
-    { "book", "reserve", "order", "schedule" },
-    { "invite", "add", "ask" },
-    { "cancel", "remove", "stop", "delete" },
-    { "upload", "save", "store", "put", "post" },
-    { "post", "publish", "share", "announce" },
-    { "write", "save", "store", "draft", "note", "create" },
-    { "run", "execute", "start", "launch", "test" },
-    { "execute", "run", "start", "launch" },
-    { "fetch", "open", "load", "visit", "download", "browse", "page", "website", "look" },
-    { "browse", "open", "visit", "look", "website", "page" },
-    { "open", "visit", "read", "look", "show", "page", "website" },
-    { "download", "get", "fetch", "save" },
-    { "order", "buy", "purchase" },
-    { "grant", "give", "allow", "share" },
-    { "set", "change", "update" },
-    { "approve", "accept", "confirm", "release" },
-};
-
-static bool is_trusted_word(const sl_flow *flow, sl_view word)
-{
-    sl_flow_items one = { 0 };
-    bool trusted = false;
-    if (sl_ok(sl_flow_split(word, &one)) && one.n > 0) {
-        const sl_flow_entry *e = sl_flow_index_find(&flow->index, word_entry(&one.items[0]));
-        trusted = e != NULL && (e->trust & SL_FLOW_TRUSTED) != 0;
-    }
-    free(one.items);
-    return trusted;
-}
-
-/* The next word of a tool's name: send_email, sendEmail, mail.send. */
-static sl_view name_word(sl_view name, size_t *at)
-{
-    while (*at < name.n && !sl_is_word(name.p[*at])) {
-        ++*at;
-    }
-    size_t from = *at;
-    while (*at < name.n && sl_is_word(name.p[*at])) {
-        bool hump = *at > from && name.p[*at] >= 'A' && name.p[*at] <= 'Z' &&
-                    !(name.p[*at - 1] >= 'A' && name.p[*at - 1] <= 'Z');
-        if (hump) {
-            break;
-        }
-        ++*at;
-    }
-    return sl_view_sub(name, from, *at);
-}
-
-static bool is_verb(sl_view word, size_t *ret_at)
-{
-    for (size_t i = 0; i < SL_COUNT_OF(ASKING); i++) {
-        if (sl_view_eq_nocase(word, sl_view_str(ASKING[i][0]))) {
-            *ret_at = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool asked_for_verb(const sl_flow *flow, size_t verb)
-{
-    for (size_t k = 0; k < ASKING_WORDS && ASKING[verb][k] != NULL; k++) {
-        if (is_trusted_word(flow, sl_view_str(ASKING[verb][k]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-typedef struct {
-    bool asked; /* the user's words ask for the verb in the name, or (no verb) hold one of it */
-    bool named_by_data;  /* two of its words, or its only one, stand in untrusted text alone */
-    sl_flow_entry named; /* where */
-} asking;
-
-static bool is_named_by_data(const sl_flow *flow, sl_view word, sl_flow_entry *ret)
-{
-    sl_flow_items one = { 0 };
-    bool named = false;
-    if (sl_ok(sl_flow_split(word, &one)) && one.n == 1) {
-        const sl_flow_entry *e = sl_flow_index_find(&flow->index, word_entry(&one.items[0]));
-        named =
-            e != NULL && (e->trust & (SL_FLOW_TRUSTED | SL_FLOW_UNTRUSTED)) == SL_FLOW_UNTRUSTED;
-        *ret = named ? *e : *ret;
-    }
-    free(one.items);
-    return named;
-}
-
-static asking look_at_name(const sl_flow *flow, sl_view tool)
-{
-    asking a = { 0 };
-    size_t words = 0;
-    size_t named = 0;
-    bool verbs = false;
-    bool asked_verb = false;
-    bool asked_word = false;
-    for (size_t at = 0; at < tool.n;) {
-        size_t verb = 0;
-        sl_view word = name_word(tool, &at);
-        if (word.n < 3) {
-            continue;
-        }
-        words++;
-        if (is_verb(word, &verb)) {
-            verbs = true;
-            asked_verb = asked_verb || asked_for_verb(flow, verb);
-        }
-        asked_word = asked_word || is_trusted_word(flow, word);
-        named += is_named_by_data(flow, word, &a.named);
-    }
-    /* "MainframeShutdown" may be written so in the text, too. */
-    named += words > 1 && is_named_by_data(flow, tool, &a.named) ? words : 0;
-    a.asked = verbs ? asked_verb : asked_word;
-    a.named_by_data = named > 0 && (named >= 2 || words == 1);
-    return a;
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */
@@ -440,7 +318,9 @@ typedef struct {
     const sl_flow *flow;
     sl_flow_action action;
     sl_view tool;
-    asking asking;
+    sl_flow_asking asking;
+    sl_flow_grant grant; /* of a call */
+    bool confirmed;      /* the user confirmed the value looked at */
     uint32_t argument;
     sl_flow_findings *out;
     uint64_t bag[BAG_MAX]; /* different long words of all arguments */
@@ -448,6 +328,8 @@ typedef struct {
     bool in_bag; /* the text looked at is an argument's value, not its name */
     bool given;  /* the address was given in full: only protected values count in it */
     size_t bag_tainted;
+    size_t bag_weight; /* longer words weigh more: they say what it is about */
+    size_t bag_tainted_weight;
     sl_flow_entry bag_first; /* where the first tainted one comes from */
 } judging;
 
@@ -463,7 +345,8 @@ static bool rule_fits(const sl_flow_rule *r, const judging *j, const sl_flow_fin
         return r->tools.n == 0 && !(r->only_unasked && j->asking.asked);
     }
     return (r->tools.n == 0 || sl_flow_fits_any(&r->tools, j->tool)) &&
-           !sl_flow_fits_any(&r->not_tools, j->tool) && !(r->only_unasked && j->asking.asked);
+           !sl_flow_fits_any(&r->not_tools, j->tool) && !(r->only_unasked && j->asking.asked) &&
+           !(r->only_unconfirmed && j->confirmed);
 }
 
 static void judge(judging *j, sl_flow_finding f)
@@ -559,9 +442,15 @@ static void judge_short(judging *j, const sl_flow_items *items, size_t words,
     }
 }
 
+static size_t weight_of(size_t bytes)
+{
+    return bytes < BAG_WORD_BYTES ? 0 : (bytes < 6 ? 1 : (bytes < 9 ? 2 : 3));
+}
+
 static void add_to_bag(judging *j, const sl_flow_item *word)
 {
-    bool known = word->end - word->start < BAG_WORD_BYTES || j->bag_n == BAG_MAX;
+    size_t weight = weight_of(word->end - word->start);
+    bool known = weight == 0 || j->bag_n == BAG_MAX;
     for (size_t i = 0; i < j->bag_n && !known; i++) {
         known = j->bag[i] == word->hash;
     }
@@ -569,20 +458,25 @@ static void add_to_bag(judging *j, const sl_flow_item *word)
         return;
     }
     j->bag[j->bag_n++] = word->hash;
-    const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, word_entry(word));
+    j->bag_weight += weight;
+    const sl_flow_entry *e = sl_flow_index_find(&j->flow->index, sl_flow_word_hash(word));
     if (taint_of(e) == SL_FLOW_UNTRUSTED) {
         j->bag_first = j->bag_tainted == 0 ? *e : j->bag_first;
         j->bag_tainted++;
+        j->bag_tainted_weight += weight;
     }
 }
 
 /* The same task in another order, or with words between: two in five of its long words stand in
- * untrusted text alone. */
+ * untrusted text alone, three of them or two that are long. */
 static void judge_bag(judging *j)
 {
-    if (j->bag_tainted >= SL_FLOW_RUN && j->bag_tainted * 5 >= j->bag_n * 2) {
+    bool three = j->bag_tainted >= SL_FLOW_RUN && j->bag_tainted * 5 >= j->bag_n * 2;
+    bool two = j->bag_tainted >= 2 && j->bag_tainted_weight >= BAG_WEIGHT_MIN &&
+               j->bag_tainted_weight * 5 >= j->bag_weight * 2;
+    if (three || two) {
         sl_flow_finding f = finding_of(&j->bag_first, SL_FLOW_WORDS);
-        f.words = (uint32_t)j->bag_tainted;
+        f.words = (uint32_t)(three ? j->bag_tainted : SL_FLOW_RUN);
         judge(j, f);
     }
 }
@@ -615,7 +509,10 @@ static sl_res judge_text(judging *j, sl_view text)
             sl_flow_finding f = finding_of(e, (sl_flow_value)item->kind);
             f.start = sl_folded_start(&folded, item->start);
             f.end = sl_folded_end(&folded, item->end);
+            j->confirmed = sl_flow_is_confirmed(&j->flow->index, &j->flow->offers, &j->grant,
+                                                folded.text, item);
             judge(j, f);
+            j->confirmed = false;
         }
     }
     if (sl_ok(r)) {
@@ -691,7 +588,8 @@ sl_res sl_flow_call(const sl_flow *flow, sl_view tool, const sl_json_doc *argume
     if (sl_flow_is_clean(flow)) {
         return SL_DONE;
     }
-    j.asking = look_at_name(flow, tool);
+    j.asking = sl_flow_look_at_name(&flow->index, tool);
+    SL_TRY(sl_flow_grant_of(&flow->index, &flow->amounts, &j.asking, arguments, &j.grant));
     if (j.asking.named_by_data) {
         judge(&j, finding_of(&j.asking.named, SL_FLOW_NAME));
     }

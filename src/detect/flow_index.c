@@ -60,10 +60,12 @@ sl_res sl_flow_index_add(sl_flow_index *index, sl_flow_entry one)
     }
     /* The place told is that of the least trusted text. */
     uint8_t trust = slot->trust | one.trust;
+    bool by_user = slot->by_user || one.by_user;
     if (one.trust > slot->trust) {
         *slot = one;
     }
     slot->trust = trust;
+    slot->by_user = by_user;
     return SL_DONE;
 }
 

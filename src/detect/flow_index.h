@@ -15,6 +15,7 @@ typedef struct {
     uint32_t to;
     uint8_t trust; /* of all texts that hold it, OR-ed */
     uint8_t channel;
+    bool by_user; /* the user typed it, without a "not" before it; no other text can set this */
 } sl_flow_entry;
 
 typedef struct {
@@ -59,6 +60,11 @@ SL_MUST sl_res sl_flow_split(sl_view folded, sl_flow_items *items);
 SL_MUST sl_res sl_flow_unspell(sl_view folded, sl_buf *out);
 SL_MUST sl_res sl_flow_index_add(sl_flow_index *index, sl_flow_entry one);
 const sl_flow_entry *sl_flow_index_find(const sl_flow_index *index, uint64_t hash);
+/* A word alone is kept under a hash of its own, to tell what was asked for. */
+static inline uint64_t sl_flow_word_hash(const sl_flow_item *word)
+{
+    return word->hash ^ UINT64_C(0xA5A5A5A5A5A5A5A5);
+}
 void sl_flow_index_free(sl_flow_index *index);
 /* The hash of the run of words that begins at `at`; there must be SL_FLOW_RUN of them. */
 uint64_t sl_flow_run_hash(const sl_flow_item *words);

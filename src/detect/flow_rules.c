@@ -119,10 +119,26 @@ static sl_res read_from(const sl_yaml_node *when, sl_flow_rule *r)
     return SL_DONE;
 }
 
+/* "asked" and "confirmed" can only be false: a rule that fits what was asked for would stop everything. */
+static sl_res read_false(const sl_yaml_node *when, const char *key, bool *ret)
+{
+    const sl_yaml_node *node = sl_yaml_get(when, key);
+    bool value = false;
+    if (node == NULL) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_yaml_bool(node, key, &value));
+    if (value) {
+        return sl_fail_at(SL_E_RANGE, key, node->line);
+    }
+    *ret = true;
+    return SL_DONE;
+}
+
 static sl_res read_when(sl_arena *arena, const sl_yaml_node *when, sl_flow_rule *r)
 {
-    static const char *const KEYS[] = { "action", "tool", "not_tool", "value",
-                                        "words",  "from", "asked",    NULL };
+    static const char *const KEYS[] = { "action", "tool",  "not_tool",  "value", "words",
+                                        "from",   "asked", "confirmed", NULL };
     SL_TRY(sl_yaml_keys(when, KEYS));
     SL_TRY(read_names(when, "action", ACTIONS, SL_COUNT_OF(ACTIONS), &r->actions));
     SL_TRY(read_names(when, "value", VALUES, SL_COUNT_OF(VALUES), &r->values));
@@ -130,19 +146,11 @@ static sl_res read_when(sl_arena *arena, const sl_yaml_node *when, sl_flow_rule 
     SL_TRY(read_texts(arena, when, "not_tool", &r->not_tools));
     SL_TRY(read_from(when, r));
     const sl_yaml_node *words = sl_yaml_get(when, "words");
-    const sl_yaml_node *asked = sl_yaml_get(when, "asked");
     if (words != NULL) {
         SL_TRY(sl_yaml_int(words, "words", 3, 1000, &r->words));
     }
-    if (asked != NULL) {
-        bool value = false;
-        SL_TRY(sl_yaml_bool(asked, "asked", &value));
-        if (value) {
-            return sl_fail_at(SL_E_RANGE, "asked", asked->line);
-        }
-        r->only_unasked = true;
-    }
-    return SL_DONE;
+    SL_TRY(read_false(when, "asked", &r->only_unasked));
+    return read_false(when, "confirmed", &r->only_unconfirmed);
 }
 
 static sl_res read_rule(sl_flow_rules *rules, const sl_yaml_node *node)

@@ -15,6 +15,7 @@ typedef struct {
     uint8_t from;     /* SL_FLOW_UNTRUSTED, SL_FLOW_PROTECTED or both */
     uint8_t verdict;
     bool only_unasked;
+    bool only_unconfirmed;
     int64_t words;
     sl_yaml_texts tools;
     sl_yaml_texts not_tools;
