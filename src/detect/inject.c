@@ -7,7 +7,8 @@
 #include "detect/inject_features.h"
 #include "detect/siphash.h"
 
-#define HEADER_BYTES ((size_t)72)
+#define HEADER_BYTES ((size_t)80)
+#define FRAME_WEIGHTS ((size_t)1 << SL_INJECT_FRAME_BITS)
 #define WORD_BYTES ((size_t)8)
 #define BITS_MIN 10U
 #define BITS_MAX 24U
@@ -24,6 +25,9 @@ struct sl_inject {
     int32_t slope;
     int32_t decoded;
     int32_t biases[8];
+    const int8_t *frame;
+    double frame_step;  /* what one unit of a frame's weight stands for */
+    double frame_bound; /* thousandths of a logit */
     sl_inject_words words;
 };
 
@@ -32,6 +36,7 @@ struct sl_inject_work {
     sl_inject_tokens tokens;
     int32_t *sums;    /* of weights before each token, and of all */
     uint32_t *counts; /* of features, likewise */
+    int32_t *frames;  /* of weights as parts of a frame, likewise */
     int32_t *best; /* by token: the worst window above the threshold that covers it, or INT32_MIN */
     size_t cap;
 };
@@ -64,7 +69,7 @@ static sl_res fill(sl_inject *in, sl_view pack)
 {
     SL_NEED(pack.n >= HEADER_BYTES + 8, SL_E_TRUNCATED);
     SL_NEED(memcmp(pack.p, "SLINJCT1", 8) == 0, SL_E_VERSION);
-    SL_NEED(sl_get_le32(pack.p + 8) == 1, SL_E_VERSION);
+    SL_NEED(sl_get_le32(pack.p + 8) == 2, SL_E_VERSION);
     uint32_t channel = sl_get_le32(pack.p + 12);
     uint32_t bits = sl_get_le32(pack.p + 16);
     uint32_t count = sl_get_le32(pack.p + 20);
@@ -72,7 +77,7 @@ static sl_res fill(sl_inject *in, sl_view pack)
                 count <= (1U << 20),
             SL_E_RANGE);
     size_t weights_at = HEADER_BYTES + count * WORD_BYTES;
-    SL_NEED(pack.n == weights_at + ((size_t)1 << bits) + 8, SL_E_TRUNCATED);
+    SL_NEED(pack.n == weights_at + ((size_t)1 << bits) + FRAME_WEIGHTS + 8, SL_E_TRUNCATED);
     SL_NEED(sl_get_le64(pack.p + pack.n - 8) ==
                 sl_inject_pack_check(sl_view_sub(pack, 0, pack.n - 8)),
             SL_E_INTEGRITY);
@@ -88,10 +93,15 @@ static sl_res fill(sl_inject *in, sl_view pack)
         in->biases[i] = get_i32(pack.p + 40 + i * 4);
         sane = sane && in->biases[i] > -1000000 && in->biases[i] < 1000000;
     }
+    in->frame_step = (double)get_i32(pack.p + 72) / 1e6;
+    in->frame_bound = get_i32(pack.p + 76);
+    sane = sane && in->frame_step >= 0 && in->frame_step < 1000 && in->frame_bound >= 0 &&
+           in->frame_bound < 100000;
     sane = sane && in->threshold > -1000000 && in->threshold < 1000000 && in->decoded > -1000000 &&
            in->decoded < 1000000;
     SL_NEED(sane, SL_E_RANGE);
     in->weights = (const int8_t *)(pack.p + weights_at);
+    in->frame = in->weights + ((size_t)1 << bits);
     return fill_words(in, pack.p + HEADER_BYTES, count);
 }
 
@@ -161,6 +171,7 @@ void sl_inject_work_free(sl_inject_work *work)
         sl_inject_tokens_free(&work->tokens);
         free(work->sums);
         free(work->counts);
+        free(work->frames);
         free(work->best);
         free(work);
     }
@@ -202,9 +213,11 @@ static sl_res make_room(sl_inject_work *w)
     w->sums = sums == NULL ? w->sums : sums;
     uint32_t *counts = realloc(w->counts, need * sizeof *counts);
     w->counts = counts == NULL ? w->counts : counts;
+    int32_t *frames = realloc(w->frames, need * sizeof *frames);
+    w->frames = frames == NULL ? w->frames : frames;
     int32_t *best = realloc(w->best, need * sizeof *best);
     w->best = best == NULL ? w->best : best;
-    SL_NEED(sums != NULL && counts != NULL && best != NULL, SL_E_MEMORY);
+    SL_NEED(sums != NULL && counts != NULL && frames != NULL && best != NULL, SL_E_MEMORY);
     w->cap = need;
     return SL_DONE;
 }
@@ -215,19 +228,35 @@ static sl_res add_up(const sl_inject *in, sl_inject_work *w, sl_view folded)
     SL_TRY(make_room(w));
     int32_t sum = 0;
     uint32_t count = 0;
+    int32_t frame = 0;
     w->sums[0] = 0;
     w->counts[0] = 0;
+    w->frames[0] = 0;
     for (size_t i = 0; i < w->tokens.n; i++) {
         uint32_t features[SL_INJECT_FEATURES_MAX];
         size_t n = sl_inject_features(&w->tokens, i, features);
         for (size_t k = 0; k < n; k++) {
             sum += in->weights[features[k] * UINT32_C(0x9E3779B1) >> in->shift];
         }
+        for (size_t k = 0; k < SL_INJECT_FRAME_FEATURES; k++) {
+            frame += in->frame[features[k] * UINT32_C(0x9E3779B1) >> (32 - SL_INJECT_FRAME_BITS)];
+        }
         count += (uint32_t)n;
+        w->frames[i + 1] = frame;
         w->sums[i + 1] = sum;
         w->counts[i + 1] = count;
     }
     return SL_DONE;
+}
+
+/* What stands around a window says for or against it, bounded. */
+static double frame_logit(const sl_inject *in, const sl_inject_work *w, size_t from, size_t to)
+{
+    size_t low = 0;
+    size_t high = 0;
+    double norm = sl_inject_frame(w->tokens.n, from, to, &low, &high);
+    int32_t sum = w->frames[from] - w->frames[low] + w->frames[high] - w->frames[to];
+    return in->frame_bound * sl_inject_squash((double)sum * in->frame_step / norm);
 }
 
 static int32_t window_logit(const sl_inject *in, const sl_inject_work *w, int scale, size_t from,
@@ -235,6 +264,7 @@ static int32_t window_logit(const sl_inject *in, const sl_inject_work *w, int sc
 {
     double sum = (double)(w->sums[to] - w->sums[from]) * in->step;
     double logit = sum / sl_inject_norm(w->counts[to] - w->counts[from]);
+    logit += frame_logit(in, w, from, to);
     return (int32_t)logit + in->biases[scale] + (decoded ? in->decoded : 0);
 }
 
@@ -326,8 +356,7 @@ static sl_res score_text(void *context, const sl_inject_text *text)
 static uint16_t permille(const sl_inject *in, int32_t logit)
 {
     double x = (double)(logit - in->threshold) * (double)in->slope / 1e6;
-    double share = x < 0 ? x / (1 - x) : x / (1 + x);
-    return (uint16_t)(500.0 + 499.0 * share);
+    return (uint16_t)(500.0 + 499.0 * sl_inject_squash(x));
 }
 
 sl_res sl_inject_score(const sl_inject *inject, sl_inject_work *work, sl_view text,

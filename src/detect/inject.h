@@ -5,12 +5,14 @@
  * results, documents, mail). Each is a quantised logistic regression over hashed word and character
  * n-grams and over pairs of concepts (a word list of the pack: "override", "earlier", "instructions"
  * ... in many languages), summed in overlapping windows of 8 to 512 words over the whole text and over
- * its decoded views. Words only raise suspicion; what follows is the policy's and flow.h's affair.
+ * its decoded views. What stands around a window ("translate this sentence: ...") speaks for or against it
+ * by at most the pack's bound, so that no frame hides an attack that is sure. Words only raise suspicion; what follows is the policy's and flow.h's affair.
  * Pure, linear in the text, the same result on every machine. Design: src/detect/README.md.
  *
- * Pack, little endian: "SLINJCT1"  u32 version (1)  u32 channel  u32 bits  u32 words
+ * Pack, little endian: "SLINJCT1"  u32 version (2)  u32 channel  u32 bits  u32 words
  * i32 step (millionths)  i32 threshold (thousandths)  i32 slope (thousandths)  i32 decoded (thousandths)
- * i32 biases[8] (thousandths)  { u32 hash, u16 concepts, u16 form }[words]  i8 weights[1 << bits]
+ * i32 biases[8] (thousandths)  i32 frame step (millionths)  i32 frame bound (thousandths)
+ * { u32 hash, u16 concepts, u16 form }[words]  i8 weights[1 << bits]  i8 frame weights[1 << 16]
  * u64 check */
 #ifndef SL_DETECT_INJECT_H
 #define SL_DETECT_INJECT_H

@@ -465,6 +465,14 @@ bool sl_inject_next_window(size_t n, int *scale, size_t *at, size_t *ret_end)
     return true;
 }
 
+double sl_inject_frame(size_t tokens, size_t from, size_t to, size_t *ret_low, size_t *ret_high)
+{
+    *ret_low = from > SL_INJECT_FRAME_TOKENS ? from - SL_INJECT_FRAME_TOKENS : 0;
+    *ret_high = tokens - to > SL_INJECT_FRAME_TOKENS ? to + SL_INJECT_FRAME_TOKENS : tokens;
+    size_t n = from - *ret_low + *ret_high - to;
+    return sqrt((double)((n < 8 ? 8 : n) * SL_INJECT_FRAME_FEATURES));
+}
+
 double sl_inject_norm(uint32_t features)
 {
     return sqrt((double)(features < 48 ? 48 : features));

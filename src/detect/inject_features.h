@@ -14,6 +14,12 @@
 #define SL_INJECT_FEATURES_MAX 200
 #define SL_INJECT_CONCEPTS 16
 
+/* The frame of a window: so many tokens before it and behind it, and of each its first features (itself;
+ * itself and the one before), looked up in a smaller table. */
+#define SL_INJECT_FRAME_TOKENS ((size_t)24)
+#define SL_INJECT_FRAME_FEATURES ((size_t)2)
+#define SL_INJECT_FRAME_BITS 16U
+
 /* How an entry of the word list matches. */
 enum {
     SL_INJECT_FORM_WORD = 1,   /* the whole word */
@@ -113,6 +119,15 @@ static inline bool sl_inject_is_decoded(uint8_t view)
 bool sl_inject_next_window(size_t n, int *scale, size_t *at, size_t *ret_end);
 /* What a window's sum of weights is divided by: the root of its features, of 48 at least. */
 double sl_inject_norm(uint32_t features);
+
+/* The tokens of a window's frame: [*ret_low, from) and [to, *ret_high). Returns what the sum of their
+ * weights is divided by. */
+double sl_inject_frame(size_t tokens, size_t from, size_t to, size_t *ret_low, size_t *ret_high);
+/* From any number to one between -1 and 1; the same on every machine. */
+static inline double sl_inject_squash(double x)
+{
+    return x < 0 ? x / (1 - x) : x / (1 + x);
+}
 
 uint64_t sl_inject_pack_check(sl_view pack_without_check);
 

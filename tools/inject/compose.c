@@ -96,10 +96,24 @@ static const char *gap(composer *c)
     return GAPS[dice(c, SL_COUNT_OF(GAPS))];
 }
 
+/* Plain text to stand around an attack, so that what is around it speaks for nothing by itself. */
+static sl_res filling(composer *c, const grammar_language *l, sl_buf *out)
+{
+    for (size_t i = 1 + (size_t)dice(c, 5); i > 0; i--) {
+        SL_TRY(family(c, l, dice(c, 3) == 0 ? "carrier." : "benign.ordinary", c->lines, out, NULL));
+        SL_TRY(sl_buf_add_str(out, gap(c)));
+    }
+    return SL_DONE;
+}
+
 static sl_res user_attack(composer *c, const grammar_language *l, sl_buf *out, sl_view *ret_family)
 {
     SL_OWN(sl_buf, part, sl_buf_free) = { .max = TEXT_MAX };
     uint64_t shape = dice(c, 100);
+    bool among = shape >= 30 && shape < 55;
+    if (among) {
+        SL_TRY(filling(c, l, out));
+    }
     if (shape < 14) {
         SL_TRY(family(c, l, "benign.", c->lines, out, NULL));
         SL_TRY(sl_buf_add_str(out, gap(c)));
@@ -113,6 +127,10 @@ static sl_res user_attack(composer *c, const grammar_language *l, sl_buf *out, s
     if (shape >= 14 && shape < 30) {
         SL_TRY(sl_buf_add_str(out, gap(c)));
         SL_TRY(family(c, l, shape < 22 ? "benign." : "attack.", c->lines, out, NULL));
+    }
+    if (among) {
+        SL_TRY(sl_buf_add_str(out, gap(c)));
+        SL_TRY(filling(c, l, out));
     }
     return wear(c, true, out);
 }

@@ -1,6 +1,7 @@
 /* inject-model: generates texts by the grammar, trains a pack, measures by held-out source.
  * usage: inject-model train user|data FOLDER DATA OUT.pack
  *        inject-model evaluate user|data FOLDER DATA [brief|families]
+ *        inject-model operate user|data FOLDER DATA
  *        inject-model generate user|data FOLDER SEED COUNT
  * FOLDER holds words.txt and grammar/. The same inputs give the same pack. See README.md here. */
 #include <fcntl.h>
@@ -13,8 +14,9 @@
 #include "base/utf8.h"
 #include "model.h"
 
-#define ATTACKS ((size_t)22000)
-#define BENIGN ((size_t)26000)
+/* Texts by the grammar, by channel: people type what looks like an attack far more often than documents say it. */
+static const size_t ATTACKS[SL_INJECT_CHANNELS] = { 50000, 60000 };
+static const size_t BENIGN[SL_INJECT_CHANNELS] = { 100000, 60000 };
 #define SEED 20240607U
 #define FALSE_ALARMS 0.01
 #define FALSE_ALARMS_DATA 0.003
@@ -52,7 +54,7 @@ static sl_res prepare(job *j, const char *folder)
 /* What is left out of training: sources, languages, lines of the grammar. */
 typedef struct {
     const char *sources[4];
-    int part; /* languages whose number leaves this rest by five, or -1 */
+    int part;     /* languages whose number leaves this rest by five, or -1 */
     int families; /* the part of the grammar's families, or -1 */
     const grammar *g;
     grammar_lines lines;
@@ -238,6 +240,7 @@ typedef struct {
     const char *language;
     int label;
     int kind;
+    const char *families; /* names begin so; NULL: all */
 } of_grammar;
 
 static bool by_grammar(const row *r, const void *context)
@@ -247,7 +250,9 @@ static bool by_grammar(const row *r, const void *context)
     bool lines =
         o->h->lines == LINES_LEARNED ? r->lines == LINES_HELD_OUT : r->lines == LINES_LEARNED;
     return right && lines && (o->kind < 0 || (int)r->kind == o->kind) &&
-           (o->language == NULL || is(r->language, o->language));
+           (o->language == NULL || is(r->language, o->language)) &&
+           (o->families == NULL ||
+            sl_view_starts(sl_view_str(r->family), sl_view_str(o->families)));
 }
 
 static sl_res print_grammar(job *j, const model *m, of_grammar o, const char *what,
@@ -274,9 +279,9 @@ static sl_res held_out_languages(job *j, int part)
             continue;
         }
         (void)snprintf(what, sizeof what, "language %s not learned, attacks", name);
-        SL_TRY(print_grammar(j, &m, (of_grammar){ &h, name, 1, -1 }, what, threshold));
+        SL_TRY(print_grammar(j, &m, (of_grammar){ &h, name, 1, -1, NULL }, what, threshold));
         (void)snprintf(what, sizeof what, "language %s not learned, harmless", name);
-        SL_TRY(print_grammar(j, &m, (of_grammar){ &h, name, 0, -1 }, what, threshold));
+        SL_TRY(print_grammar(j, &m, (of_grammar){ &h, name, 0, -1, NULL }, what, threshold));
     }
     model_free(&m);
     free(ordinary.items);
@@ -422,13 +427,17 @@ static sl_res held_out_lines(job *j)
     scores ordinary = { 0 };
     double threshold = 0;
     SL_TRY(learn(j, &h, &m, &ordinary, &threshold));
-    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 1, -1 }, "lines not learned, attacks",
+    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 1, -1, NULL }, "lines not learned, attacks",
                          threshold));
-    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, "en", 1, -1 },
+    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, "en", 1, -1, NULL },
                          "lines not learned, attacks in English", threshold));
-    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 0, KIND_HARD },
+    if (j->channel == SL_INJECT_DATA) {
+        SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 1, -1, "indirect." },
+                             "lines not learned, attacks that address the model", threshold));
+    }
+    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 0, KIND_HARD, NULL },
                          "lines not learned, harmless that look like attacks", threshold));
-    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 0, KIND_BENIGN },
+    SL_TRY(print_grammar(j, &m, (of_grammar){ &h, NULL, 0, KIND_BENIGN, NULL },
                          "lines not learned, ordinary", threshold));
     printf("\n| disguise, share of what is found plain | texts | found | share | 95 %% interval |\n"
            "|---|---|---|---|---|\n");
@@ -565,6 +574,48 @@ static sl_res train(job *j, const char *out)
     return sl_file_replace(AT_FDCWD, out, sl_buf_view(&pack), 0644);
 }
 
+/* What the pack that ships does at scores that a policy may name: the same model and threshold, on texts that never
+ * train. A score is what the engine makes of a logit (sl_inject_result). */
+static sl_res operate(job *j)
+{
+    static const char *const NAMES[] = { "alpaca_harmless_train",
+                                         "alpaca_harmless_test",
+                                         "salesforce_promptleakage_docs",
+                                         "look_en",
+                                         "look_other",
+                                         "tensortrust_hijack",
+                                         "tensortrust_extract",
+                                         "easyjailbreak_templates_gpl",
+                                         "promptmap_gpl",
+                                         "bipia_doc_test" };
+    static const int SCORES[] = { 500, 600, 700, 800 };
+    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_ALL };
+    double threshold = 0;
+    model m;
+    SL_TRY(calibrate(j, &threshold));
+    SL_TRY(model_init(&m, j->channel));
+    SL_TRY(model_learn(&m, &j->all, is_learned, &h, SEED));
+    printf(
+        "| texts that never train | texts | at 500 | 600 | 700 | 800 |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < 2 * SL_COUNT_OF(NAMES); i++) {
+        of_source o = { NAMES[i / 2], (int)(i % 2) };
+        scores s = { 0 };
+        SL_TRY(score_rows(j, &m, by_source, &o, &s));
+        if (s.n != 0) {
+            printf("| %s, %s | %zu |", o.source, o.label ? "attacks" : "harmless", s.n);
+        }
+        for (size_t k = 0; k < SL_COUNT_OF(SCORES) && s.n != 0; k++) {
+            double share = (double)(SCORES[k] - 500) / 499;
+            double logit = threshold + share / (1 - share) / MODEL_SLOPE;
+            printf(" %.4f |", (double)above(&s, logit) / (double)s.n);
+        }
+        printf(s.n != 0 ? "\n" : "");
+        free(s.items);
+    }
+    model_free(&m);
+    return SL_DONE;
+}
+
 static sl_res generate(job *j, uint64_t seed, size_t count)
 {
     SL_OWN(sl_buf, line, sl_buf_free) = { .max = 16 * SL_MIB };
@@ -594,6 +645,8 @@ static sl_res run(job *j, int argc, char **argv)
 {
     uint64_t seed = 0;
     uint64_t count = 0;
+    size_t attacks = ATTACKS[j->channel];
+    size_t benign = BENIGN[j->channel];
     SL_TRY(prepare(j, argv[3]));
     if (is(argv[1], "generate")) {
         SL_NEED(argc == 6, SL_E_USAGE);
@@ -604,13 +657,18 @@ static sl_res run(job *j, int argc, char **argv)
     SL_TRY(rows_load(&j->all, argv[4], j->channel));
     if (is(argv[1], "train")) {
         SL_NEED(argc == 6, SL_E_USAGE);
-        SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, ATTACKS, BENIGN, SEED));
+        SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, attacks, benign, SEED));
         return train(j, argv[5]);
     }
+    if (is(argv[1], "operate")) {
+        SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, attacks, benign, SEED));
+        SL_TRY(rows_look(&j->all, &j->g, j->channel, LOOKS, SEED + 3));
+        return operate(j);
+    }
     SL_NEED(is(argv[1], "evaluate") && argc <= 6, SL_E_USAGE);
-    SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, ATTACKS, BENIGN, SEED));
-    SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_LEARNED, ATTACKS, BENIGN, SEED + 1));
-    SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_HELD_OUT, ATTACKS / 4, BENIGN / 4,
+    SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_ALL, attacks, benign, SEED));
+    SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_LEARNED, attacks, benign, SEED + 1));
+    SL_TRY(rows_generate(&j->all, &j->g, j->channel, LINES_HELD_OUT, attacks / 4, benign / 4,
                          SEED + 2));
     SL_TRY(rows_look(&j->all, &j->g, j->channel, LOOKS, SEED + 3));
     return evaluate(j, argc == 6 && is(argv[5], "brief"), argc == 6 && is(argv[5], "families"));
@@ -621,6 +679,7 @@ int main(int argc, char **argv)
     if (argc < 5 || (!is(argv[2], "user") && !is(argv[2], "data"))) {
         fprintf(stderr, "usage: inject-model train user|data FOLDER DATA OUT.pack\n"
                         "       inject-model evaluate user|data FOLDER DATA [brief|families]\n"
+                        "       inject-model operate user|data FOLDER DATA\n"
                         "       inject-model generate user|data FOLDER SEED COUNT\n");
         return 2;
     }

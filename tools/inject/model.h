@@ -9,6 +9,8 @@
 #define BITS 18U
 #define BUCKETS ((size_t)1 << BITS)
 #define EPOCHS 8
+#define MODEL_SLOPE 0.5 /* how fast scores leave 500 as the logit leaves the threshold */
+#define FRAME_BUCKETS ((size_t)1 << SL_INJECT_FRAME_BITS)
 
 /* One folded text of a row: the features of all its tokens in order. */
 typedef struct cached {
@@ -35,7 +37,7 @@ typedef struct {
     row_kind kind;
     grammar_lines lines;
     uint8_t parts; /* of the grammar's families that have a share in the text, a bit each */
-    bool ships; /* its licence lets weights ship */
+    bool ships;    /* its licence lets weights ship */
     bool dev;
     float weight;
     float score;
@@ -54,6 +56,9 @@ typedef struct {
 typedef struct {
     float *w;
     float *g;
+    float *frame; /* weights of what stands around a window */
+    float *frame_g;
+    float bound; /* what a frame says at most */
     float biases[8];
     float bias_g[8];
     float decoded;
