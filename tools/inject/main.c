@@ -20,9 +20,9 @@ static const size_t BENIGN[SL_INJECT_CHANNELS] = { 100000, 60000 };
 #define SEED 20240607U
 #define FALSE_ALARMS 0.01
 #define FALSE_ALARMS_DATA 0.003
-/* Of the texts that set a pack's threshold; those for the user channel are harder than most prompts. */
-#define CALIBRATED 0.005
-#define CALIBRATED_DATA 0.003
+/* Of the texts that set a pack's threshold, each judged by a model that has not seen its source. */
+#define CALIBRATED 0.01
+#define CALIBRATED_DATA 0.08
 #define BASES 200
 #define LOOKS ((size_t)2000)
 
@@ -520,17 +520,20 @@ static bool ships_ordinary(const row *r, const void *context)
     return false;
 }
 
-/* The scores of one fold's ordinary texts, by a model that has not seen their sources, joined to all. */
-static sl_res judge_fold(job *j, const char *const *sources, size_t n, scores *all)
+static bool harmless_by_part(const row *r, const void *context)
 {
-    holdout h = { .part = -1, .families = -1, .g = &j->g, .lines = LINES_ALL };
-    of_sources o = { sources, n };
+    return by_part(r, context) && r->label == 0;
+}
+
+/* The scores of the texts that `choose` names, by a model that has not seen what `h` holds out, joined to all. */
+static sl_res judge_fold(job *j, const holdout *h, row_choice *choose, const void *context,
+                         scores *all)
+{
     model m;
     scores s = { 0 };
-    memcpy(h.sources, sources, n * sizeof *sources);
     SL_TRY(model_init(&m, j->channel));
-    SL_TRY(model_learn(&m, &j->all, is_learned, &h, SEED));
-    SL_TRY(score_rows(j, &m, ships_ordinary, &o, &s));
+    SL_TRY(model_learn(&m, &j->all, is_learned, h, SEED));
+    SL_TRY(score_rows(j, &m, choose, context, &s));
     float *more = realloc(all->items, (all->n + s.n + 1) * sizeof *more);
     SL_NEED(more != NULL, SL_E_MEMORY);
     memcpy(more + all->n, s.items, s.n * sizeof *more);
@@ -540,17 +543,24 @@ static sl_res judge_fold(job *j, const char *const *sources, size_t n, scores *a
     return SL_DONE;
 }
 
-/* From ordinary sources that ship: one alone is too few texts. Abstracts, which nothing in them resembles,
- * say nothing about documents that speak to their reader. */
+/* Typed texts: by ordinary sources that ship, one alone is too few. Documents: by harmless ones of families
+ * that look like attacks; ordinary documents are so far from the threshold that they would not set it. */
 static sl_res calibrate(job *j, double *ret_threshold)
 {
     static const char *const USER[][2] = { { "fuzzyai_benign", "mtbench" },
                                            { "selfinstruct_user_oriented", "selfinstruct_seed" } };
-    static const char *const DATA[][2] = { { "llmail_level_emails", "bipia_doc_train" } };
     bool user = j->channel == SL_INJECT_USER;
     scores all = { 0 };
-    for (size_t fold = 0; fold < (user ? SL_COUNT_OF(USER) : SL_COUNT_OF(DATA)); fold++) {
-        SL_TRY(judge_fold(j, user ? USER[fold] : DATA[fold], 2, &all));
+    for (int fold = 0; fold < 2; fold++) {
+        holdout h = { .part = -1, .families = user ? -1 : fold, .g = &j->g, .lines = LINES_ALL };
+        of_sources sources = { USER[fold], 2 };
+        of_part part = { fold };
+        if (user) {
+            memcpy(h.sources, USER[fold], sizeof USER[fold]);
+            SL_TRY(judge_fold(j, &h, ships_ordinary, &sources, &all));
+        } else {
+            SL_TRY(judge_fold(j, &h, harmless_by_part, &part, &all));
+        }
     }
     qsort(all.items, all.n, sizeof *all.items, compare_floats);
     *ret_threshold = threshold_of(&all, user ? CALIBRATED : CALIBRATED_DATA);
