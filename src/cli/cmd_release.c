@@ -50,6 +50,7 @@ sl_res sl_cli_release_result(const sl_json_doc *doc)
                                           "it was taken already",
                                           "the compartment was closed since",
                                           "it was approved too long ago",
+                                          "a count below policy/release.yml: min_cell",
                                           "nobody signed to read it",
                                           "it was signed for too long ago" };
     const char *where = "file";

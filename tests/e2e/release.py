@@ -163,6 +163,8 @@ def a_sealed_object_goes_the_same_way(site):
 
 def a_killed_door_begins_where_it_was(site):
     ident = site.ask_out('c', site.write('table.csv', TABLE))['id']
+    waits = site.ask_out('c', site.write('note2.txt', NOTE))['id']
+    over = site.ask_out('c', site.write('note3.txt', NOTE))['id']
     site.run('release', 'approve', ident, '--key', site.key('bob'))
     pid = site.pid('release')
     os.kill(pid, signal.SIGKILL)
@@ -171,6 +173,15 @@ def a_killed_door_begins_where_it_was(site):
     site.until(lambda: site.call('release', 'take', ident, out).returncode == 0, 'what was approved comes out')
     with open(out, 'rb') as source:
         assert source.read() == TABLE
+    # What waited waits on, is read, let out and turned down as before.
+    assert site.shown(waits)['state'] == site.shown(over)['state'] == 'held'
+    assert any('text' in line for line in site.signed('release', 'review', waits, by='bob'))
+    site.run('release', 'reject', over, '--key', site.key('bob'))
+    assert site.shown(over)['outcome'] == 'rejected'
+    site.run('release', 'approve', waits, '--key', site.key('bob'))
+    site.run('release', 'take', waits, site.file('waited.txt'))
+    with open(site.file('waited.txt'), 'rb') as source:
+        assert source.read() == NOTE
 
 
 def main():

@@ -13,15 +13,19 @@
 
 #define HELD_MS_DEFAULT (INT64_C(7) * 24 * 3600 * 1000)
 #define HELD_MS_MAX (INT64_C(90) * 24 * 3600 * 1000)
+#define MIN_CELL_MAX 1000
 
 /* ---- requests ---- */
 
-/* policy/release.yml, if there is one: for how long something is held. Read at every crossing, so that a change
+/* policy/release.yml, if there is one: for how long something is held, and the smallest count in a table that leaves. Read at every crossing, so that a change
  * needs no restart; a file that cannot be read refuses the crossing. */
 static sl_res read_policy(sl_release_request *request)
 {
     static const sl_yaml_field fields[] = {
-        { "hold", SL_YAML_AS_DURATION, .offset = 0, .min = 60 * 1000, .max = HELD_MS_MAX },
+        { "hold", SL_YAML_AS_DURATION, .offset = offsetof(sl_release_request, held_ms_max),
+          .min = 60 * 1000, .max = HELD_MS_MAX },
+        { "min_cell", SL_YAML_AS_INT, .offset = offsetof(sl_release_request, min_cell), .min = 0,
+          .max = MIN_CELL_MAX },
         { 0 },
     };
     SL_OWN(sl_arena, arena, sl_arena_free) = { .max = 2 * SL_CONFIG_BYTES_MAX };
@@ -34,7 +38,7 @@ static sl_res read_policy(sl_release_request *request)
     }
     SL_TRY(read);
     SL_TRY(sl_yaml_parse(&arena, sl_buf_view(&text), &root));
-    return sl_yaml_read(&arena, root, fields, &request->held_ms_max);
+    return sl_yaml_read(&arena, root, fields, request);
 }
 
 static sl_res fill_request(const sl_release_daemon *d, const sl_release_ask *ask,

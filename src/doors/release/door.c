@@ -175,12 +175,25 @@ static sl_res take_identifier(void *ctx, sl_class kind, sl_view value, uint64_t 
     return SL_DONE;
 }
 
+/* The names of a table's columns come before its rows, and are none of its bytes' records. */
+static void take_row(sl_disclosure *d, const sl_ingest_text *text)
+{
+    if (text->continues) {
+        sl_disclosure_unread(d);
+    } else if (!d->table && text->length == 0) {
+        sl_disclosure_header(d, text->text);
+    } else {
+        sl_disclosure_row(d, text->text);
+    }
+}
+
 static sl_res take_text(void *ctx, const sl_ingest_text *text)
 {
     crossing *c = ctx;
     if (!text->keep) {
         return SL_DONE; /* it comes again */
     }
+    take_row(&c->result->disclosure, text);
     SL_TRY(begin_look(c));
     return sl_release_look_text(&c->look, text->text, text->continues);
 }
@@ -264,6 +277,8 @@ static sl_res decide(crossing *c)
         return sl_fail_at(SL_E_TYPE, "model", SL_NOWHERE);
     }
     verdict = c->look.verdict > verdict ? c->look.verdict : verdict;
+    sl_verdict disclosed = sl_disclosure_verdict(&c->result->disclosure);
+    verdict = disclosed > verdict ? disclosed : verdict;
     memcpy(c->result->classes, c->look.classes, sizeof c->result->classes);
     /* Nothing is rewritten on its way out, and nothing leaves without a person's word. */
     c->result->verdict = verdict < SL_VERDICT_HOLD ? SL_VERDICT_HOLD : verdict;
@@ -335,6 +350,28 @@ static sl_res record_texts(const crossing *c)
     return record_scan(c, "detect", &classes, c->look.verdict);
 }
 
+/* Nothing where the site has no rule: a leaf would look as if it had one. */
+static sl_res record_disclosure(const crossing *c)
+{
+    SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
+    const sl_disclosure *d = &c->result->disclosure;
+    uint64_t index = 0;
+    sl_view rule = d->table ? SL_LIT("min_cell") : SL_LIT("no_table");
+    sl_event_head head = sl_release_head(c->request);
+    sl_verdict verdict = sl_disclosure_verdict(d);
+    sl_event_release_disclosure fields = { .object = sl_view_str(c->request->asked.id),
+                                           .min_cell = d->min_cell,
+                                           .small = d->small,
+                                           .unread = d->unread,
+                                           .rules = { &rule, 1 },
+                                           .verdict = sl_view_str(sl_verdict_name(verdict)) };
+    if (d->min_cell == 0) {
+        return SL_DONE;
+    }
+    SL_TRY(sl_emit_release_disclosure(&head, &fields, &event));
+    return append(c->world, &event, &index);
+}
+
 static sl_res record_held(const crossing *c)
 {
     SL_OWN(sl_buf, event, sl_buf_free) = { .max = SL_EVENT_BYTES_MAX };
@@ -356,11 +393,14 @@ static sl_res record(crossing *c)
     SL_TRY(record_intent(c));
     SL_TRY(record_artefact(c));
     SL_TRY(record_texts(c));
+    SL_TRY(record_disclosure(c));
     if (c->result->verdict <= SL_VERDICT_HOLD) {
         return SL_DONE;
     }
     bool by_scan = judge_artefact(&c->result->inspection) > SL_VERDICT_HOLD;
-    return sl_fail_at(by_scan ? SL_E_ARTEFACT : SL_E_REFUSED, "file", SL_NOWHERE);
+    bool small = c->look.verdict <= SL_VERDICT_HOLD && !by_scan;
+    return sl_fail_at(by_scan ? SL_E_ARTEFACT : SL_E_REFUSED,
+                      small ? "a count below policy/release.yml: min_cell" : "file", SL_NOWHERE);
 }
 
 /* ---- act: hold ---- */
@@ -455,6 +495,7 @@ sl_res sl_release_cross(const sl_release_world *world, int held_fd, int vault_fd
                                           .vault_fd = vault_fd,
                                           .fd = fd,
                                           .report = { .max = SL_REPORT_BYTES_MAX } };
+    ret_result->disclosure.min_cell = (uint64_t)request->min_cell;
     sl_release_ref(&request->asked, &c.ref);
     sl_res done = cross(&c);
     if (!sl_ok(done)) {

@@ -8,6 +8,7 @@
 #define SL_DOORS_RELEASE_DOOR_H
 
 #include "doors/ingest/worker.h"
+#include "doors/release/disclosure.h"
 #include "doors/release/look.h"
 #include "vault/keeper.h"
 #include "vault/object.h"
@@ -22,6 +23,7 @@ typedef struct {
     char file_name[256];
     uint8_t salt[SL_RELEASE_SALT_BYTES]; /* of the digest that was signed */
     int64_t held_ms_max;                 /* how long it may be held, as the policy says */
+    int64_t min_cell; /* smallest count in a table that leaves, likewise; 0: no rule */
 } sl_release_request;
 
 typedef struct {
@@ -49,9 +51,10 @@ typedef struct {
     sl_inspection inspection;
     sl_verdict verdict;
     uint64_t classes[SL_CLASS_COUNT]; /* what policy does not simply allow, by class */
-    sl_manifest manifest;             /* of what is held */
-    uint64_t intent_index;            /* UINT64_MAX: no leaf was written */
-    uint64_t outcome_index;           /* of the leaf that says that it is held, or how it ended */
+    sl_disclosure disclosure;
+    sl_manifest manifest;   /* of what is held */
+    uint64_t intent_index;  /* UINT64_MAX: no leaf was written */
+    uint64_t outcome_index; /* of the leaf that says that it is held, or how it ended */
 } sl_release_result;
 
 /* The digest that a request signs: SHA-256 of a prefix, the salt and the file's bytes. A leaf with a plain digest

@@ -35,11 +35,13 @@ typedef struct {
     uint64_t count;  /* leaves */
     size_t outcomes; /* leaves release.outcome */
     size_t keys;     /* made and not forgotten */
-    size_t shown;    /* leaves release.shown */
-    size_t read;     /* keys that were given to read something that is held */
-    size_t opened;   /* keys that were given to hand something out */
+    size_t disclosures;
+    size_t shown;  /* leaves release.shown */
+    size_t read;   /* keys that were given to read something that is held */
+    size_t opened; /* keys that were given to hand something out */
     uint8_t key[32];
     const sl_allow *allow;
+    int64_t min_cell;
     const char *file_name; /* NULL: "report.txt" */
     int64_t now_ms;
     long calls_left;  /* negative: never fail */
@@ -80,6 +82,7 @@ static inline sl_res append(void *context, sl_view event, uint64_t *ret_index)
     SL_TRY(fail_now(w));
     assert_done(sl_event_check(event, "release", &containment));
     assert_true(sl_view_find(event, SL_LIT("999-17"), 0) == SIZE_MAX);
+    w->disclosures += sl_view_find(event, SL_LIT("release.disclosure"), 0) != SIZE_MAX;
     w->outcomes += sl_view_find(event, SL_LIT("release.outcome"), 0) != SIZE_MAX;
     w->shown += sl_view_find(event, SL_LIT("release.shown"), 0) != SIZE_MAX;
     assert_done(sl_leaf_wrap(event, "release", (uint64_t)w->now_ms, &leaf));
@@ -259,7 +262,8 @@ static inline sl_release_request request_of(const world *w)
 {
     sl_release_request r = { .asked = *release(w),
                              .purpose = "study",
-                             .held_ms_max = 100 * HOUR_MS };
+                             .held_ms_max = 100 * HOUR_MS,
+                             .min_cell = w->min_cell };
     memcpy(r.compartment_id, "aaaaaaaabbbbbbbbccccccccdddddddd", 33);
     memcpy(r.principal, PRINCIPAL, 33);
     memcpy(r.salt, SALT, sizeof SALT);

@@ -144,6 +144,43 @@ static void a_model_is_judged_by_the_sites_own_names(void **state)
     }
 }
 
+static void a_table_with_a_small_count_stays(void **state)
+{
+    static const struct {
+        const char *table;
+        int64_t min_cell;
+        size_t leaves;
+        bool held;
+    } cases[] = {
+        { "arm,n,mean\nA,40,1.5\nB,3,1.2\n", 0, 0, true }, /* the site has no rule */
+        { "arm,n,mean\nA,40,1.5\nB,3,1.2\n", 5, 1, false },
+        { "arm,n,mean\nA,40,1.5\nB,35,3\n", 5, 1, true },
+        { "arm,mean\nA,3\nB,2\n", 5, 1, true },
+        { "arm,n\nA,40\n\"B\nC\",3\n", 5, 1, true }, /* not read: a person looks */
+    };
+    for (size_t i = 0; i < SL_COUNT_OF(cases); i++) {
+        world w = begin(2);
+        sl_release_result result;
+        SL_OWN(int, fd, sl_fd_close) = file_of(cases[i].table, strlen(cases[i].table));
+        w.file_name = "table.csv";
+        w.min_cell = cases[i].min_cell;
+        assert_done(ask(&w, fd, "file", "1"));
+        sl_res r = cross(&w, fd, &result);
+        if (!cases[i].held) {
+            assert_code(r, SL_E_REFUSED);
+            assert_string_equal(sl_detail_get()->field,
+                                "a count below policy/release.yml: min_cell");
+            assert_int_equal(files_held() + w.keys, 0);
+        }
+        assert_int_equal(sl_ok(r), cases[i].held);
+        assert_int_equal(w.disclosures, cases[i].leaves);
+        assert_int_equal(result.disclosure.unread != 0, i == 4);
+        sl_release_world calls = calls_of(&w);
+        assert_done(sl_release_clear(&calls, held_fd, release(&w), 0));
+        end(&w);
+    }
+}
+
 static void a_failure_at_any_call_holds_nothing(void **state)
 {
     for (long calls = 0;; calls++) {
@@ -317,6 +354,7 @@ int main(void)
         IN_FOLDER(only_what_was_signed_for_is_held),
         IN_FOLDER(what_runs_code_is_refused),
         IN_FOLDER(a_model_is_judged_by_the_sites_own_names),
+        IN_FOLDER(a_table_with_a_small_count_stays),
         IN_FOLDER(a_failure_at_any_call_holds_nothing),
         IN_FOLDER(nothing_leaves_before_its_leaf_or_through_a_closed_valve),
         IN_FOLDER(a_changed_byte_on_the_disk_lets_nothing_out),
