@@ -4,7 +4,7 @@
 
 #include "detect/tagger_calm.h"
 
-#define KEPT_MAX ((size_t)16384)
+#define KEPT_MAX ((size_t)32768)
 #define KEY_BYTES ((size_t)16)
 #define TRIES 8U
 #define CACHE_LINE ((size_t)64)
@@ -128,6 +128,9 @@ static sl_res learn(sl_tag_words *w, sl_view word, const uint64_t key[2], uint32
                     sl_tag_token *t)
 {
     uint32_t at = 0;
+    uint32_t known = sl_tag_word_hash(word) & w->model->slot_mask;
+    __builtin_prefetch(&w->model->hashes[known]);
+    __builtin_prefetch(&w->model->lists[known]);
     sl_tag_describe(t, word);
     t->lists = sl_tag_lists_of(w->model, t->lower);
     SL_TRY(add(w, &at));

@@ -37,7 +37,7 @@ typedef struct {
     uint8_t spare_near[16];
 } sl_tag_word;
 
-#define SL_TAG_WORD_SLOTS ((size_t)32768)
+#define SL_TAG_WORD_SLOTS ((size_t)65536)
 
 struct sl_tag_words {
     const sl_tag_model *model; /* of the current text */
