@@ -59,6 +59,14 @@ static const sample FOUND[] = {
     { "RAMQ VAIE 8306 1412, 41", SL_CLASS_HEALTH_PLAN, "VAIE 8306 1412" },
     { "notify Sato at ext. 5-0192 if", SL_CLASS_PHONE, "5-0192" },
     { "adverse event: 101-003 nausea", SL_CLASS_SUBJECT, "101-003" },
+    { "last four of his social 4471.", SL_CLASS_SSN, "4471" },
+    { "PPSN 7719340TA. Asthma", SL_CLASS_NATIONAL_ID, "7719340TA" },
+    { "NHI ZBB4417, lives", SL_CLASS_NATIONAL_ID, "ZBB4417" },
+    { "HCN 4417 882 903 KL; knee", SL_CLASS_HEALTH_PLAN, "4417 882 903 KL" },
+    { "card no. is GHO/23/00817. We", SL_CLASS_OTHER_ID, "GHO/23/00817" },
+    { "funding ref IFR/0921/B, for", SL_CLASS_OTHER_ID, "IFR/0921/B" },
+    { "INCIDENT (Datix W118204): wrong", SL_CLASS_ACCOUNT, "W118204" },
+    { "EDD 03/Dec, G4P2", SL_CLASS_DATE, "03/Dec" },
     { "Officer Okafor brought him in", SL_CLASS_NAME, "Officer Okafor" },
     { "from 203.0.113.9 at", SL_CLASS_IP, "203.0.113.9" },
     { "DNI 12345678Z", SL_CLASS_DNI, "12345678Z" },
@@ -132,6 +140,7 @@ static void ordinary_clinical_text_is_not_touched(void **state)
         "See https://example.org/guideline for the guideline.",
         "She is 94% on room air, he was 96 kg, HR 93, dose 95 mg, sats 93.",
         "He is 98 percent sure; 7/17 patients improved. A 1/20 dilution, 3/21 samples.",
+        "The incident at 9 was no complaint; SGLT2/2019 and AHA/ACC 2017 agree; fir 20 cm.",
         "Patients aged over 90 and ages 65-95; the 90 day mortality.",
     };
     engines *e = *state;
