@@ -142,6 +142,24 @@ def closing_stops_it(site):
     assert not os.path.exists(out)
 
 
+def a_table_with_a_small_count_stays(site):
+    counted = site.write('counted.csv', b'arm,n,mean\nA,40,12.5\nB,3,11.9\n')
+    rule = os.path.join(site.folder, 'policy', 'release.yml')
+    with open(rule, 'w', encoding='ascii') as policy:
+        policy.write('min_cell: 5\n')
+    site.refused('E_REFUSED', 'release', 'c', counted, '--key', site.key('alice'))
+    kept = site.ask_out('c', site.write('table.csv', TABLE))['id']
+    site.until(lambda: len(site.leaves('release.disclosure')) == 2, 'the leaves')
+    verdicts = [(leaf['verdict'], leaf['small'], leaf['min_cell']) for leaf in site.leaves('release.disclosure')]
+    assert verdicts == [('refuse', 1, 5), ('allow', 0, 5)], verdicts
+    # A rule that cannot be read lets nothing by.
+    with open(rule, 'w', encoding='ascii') as policy:
+        policy.write('min_cel: 5\n')
+    site.refused('E_', 'release', 'c', counted, '--key', site.key('alice'))
+    os.unlink(rule)
+    site.run('release', 'reject', kept, '--key', site.key('bob'))
+
+
 def a_sealed_object_goes_the_same_way(site):
     site.signed('grant', 'loader', 'c', '--door', 'ingest', '--purpose', 'study', '--until', '30d')
     rows = 'USUBJID,FIRST,LAST,SSN,AGE\n' + ''.join(
@@ -189,7 +207,7 @@ def main():
         site.up()
         site.until_open()
         for check in (prepare, held_until_another_lets_it_out, who_may_let_it_out_reads_it_first,
-                      rejected_is_destroyed, dangerous_never_waits,
+                      rejected_is_destroyed, dangerous_never_waits, a_table_with_a_small_count_stays,
                       a_sealed_object_goes_the_same_way, closing_stops_it, a_killed_door_begins_where_it_was):
             check(site)
             print('ok', check.__name__, flush=True)
