@@ -249,9 +249,12 @@ static bool is_one_of(sl_view word, const char *list)
     return false;
 }
 
+/* Asked about every word of the user; nearly all are told from their first letter. */
 bool sl_flow_is_negation(sl_view word)
 {
-    return word.n <= 16 && is_one_of(word, NEGATIONS);
+    bool may_be = word.n >= 2 && word.n <= 16 &&
+                  (word.p[0] >= 0x80 || memchr("ndkpjmia", sl_lower(word.p[0]), 8) != NULL);
+    return may_be && is_one_of(word, NEGATIONS);
 }
 
 /* ---- sums of money ------------------------------------------------------------------------- */
