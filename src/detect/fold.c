@@ -688,6 +688,17 @@ size_t sl_fold_back(sl_view text, size_t end, size_t chars)
 {
     size_t at = end < text.n ? end : text.n;
     while (at > 0 && chars > 0) {
+        if (at >= 8 && chars >= 8 &&
+            (sl_get_le64(text.p + at - 8) & UINT64_C(0x8080808080808080)) == 0) {
+            at -= 8;
+            chars -= 8;
+            continue;
+        }
+        if (text.p[at - 1] < 0x80) {
+            at--;
+            chars--;
+            continue;
+        }
         size_t start = at - 1;
         while (start > 0 && at - start < 4 && (text.p[start] & 0xC0) == 0x80) {
             start--;
@@ -698,7 +709,7 @@ size_t sl_fold_back(sl_view text, size_t end, size_t chars)
             start = at - 1;
             cp = text.p[start];
         }
-        if (cp < 0x80 || (!is_invisible(cp) && !is_mark(cp))) {
+        if (!is_invisible(cp) && !is_mark(cp)) {
             chars--;
         }
         at = start;

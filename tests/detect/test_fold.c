@@ -117,9 +117,40 @@ static void hidden_carriers_are_findings(void **state)
     }
 }
 
+/* Eight plain characters are passed over at once; marks and what is not seen count for nothing wherever they stand. */
+static void as_many_characters_back_wherever_others_stand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t counts;
+    } OTHERS[] = {
+        { "\xC3\xA9", 1 }, { "\xCC\x81", 0 }, { "\xE2\x80\x8B", 0 }, { "\xB0", 1 }, { "b", 1 }
+    };
+    for (size_t k = 0; k < SL_COUNT_OF(OTHERS); k++) {
+        size_t n = strlen(OTHERS[k].bytes);
+        for (size_t at = 0; at < 30; at++) {
+            uint8_t text[64];
+            memset(text, 'a', sizeof text);
+            memcpy(text + at, OTHERS[k].bytes, n);
+            for (size_t end = at + n; end < at + n + 20; end++) {
+                sl_view whole = sl_view_of(text, sizeof text);
+                size_t behind = end - at - n;
+                for (size_t chars = behind + 1; chars <= behind + 1 + at; chars++) {
+                    size_t before = chars - behind - OTHERS[k].counts;
+                    size_t expected = before > at ? 0 : at - before;
+                    assert_int_equal(sl_fold_back(whole, end, chars), expected);
+                }
+                assert_int_equal(sl_fold_back(whole, end, behind), at + n);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_many_characters_back_wherever_others_stand),
         cmocka_unit_test(forms_are_undone),
         cmocka_unit_test(escapes_are_decoded_on_request),
         cmocka_unit_test(spans_come_back_to_whole_characters),
