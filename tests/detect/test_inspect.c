@@ -67,6 +67,9 @@ static const sample FOUND[] = {
     { "funding ref IFR/0921/B, for", SL_CLASS_OTHER_ID, "IFR/0921/B" },
     { "INCIDENT (Datix W118204): wrong", SL_CLASS_ACCOUNT, "W118204" },
     { "EDD 03/Dec, G4P2", SL_CLASS_DATE, "03/Dec" },
+    { "Kontrolle am 19.11. in der Ambulanz", SL_CLASS_DATE, "19.11." },
+    { "einbestellt Do 6.6. mittags", SL_CLASS_DATE, "6.6." },
+    { "OP 9. Apr. geplant", SL_CLASS_DATE, "9. Apr" },
     { "Officer Okafor brought him in", SL_CLASS_NAME, "Officer Okafor" },
     { "from 203.0.113.9 at", SL_CLASS_IP, "203.0.113.9" },
     { "DNI 12345678Z", SL_CLASS_DNI, "12345678Z" },
@@ -141,6 +144,7 @@ static void ordinary_clinical_text_is_not_touched(void **state)
         "She is 94% on room air, he was 96 kg, HR 93, dose 95 mg, sats 93.",
         "He is 98 percent sure; 7/17 patients improved. A 1/20 dilution, 3/21 samples.",
         "The incident at 9 was no complaint; SGLT2/2019 and AHA/ACC 2017 agree; fir 20 cm.",
+        "The A1c was 7.1. The pH rose to 7.3. Section 2.4. is on diet; HbA1c bei 7.8 %.",
         "Patients aged over 90 and ages 65-95; the 90 day mortality.",
     };
     engines *e = *state;
