@@ -52,17 +52,26 @@ static bool is_unseen(uint32_t c)
     return false;
 }
 
-static void print_text(sl_view text)
+/* The values of a table's row come one on a line; here they stand beside one another. */
+static void print_text(sl_view text, bool row)
 {
     size_t length = 1;
     for (size_t at = 0; at < text.n; at += length) {
         uint32_t c = sl_utf8_next(text, at, &length);
-        if (c == SL_UTF8_BAD || is_unseen(c)) {
+        if (row && c == '\n') {
+            (void)printf("%s", at + 1 == text.n ? "" : " | ");
+        } else if (c == SL_UTF8_BAD || is_unseen(c)) {
             (void)printf("<U+%04X>", c == SL_UTF8_BAD ? 0xFFFD : c);
         } else {
             (void)fwrite(text.p + at, 1, length, stdout);
         }
     }
+}
+
+static bool is_table(sl_view format)
+{
+    return sl_view_eq_str(format, "csv") || sl_view_eq_str(format, "tsv") ||
+           sl_view_eq_str(format, "xpt") || sl_view_eq_str(format, "sas7bdat");
 }
 
 typedef struct {
@@ -82,7 +91,7 @@ static sl_res read_mark(const sl_json_doc *doc, const sl_json_node *node, size_t
 }
 
 /* Marks come in order of their start; what begins inside of one that is printed is part of it. */
-static sl_res print_marked(const sl_json_doc *doc, sl_view text)
+static sl_res print_marked(const sl_json_doc *doc, sl_view text, bool row)
 {
     bool shade = isatty(STDOUT_FILENO) == 1;
     const sl_json_node *marks = sl_json_get(doc, sl_json_root(doc), "marks");
@@ -94,17 +103,17 @@ static sl_res print_marked(const sl_json_doc *doc, sl_view text)
         if (m.start < at) {
             continue;
         }
-        print_text(sl_view_sub(text, at, m.start));
+        print_text(sl_view_sub(text, at, m.start), row);
         (void)printf("%s[%.*s: ", shade ? "\033[7m" : "", SL_FMT(m.class));
-        print_text(sl_view_sub(text, m.start, m.end));
+        print_text(sl_view_sub(text, m.start, m.end), row);
         (void)printf("]%s", shade ? "\033[0m" : "");
         at = m.end;
     }
-    print_text(sl_view_sub(text, at, text.n));
+    print_text(sl_view_sub(text, at, text.n), row);
     return SL_DONE;
 }
 
-static sl_res print_line(const sl_cli *cli, sl_view line)
+static sl_res print_line(const sl_cli *cli, sl_view line, bool row)
 {
     SL_OWN(sl_json_doc, doc, sl_json_doc_free) = { 0 };
     SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_MIB };
@@ -118,12 +127,12 @@ static sl_res print_line(const sl_cli *cli, sl_view line)
     SL_TRY(sl_json_add_text(node, &text));
     SL_TRY(sl_json_bool(sl_json_get(&doc, sl_json_root(&doc), "continues"), &continues));
     if (!continues) {
-        (void)printf("----\n");
+        (void)printf("%s", row ? "\n" : "----\n");
     }
-    return print_marked(&doc, sl_buf_view(&text));
+    return print_marked(&doc, sl_buf_view(&text), row);
 }
 
-static sl_res print_copy(const sl_cli *cli, int fd)
+static sl_res print_copy(const sl_cli *cli, int fd, bool table)
 {
     SL_OWN(sl_buf, copy, sl_buf_free) = { .max = COPY_BYTES_MAX };
     if (lseek(fd, 0, SEEK_SET) != 0) {
@@ -134,21 +143,22 @@ static sl_res print_copy(const sl_cli *cli, int fd)
     while (rest.n != 0) {
         sl_view line;
         (void)sl_view_cut(rest, '\n', &line, &rest);
-        SL_TRY(line.n == 0 ? SL_DONE : print_line(cli, line));
+        SL_TRY(line.n == 0 ? SL_DONE : print_line(cli, line, table));
     }
     return SL_DONE;
 }
 
-static sl_res tell_end(const sl_cli *cli, const sl_json_doc *doc)
+static sl_res tell_end(const sl_cli *cli, const sl_json_doc *doc, bool table)
 {
     bool complete = false;
     uint64_t texts = 0;
     SL_TRY(sl_json_bool(sl_json_get(doc, sl_json_root(doc), "complete"), &complete));
     SL_TRY(sl_json_u64(sl_json_get(doc, sl_json_root(doc), "texts"), &texts));
     if (!cli->json) {
-        (void)printf("----\n%s\n", texts == 0 ? "there is no text in it that could be shown"
-                                   : complete ? "that is all of its text"
-                                              : "there is more, which is not shown");
+        (void)printf("%s----\n%s\n", table ? "\n" : "",
+                     texts == 0 ? "there is no text in it that could be shown"
+                     : complete ? "that is all of its text"
+                                : "there is more, which is not shown");
     }
     return SL_DONE;
 }
@@ -174,8 +184,9 @@ static sl_res review(const sl_cli *cli, const char *prefix, sl_admin *admin)
     sl_view rest;
     (void)sl_view_cut(sl_buf_view(&found), '\n', &line, &rest);
     SL_TRY(sl_cli_release_print(cli, line));
-    SL_TRY(print_copy(cli, fd));
-    return cli->json ? sl_cli_line(sl_buf_view(&reply)) : tell_end(cli, &told);
+    bool table = is_table(word(&doc, "format"));
+    SL_TRY(print_copy(cli, fd, table));
+    return cli->json ? sl_cli_line(sl_buf_view(&reply)) : tell_end(cli, &told, table);
 }
 
 int sl_cli_release_review(sl_cli *cli, const char *prefix, sl_admin *admin)

@@ -115,6 +115,8 @@ def who_may_let_it_out_reads_it_first(site):
 
 def rejected_is_destroyed(site):
     ident = site.ask_out('c', site.write('table.csv', TABLE))['id']
+    told = site.told('release', 'review', ident, '--key', site.key('bob'))
+    assert '\narm | mean | sd\nA | 12.5 | 3.1\nB | 11.9 | 2.8\n' in told.stdout, told.stdout
     assert site.held_files()
     site.run('release', 'reject', ident, '--key', site.key('bob'))
     assert not site.held_files() and site.shown(ident)['state'] == 'ended'

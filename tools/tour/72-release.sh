@@ -14,6 +14,10 @@ for _ in $(seq 50); do # the grant reaches the door within a moment
     sleep 0.1
 done
 "$stoplog" release show "$tour_held" | show
+say "ben reads what he is to let out, as a crossing of its own; ada, who asked, may not (exit status 1)."
+"$stoplog" release review "$tour_held" --key "$work/operators/ben.key" | show
+tour_reads=0
+"$stoplog" release review "$tour_held" --key "$work/operators/ada.key" >>"$work/commands.log" 2>&1 || tour_reads=$?
 tour_alone=0
 "$stoplog" release approve "$tour_held" --key "$work/operators/ada.key" >>"$work/commands.log" 2>&1 || tour_alone=$?
 tour_out=no
@@ -26,8 +30,8 @@ tour_bad=0
 tour_ask "$work/model.pkl" || tour_bad=$?
 say "ada's own signature does not let it out (status $tour_alone), ben's does: the file is there."
 say "a model that would run a command is refused, whoever signs (status $tour_bad)."
-if [ "$tour_alone" -ne 1 ] || [ "$tour_out" != yes ] || [ "$tour_bad" -ne 1 ]; then
-    wrong "the release door: alone $tour_alone, out $tour_out, a dangerous file $tour_bad"
+if [ "$tour_alone" -ne 1 ] || [ "$tour_reads" -ne 1 ] || [ "$tour_out" != yes ] || [ "$tour_bad" -ne 1 ]; then
+    wrong "the release door: alone $tour_alone, read by who asked $tour_reads, out $tour_out, a dangerous file $tour_bad"
 fi
 why "what leaves is inspected, sealed while it waits, and no one person can let it go."
 fact released "$tour_out"
