@@ -36,9 +36,10 @@ sl_res sl_roll_release_ready(const sl_roll *roll, const sl_release *release, int
     SL_NEED(release != NULL, SL_E_NOT_FOUND);
     now_ms = sl_roll_now(roll, now_ms);
     if (release->state != SL_RELEASE_APPROVED) {
-        return release->times_out != 0
-                   ? sl_fail_at(SL_E_APPROVAL, "it was taken already", release->taken_leaf)
-                   : sl_fail_at(SL_E_APPROVAL, "nobody approved it", release->held_leaf);
+        if (release->times_out != 0) {
+            return sl_fail_at(SL_E_APPROVAL, "it was taken already", release->taken_leaf);
+        }
+        return sl_fail_at(SL_E_APPROVAL, "nobody approved it", release->held_leaf);
     }
     const sl_compartment *c = sl_roll_compartment(roll, sl_view_str(release->compartment));
     if (c == NULL || c->state != SL_COMPARTMENT_OPEN || c->epoch != release->epoch) {
