@@ -21,7 +21,7 @@ static const size_t BENIGN[SL_INJECT_CHANNELS] = { 100000, 60000 };
 #define FALSE_ALARMS 0.01
 #define FALSE_ALARMS_DATA 0.003
 /* Of the texts that set a pack's threshold, each judged by a model that has not seen its source. */
-#define CALIBRATED 0.01
+#define CALIBRATED 0.018
 #define CALIBRATED_DATA 0.08
 #define BASES 200
 #define LOOKS ((size_t)2000)
@@ -663,6 +663,12 @@ static sl_res run(job *j, int argc, char **argv)
         SL_TRY(sl_parse_u64(sl_view_str(argv[4]), UINT32_MAX, &seed));
         SL_TRY(sl_parse_u64(sl_view_str(argv[5]), 1000000, &count));
         return generate(j, seed, (size_t)count);
+    }
+    SL_OWN(sl_buf, voices, sl_buf_free) = { .max = 4096 };
+    SL_TRY(sl_buf_addf(&voices, "%s/../notes-generator/voices", argv[3]));
+    if (j->channel ==
+        SL_INJECT_USER) { /* documents are learned from already; nobody has flagged one */
+        SL_TRY(rows_voices(&j->all, sl_buf_cstr(&voices)));
     }
     SL_TRY(rows_load(&j->all, argv[4], j->channel));
     if (is(argv[1], "train")) {

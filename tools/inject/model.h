@@ -71,6 +71,8 @@ SL_MUST sl_res rows_words(rows *all, const char *path);
 SL_MUST sl_res rows_add(rows *all, row one);
 /* Every *.jsonl of FOLDER/train and FOLDER/dev that belongs to the channel. */
 SL_MUST sl_res rows_load(rows *all, const char *folder, sl_inject_channel channel);
+/* Every template of the folder `voices` of tools/notes-generator, filled once, as harmless. */
+SL_MUST sl_res rows_voices(rows *all, const char *folder);
 /* Texts by the grammar; `lines` says which. */
 SL_MUST sl_res rows_generate(rows *all, const grammar *g, sl_inject_channel channel,
                              grammar_lines lines, size_t attacks, size_t benign, uint64_t seed);

@@ -247,6 +247,100 @@ static sl_res load_plain(rows *all, const char *folder, const char *name)
     return SL_DONE;
 }
 
+/* ---- clinical texts that people paste ------------------------------------------------------- */
+
+static void cut_out(sl_buf *text, size_t from, size_t to, sl_view instead)
+{
+    size_t n = instead.n < to - from ? instead.n : to - from;
+    memcpy(text->p + from, instead.p, n);
+    memmove(text->p + from + n, text->p + to, text->n - to);
+    text->n -= to - from - n;
+}
+
+/* The innermost choice gives way to the one of its parts that `pick` says; false: there is none. */
+static bool choose(sl_buf *text, uint32_t pick)
+{
+    sl_view all = sl_buf_view(text);
+    size_t close = sl_view_find(all, SL_LIT("]]"), 0);
+    size_t open = SIZE_MAX;
+    for (size_t at = sl_view_find(all, SL_LIT("[["), 0); close != SIZE_MAX && at < close;
+         at = sl_view_find(all, SL_LIT("[["), at + 1)) {
+        open = at;
+    }
+    if (close == SIZE_MAX || open == SIZE_MAX) {
+        return false;
+    }
+    size_t parts = 1;
+    for (size_t at = open + 2; at < close; at++) {
+        parts += text->p[at] == '|';
+    }
+    sl_view one = { 0 };
+    sl_view rest = sl_view_sub(all, open + 2, close);
+    for (size_t i = 0; i <= pick % parts; i++) {
+        (void)sl_view_cut(rest, '|', &one, &rest);
+    }
+    cut_out(text, open, close + 2, one);
+    return true;
+}
+
+/* A template of tools/notes-generator with one of each choice and a word or a number for what it fills in. */
+static void fill_template(sl_buf *text, uint32_t pick)
+{
+    while (choose(text, pick)) {
+        pick = pick * 1664525U + 1013904223U;
+        pick ^= pick >> 16;
+    }
+    for (size_t at = 0; at < text->n; at++) {
+        size_t close = sl_view_find(sl_buf_view(text), SL_LIT("}"), at);
+        if (text->p[at] == '{' && close != SIZE_MAX) {
+            bool number = close - at < 5;
+            cut_out(text, at, close + 1, number ? SL_LIT("12") : SL_LIT("Soto"));
+        } else if (text->p[at] == '\\' && at + 1 < text->n && text->p[at + 1] == 'n') {
+            cut_out(text, at, at + 2, SL_LIT("\n"));
+        }
+    }
+}
+
+/* Notes, mails and prompts of hospitals: whoever asks an assistant pastes them, and nothing in them instructs a model. */
+static sl_res load_voice(rows *all, const char *folder, const char *name)
+{
+    SL_OWN(sl_buf, path, sl_buf_free) = { .max = 4096 };
+    SL_OWN(sl_buf, text, sl_buf_free) = { .max = SL_MIB };
+    SL_OWN(sl_buf, one, sl_buf_free) = { .max = SL_MIB };
+    SL_TRY(sl_buf_addf(&path, "%s/%s", folder, name));
+    SL_TRY(sl_file_read(AT_FDCWD, sl_buf_cstr(&path), &text));
+    sl_view rest = sl_buf_view(&text);
+    for (uint32_t i = 0; rest.n != 0; i++) {
+        sl_view line;
+        (void)sl_view_cut(rest, '\n', &line, &rest);
+        if (line.n < 8 || line.p[0] == '#') {
+            continue;
+        }
+        row r = { .source = "notes-generator", .language = "-", .family = "-", .ships = true };
+        sl_buf_clear(&one);
+        SL_TRY(sl_buf_add(&one, line));
+        fill_template(&one, i * 2654435761U);
+        SL_TRY(sl_arena_dup(&all->arena, sl_view_sub(sl_buf_view(&one), 0, 4000), &r.text));
+        SL_TRY(rows_add(all, r));
+    }
+    return SL_DONE;
+}
+
+sl_res rows_voices(rows *all, const char *folder)
+{
+    struct dirent **names = NULL;
+    int count = scandir(folder, &names, NULL, alphasort);
+    sl_res r = count < 0 ? sl_fail_os(SL_E_IO, "folder of voices") : SL_DONE;
+    for (int i = 0; i < count; i++) {
+        if (sl_ok(r) && sl_view_ends(sl_view_str(names[i]->d_name), SL_LIT(".txt"))) {
+            r = load_voice(all, folder, names[i]->d_name);
+        }
+        free(names[i]);
+    }
+    free(names);
+    return r;
+}
+
 sl_res rows_load(rows *all, const char *folder, sl_inject_channel channel)
 {
     static const char *const PLAIN[] = { "presidio_research", "wikigold", "wnut17", "btc",
